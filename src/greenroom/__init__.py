@@ -1,0 +1,1 @@
+"""The event-sourced core for calls, livestreams and audio rooms."""

@@ -1,0 +1,1 @@
+"""What connects the rules to the world: stores, clocks, ids, notifications, the command line."""

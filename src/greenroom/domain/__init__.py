@@ -1,0 +1,1 @@
+"""The rules of calls, pure: no clock, no ids, no I/O."""

@@ -1,0 +1,64 @@
+"""The shape of every aggregate in greenroom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from typing import Generic, TypeVar
+
+from greenroom.domain.access import Capability
+from greenroom.domain.errors import NotAllowed
+from greenroom.domain.message import Actor, UserId
+
+S = TypeVar("S")
+C = TypeVar("C")
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Decider(Generic[S, C, E]):
+    """Two pure functions and a value: all there is to say of an aggregate."""
+
+    initial: S
+    decide: Callable[[S, C], Sequence[E]]
+    evolve: Callable[[S, E], S]
+
+    def fold(self, events: Iterable[E], state: S | None = None) -> S:
+        """The state after `events`, from `state` on (from the beginning where none is given)."""
+        return reduce(self.evolve, events, self.initial if state is None else state)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and what they may do in this call."""
+
+    actor: Actor
+    capabilities: frozenset[Capability]
+
+    @property
+    def user_id(self) -> UserId:
+        """The user who asks."""
+        return self.actor.user_id
+
+    def may(self, capability: Capability) -> bool:
+        """Whether the rules let them do what `capability` names. The system may all."""
+        return self.actor.system or capability in self.capabilities
+
+    def must(self, capability: Capability) -> None:
+        """Go on only if they may.
+
+        Raises:
+            NotAllowed: they lack `capability`.
+        """
+        if not self.may(capability):
+            raise NotAllowed(self.actor.name, capability)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A wish, in the imperative. Time and standing come with it: the domain looks nothing up."""
+
+    at: datetime
+    by: Asker

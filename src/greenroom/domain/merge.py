@@ -1,0 +1,23 @@
+"""JSON Merge Patch (RFC 7396)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from greenroom.domain.message import Json
+
+
+def merge_patch(target: Json, patch: Json) -> dict[str, JsonValue]:
+    """`target` with the keys of `patch` put over it; null removes a key, objects merge inside."""
+    merged = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            inner = merged.get(key)
+            merged[key] = merge_patch(inner if isinstance(inner, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,96 @@
+"""What events, commands and records have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Generic, NewType, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+
+CallId = NewType("CallId", str)
+"""The cid, `type:id`."""
+UserId = NewType("UserId", str)
+EntryId = NewType("EntryId", str)
+"""One connection of one user; a user may be present through several."""
+SessionId = NewType("SessionId", str)
+"""One occupation of a call, `<cid>/<number>`."""
+StreamId = NewType("StreamId", str)
+EventId = NewType("EventId", str)
+RequestId = NewType("RequestId", str)
+Role = NewType("Role", str)
+Team = NewType("Team", str)
+
+Instant = AwareDatetime
+Json = Mapping[str, JsonValue]
+
+
+class Value(BaseModel):
+    """An immutable value; unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Event(Value):
+    """Something that happened. Who asked and where it stands is the record's business."""
+
+    name: ClassVar[str]
+    """The stored name. Once released it never changes."""
+    personal: ClassVar[tuple[str, ...]] = ()
+    """Fields about a person: stored sealed, and gone once the person or the call is erased.
+
+    Each has a default, which is what is read back after the erasure.
+    """
+
+    at: Instant
+    """When it was decided."""
+
+
+class Actor(Value):
+    """Who issues a command: a user, or a named part of the embedding system."""
+
+    name: str
+    """The user id; for the system, the name of the part that acts."""
+    role: Role = Role("user")
+    teams: tuple[Team, ...] = ()
+    system: bool = False
+
+    @property
+    def user_id(self) -> UserId:
+        """The acting user. For the system `system:<name>`, which no user id can be."""
+        return UserId(f"system:{self.name}" if self.system else self.name)
+
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(Generic[E_co]):
+    """An event about to be recorded: its place in its stream, who asked, and why."""
+
+    stream: StreamId
+    version: int
+    """Order within the stream: 1, 2, 3 ... without gaps."""
+    event: E_co
+    event_id: EventId
+    by: Actor
+    request_id: RequestId
+    """Of the command that brought it about; shared by all events of one append."""
+    correlation_id: RequestId
+    """Of the first command of the chain this one belongs to; its own for commands from outside."""
+    causation_id: EventId | None = None
+    """The event that made the system act; None where somebody asked."""
+
+    @property
+    def at(self) -> datetime:
+        """When it was decided."""
+        return self.event.at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded(Decided[E_co]):
+    """An event as it stands in the log."""
+
+    position: int
+    """Order in the whole log. Positions rise; gaps may occur."""

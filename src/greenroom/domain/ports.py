@@ -1,0 +1,181 @@
+"""What the core needs of the outside, said in the core's own words.
+
+Each port has its exam in `greenroom.testing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from greenroom.domain.message import (
+    CallId,
+    Decided,
+    Event,
+    EventId,
+    Recorded,
+    RequestId,
+    StreamId,
+    UserId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command's own key, so that asking again is answered and not done again."""
+
+    request_id: RequestId
+    fingerprint: str
+    """Of the command with all its arguments: the same key with another body is refused."""
+    answer: bytes = b""
+    """What was answered, as the asker wants it kept."""
+    position: int = 0
+    """Of the last event it recorded; 0 where nothing had to be recorded. The store sets it."""
+
+
+class EventStore(Protocol):
+    """Append-only streams of events, and one feed over all of them. Safe for many threads."""
+
+    def append(
+        self,
+        events: Sequence[Decided[Event]],
+        expects: Mapping[StreamId, int] | None = None,
+        request: Request | None = None,
+    ) -> Sequence[int]:
+        """Record `events`, and `request` with them: all or nothing, durable on return.
+
+        Args:
+            events: in order; the versions of each stream follow on what it holds. May be empty.
+            expects: the version each stream read for the decision must still have; 0 = must not
+                exist. Streams written to need not be named: their versions say it.
+            request: remembered under its id until pruned.
+
+        Returns:
+            The position of each event, rising.
+
+        Raises:
+            Conflict: a stream has moved on, or the request id was recorded meanwhile.
+            StoreError: the store cannot be written; nothing was recorded.
+        """
+        ...
+
+    def request(self, request_id: RequestId) -> Request | None:
+        """The request recorded under this id, with its answer and position."""
+        ...
+
+    def read(
+        self, stream: StreamId, *, after: int = 0, until: int | None = None
+    ) -> Iterator[Recorded[Event]]:
+        """The records of `stream` past version `after`, oldest first.
+
+        Args:
+            until: only those at or before this position of the log.
+        """
+        ...
+
+    def events(
+        self, stream: StreamId, *, after: int = 0, until: int | None = None
+    ) -> Iterator[Event]:
+        """The same as `read`, without the records around the events: the fast way to fold."""
+        ...
+
+    def feed(self, after: int = 0, *, until: int | None = None) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs over all streams past `after`, in commit order.
+
+        Ends at what was recorded when it got there; call again with the last position.
+        """
+        ...
+
+    def position(self) -> int:
+        """Of the last record; 0 while there is none. Cheap: made to be asked before every command."""
+        ...
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """Sleep until something stands past `after`, whoever wrote it; False after `timeout` seconds.
+
+        Returns at once, with False, when the store is closed.
+        """
+        ...
+
+    def erase(self, subjects: Collection[str]) -> None:
+        """Make the personal fields about these subjects unreadable for good.
+
+        Args:
+            subjects: streams `call-<cid>` (everything personal in that call) or `user-<id>`
+                (everything personal about that user). Unknown ones are fine; twice is fine.
+        """
+        ...
+
+    @property
+    def secret(self) -> bytes:
+        """32 random bytes that belong to this store, the same in every process: signs cursors."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. Twice is fine; other calls then raise StoreClosed."""
+        ...
+
+
+class Ticker(Protocol):
+    """Something that has work to do at certain instants."""
+
+    def next_due(self) -> datetime | None:
+        """When there is work next; None while nothing is planned."""
+        ...
+
+    def fire_due(self) -> None:
+        """Do all that is due by the clock."""
+        ...
+
+
+class Drive(Protocol):
+    """A ticker being driven by a clock."""
+
+    def wake(self) -> None:
+        """Plans changed: look at the ticker again."""
+        ...
+
+    def stop(self) -> None:
+        """Drive it no more; nothing of it is running when this returns."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, and whatever has to happen in it."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, UTC."""
+        ...
+
+    def drive(self, ticker: Ticker) -> Drive:
+        """From now on, fire `ticker` whenever it is due."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One message to one user."""
+
+    key: str
+    """The same on every attempt: deliver once per key."""
+    kind: str
+    """`call_ring call_notification call_missed session_started call_live_started`."""
+    cid: CallId
+    user_id: UserId
+    """To whom."""
+    caused_by: UserId
+    cause: EventId
+    title: str
+    body: str
+    data: Mapping[str, Any]
+    """What a device may want to know, e.g. `video` of a ring."""
+
+
+class Notifier(Protocol):
+    """Delivers notifications: push, mail, whatever the embedder has."""
+
+    def notify(self, notification: Notification) -> None:
+        """Deliver. Raising means it failed and is tried again later; blocking blocks no command."""
+        ...

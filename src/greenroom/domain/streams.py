@@ -1,0 +1,71 @@
+"""The names of streams, and what stands in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from greenroom.domain.call import CallEvent
+from greenroom.domain.call_type import CallTypeEvent
+from greenroom.domain.membership import MembershipEvent
+from greenroom.domain.message import CallId, Event, SessionId, StreamId, UserId
+from greenroom.domain.session import SessionEvent
+from greenroom.domain.user import UserEvent
+
+EVENTS: Final[Mapping[str, type[Event]]] = {
+    event.name: event
+    for union in (CallEvent, SessionEvent, MembershipEvent, CallTypeEvent, UserEvent)
+    for event in get_args(union)
+}
+"""Every event by its stored name."""
+
+
+def call_stream(cid: CallId) -> StreamId:
+    """Where a call's life cycle stands."""
+    return StreamId(f"call-{cid}")
+
+
+def session_stream(cid: CallId, number: int) -> StreamId:
+    """Where the comings and goings of one session stand."""
+    return StreamId(f"session-{cid}/{number}")
+
+
+def member_stream(cid: CallId, user_id: UserId) -> StreamId:
+    """Where one user's standing in one call stands."""
+    return StreamId(f"member-{cid}/{user_id}")
+
+
+def type_stream(call_type: str) -> StreamId:
+    """Where a call type's settings and grants stand."""
+    return StreamId(f"type-{call_type}")
+
+
+def user_stream(user_id: UserId) -> StreamId:
+    """Where what is known of a user stands."""
+    return StreamId(f"user-{user_id}")
+
+
+def session_id(cid: CallId, number: int) -> SessionId:
+    """The public name of a session."""
+    return SessionId(f"{cid}/{number}")
+
+
+def subjects(stream: StreamId) -> tuple[str, ...]:
+    """Whose erasure makes the personal fields of events in `stream` unreadable."""
+    kind, _, rest = stream.partition("-")
+    match kind:
+        case "call":
+            return (stream,)
+        case "member":
+            cid, _, user_id = rest.partition("/")
+            return (call_stream(CallId(cid)), user_stream(UserId(user_id)))
+        case "user":
+            return (stream,)
+        case _:
+            return ()
+
+
+def call_of(stream: StreamId) -> CallId | None:
+    """The call that `stream` belongs to; None for call types and users."""
+    kind, _, rest = stream.partition("-")
+    return CallId(rest.partition("/")[0]) if kind in {"call", "session", "member"} else None

@@ -1,0 +1,1 @@
+"""Real audio and video for whoever has joined."""
