@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -47,7 +47,7 @@ class JoinFacts:
     standing: Standing
     grants: Grants
     exists: bool
-    """Whether there is a call that was not deleted."""
+    """Whether the call was ever created."""
     deleted: bool
     may_create: bool
     """Whether the call may come to be by this join."""
@@ -72,3 +72,129 @@ class Occupancy:
     """Distinct users present who count against the limit."""
     present: bool = False
     """Whether the user is there already, through another connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that was asked, what it said, and what it saw."""
+
+    rule: str
+    passed: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the join is admitted, and why."""
+
+    reasons: tuple[Reason, ...]
+    """In the order of the rules; ends at the first that refuses."""
+    refusal: Refused | None = None
+    grant: Capability | None = None
+    """The special grant that was needed."""
+
+    @property
+    def admitted(self) -> bool:
+        """Whether every rule passed."""
+        return self.refusal is None
+
+
+Outcome = tuple[str, Refused | None, Capability | None]
+"""What a rule saw, its refusal if any, and the special grant it needed, if any."""
+Rule = Callable[[JoinFacts, Occupancy], Outcome]
+
+
+def admit(facts: JoinFacts, occupancy: Occupancy) -> Verdict:
+    """Ask every rule in turn; the first that refuses names the reason."""
+    reasons: list[Reason] = []
+    grant: Capability | None = None
+    for name, rule in RULES:
+        because, refusal, needed = rule(facts, occupancy)
+        reasons.append(Reason(name, refusal is None, because))
+        if refusal is not None:
+            return Verdict(tuple(reasons), refusal)
+        grant = needed or grant
+    return Verdict(tuple(reasons), None, grant)
+
+
+def _exists(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if facts.exists:
+        return "the call was created", None, None
+    if facts.may_create:
+        return "the call is created with this join", None, None
+    return "no such call", CallNotFound(facts.cid), None
+
+
+def _not_deleted(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if facts.deleted:
+        return "the call was deleted", CallNotFound(facts.cid), None
+    return "the call was not deleted", None, None
+
+
+def _team(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if facts.team is None:
+        return "the call is for no team in particular", None, None
+    if facts.by.actor.system or facts.team in facts.by.actor.teams:
+        return f"in team {facts.team}", None, None
+    return f"not in team {facts.team}", WrongTeam(facts.team), None
+
+
+def _not_blocked(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if facts.blocked:
+        return "blocked in this call", Blocked(facts.by.user_id), None
+    return "not blocked", None, None
+
+
+def _granted(facts: JoinFacts, _: Occupancy) -> Outcome:
+    capability = Capability.JOIN_CALL
+    if facts.by.actor.system:
+        return "the system holds every capability", None, None
+    why = ", ".join(sources(facts.grants, facts.standing, capability)) or "no role grants it"
+    if facts.by.may(capability):
+        return f"{capability}: {why}", None, None
+    return f"{capability}: {why}", NotAllowed(facts.by.actor.name, capability), None
+
+
+def _not_ended(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if facts.ended_at is None:
+        return "the call has not ended", None, None
+    ended = f"the call ended at {facts.ended_at.isoformat()}"
+    if facts.by.may(Capability.JOIN_ENDED_CALL):
+        return f"{ended}; {Capability.JOIN_ENDED_CALL} held", None, Capability.JOIN_ENDED_CALL
+    return ended, CallEnded(facts.ended_at), None
+
+
+def _open(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if not facts.backstage:
+        return "the call is not in backstage", None, None
+    if facts.opens_at is not None and facts.at >= facts.opens_at:
+        return f"open ahead of its start since {facts.opens_at.isoformat()}", None, None
+    if facts.by.may(Capability.JOIN_BACKSTAGE):
+        return f"in backstage; {Capability.JOIN_BACKSTAGE} held", None, Capability.JOIN_BACKSTAGE
+    return "in backstage", NotLiveYet(facts.opens_at), None
+
+
+def _room(facts: JoinFacts, occupancy: Occupancy) -> Outcome:
+    limit = facts.max_participants
+    if limit is None:
+        return "no limit of participants", None, None
+    if occupancy.present:
+        return "in the call already", None, None
+    if not facts.counts:
+        return "does not count against the limit", None, None
+    if occupancy.counted < limit:
+        return f"{occupancy.counted} of {limit} participants", None, None
+    return f"{occupancy.counted} of {limit} participants", CallFull(limit), None
+
+
+RULES: Final[tuple[tuple[str, Rule], ...]] = (
+    ("exists", _exists),
+    ("not_deleted", _not_deleted),
+    ("team", _team),
+    ("not_blocked", _not_blocked),
+    ("join_call", _granted),
+    ("not_ended", _not_ended),
+    ("open", _open),
+    ("capacity", _room),
+)
+"""The order of semantics 3."""
