@@ -9,204 +9,439 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, assert_never
+from typing import Final, assert_never
 
 from immutables import Map
-from pydantic import JsonValue
 
 from greenroom.domain.access import Capability
-from greenroom.domain.decider import Command, Decider
+from greenroom.domain.call_commands import (
+    BlockUser,
+    CallCommand,
+    CancelRing,
+    CreateCall,
+    DeleteCall,
+    EndCall,
+    EndSession,
+    GoLive,
+    NotifyMembers,
+    RestoreCall,
+    RingMembers,
+    StartSession,
+    StopLive,
+    UnblockUser,
+    UpdateCall,
+)
+from greenroom.domain.call_events import (
+    CallCreated,
+    CallDeleted,
+    CallEnded,
+    CallEvent,
+    CallRestored,
+    CallRung,
+    CallUpdated,
+    MembersNotified,
+    RingCancelled,
+    RingEndReason,
+    SessionEnded,
+    SessionEndReason,
+    SessionStarted,
+    StoppedLive,
+    UserBlocked,
+    UserUnblocked,
+    WentLive,
+)
+from greenroom.domain.decider import Decider
 from greenroom.domain.errors import CallEnded as AlreadyEnded
-from greenroom.domain.errors import CallNotFound, NotAllowed
+from greenroom.domain.errors import CallNotFound, NotAllowed, RingingDisabled
 from greenroom.domain.merge import merge_patch
-from greenroom.domain.message import CallId, Event, Instant, Json, Team, UserId
-from greenroom.domain.settings import Settings, SettingsPatch
+from greenroom.domain.message import CallId, Json, Team, UserId
+from greenroom.domain.settings import Settings, SettingsPatch, patched
 
 
-class EndReason(StrEnum):
-    """Why a call ended."""
+class Existence(StrEnum):
+    """Whether there is a call to speak of."""
 
-    ENDED = "ended"
-    MAX_DURATION = "max_duration"
-
-
-class SessionEndReason(StrEnum):
-    """Why a session closed."""
-
-    EMPTY = "empty"
-    ENDED = "ended"
+    ABSENT = "absent"
+    HERE = "here"
     DELETED = "deleted"
+    """Softly: the system can restore it."""
+    ERASED = "erased"
+    """For good; its id is never used again."""
 
 
-class RingEndReason(StrEnum):
-    """Why a ring was withdrawn."""
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A ring that has not been withdrawn."""
 
-    CANCELLED = "cancelled"
-    TIMEOUT = "timeout"
-    ALL_REJECTED = "all_rejected"
-    ENDED = "ended"
-    DELETED = "deleted"
-
-
-class CallCreated(Event):
-    """The call exists; first in every call's stream."""
-
-    name: ClassVar[str] = "call.created"
-    personal: ClassVar[tuple[str, ...]] = ("custom",)
-    cid: CallId
-    call_type: str
-    created_by: UserId
-    team: Team | None = None
-    custom: dict[str, JsonValue] = {}
-    starts_at: Instant | None = None
-    settings: SettingsPatch = {}
-    """The call's own, over those of its type."""
-    backstage: bool = False
-    """Whether it starts closed to regular users, all settings considered."""
-
-
-class CallUpdated(Event):
-    """Custom data, schedule or settings changed."""
-
-    name: ClassVar[str] = "call.updated"
-    personal: ClassVar[tuple[str, ...]] = ("custom",)
-    cid: CallId
-    custom: dict[str, JsonValue] = {}
-    """As it is from now on, whole."""
-    starts_at: Instant | None = None
-    """As it is from now on."""
-    settings: SettingsPatch = {}
-    """The call's own, as they are from now on, whole."""
-    backstage: bool
-    """As it is from now on; settings change it only while nobody is in."""
-    timer_ends_at: Instant | None = None
-    """When the running session reaches the maximum duration, as it is from now on."""
-
-
-class CallRung(Event):
-    """Members are being called."""
-
-    name: ClassVar[str] = "call.rung"
-    cid: CallId
-    ring: int
-    """1, 2, 3 ... in its call."""
+    number: int
     caller: UserId
     user_ids: tuple[UserId, ...]
-    video: bool
-    auto_cancel_at: Instant
-    """Without an acceptance by then the ring is cancelled."""
-    missed_at: Instant
-    """Who has not answered by then has missed it."""
+    auto_cancel_at: datetime
+    missed_at: datetime
 
 
-class RingCancelled(Event):
-    """The ring is over; whoever had not answered has missed it."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What deciding needs to know of a call."""
 
-    name: ClassVar[str] = "call.ring_cancelled"
-    cid: CallId
-    ring: int
-    reason: RingEndReason
+    existence: Existence = Existence.ABSENT
+    cid: CallId = CallId("")
+    call_type: str = ""
+    created_by: UserId = UserId("")
+    team: Team | None = None
+    custom: Json = field(default_factory=dict)
+    settings: SettingsPatch = field(default_factory=dict)
+    """The call's own, over those of its type."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    starts_at: datetime | None = None
+    ended_at: datetime | None = None
+    backstage: bool = False
+    blocked: frozenset[UserId] = frozenset()
+    session: int = 0
+    """Number of the session that is on; 0 for none."""
+    sessions: int = 0
+    """How many there have been."""
+    session_started_at: datetime | None = None
+    timer_ends_at: datetime | None = None
+    """When the session that is on reaches the maximum duration."""
+    live_started_at: datetime | None = None
+    live_ended_at: datetime | None = None
+    rings: tuple[Ring, ...] = ()
+    """Not withdrawn yet, oldest first."""
+    ring_count: int = 0
+    rung: Map[UserId, int] = Map()
+    """The latest ring that names each user."""
 
+    def opens_at(self, settings: Settings) -> datetime | None:
+        """From when regular users may join in backstage; None where only going live opens it."""
+        ahead = settings.backstage.join_ahead_time_seconds
+        if self.starts_at is None or ahead == 0:
+            return None
+        return self.starts_at - timedelta(seconds=ahead)
 
-class MembersNotified(Event):
-    """Members are told of the call, without ringing."""
-
-    name: ClassVar[str] = "call.members_notified"
-    cid: CallId
-    user_ids: tuple[UserId, ...]
-
-
-class WentLive(Event):
-    """The doors are open to regular users; an ended call is open again."""
-
-    name: ClassVar[str] = "call.went_live"
-    cid: CallId
-    backstage: bool
-    """Whether it was in backstage before (a call that had ended need not have been)."""
-
-
-class StoppedLive(Event):
-    """Back to backstage; whoever may not be there was put out."""
-
-    name: ClassVar[str] = "call.stopped_live"
-    cid: CallId
-
-
-class UserBlocked(Event):
-    """The user cannot join until unblocked."""
-
-    name: ClassVar[str] = "call.user_blocked"
-    cid: CallId
-    user_id: UserId
-
-
-class UserUnblocked(Event):
-    """The user may join again, if the other rules allow."""
-
-    name: ClassVar[str] = "call.user_unblocked"
-    cid: CallId
-    user_id: UserId
-
-
-class CallEnded(Event):
-    """Over for everyone; every entry was closed with it."""
-
-    name: ClassVar[str] = "call.ended"
-    cid: CallId
-    reason: EndReason
+    def open_ring(self, user_id: UserId, at: datetime) -> Ring | None:
+        """The ring that names the user and still rings at `at`, answered by them or not."""
+        number = self.rung.get(user_id)
+        for ring in self.rings:
+            if ring.number == number and at < ring.missed_at:
+                return ring
+        return None
 
 
-class CallDeleted(Event):
-    """Unreachable from now on; hard: for good, and personal data can no longer be read."""
+def decide(call: Call, command: CallCommand) -> Sequence[CallEvent]:
+    """The events that `command` brings about; none where it is already so.
 
-    name: ClassVar[str] = "call.deleted"
-    cid: CallId
-    hard: bool
+    Raises:
+        CallNotFound: there is no such call, or it was deleted.
+        NotAllowed: a capability is missing (semantics 2).
+        CallEnded: ringing an ended call.
+    """
+    match command:
+        case CreateCall():
+            return _create(call, command)
+        case DeleteCall():
+            return _delete(call, command)
+        case RestoreCall():
+            return _restore(call, command)
+    if call.existence is not Existence.HERE:
+        raise CallNotFound(command.cid)
+    at, cid, by = command.at, command.cid, command.by
+    match command:
+        case UpdateCall():
+            return _update(call, command)
+        case GoLive():
+            by.must(Capability.UPDATE_CALL)
+            if not call.backstage and call.ended_at is None:
+                return []
+            return [WentLive(at=at, cid=cid, backstage=call.backstage)]
+        case StopLive():
+            by.must(Capability.UPDATE_CALL)
+            return [] if call.backstage else [StoppedLive(at=at, cid=cid)]
+        case EndCall():
+            by.must(Capability.END_CALL)
+            return _end(call, command)
+        case BlockUser(user_id=user_id):
+            by.must(Capability.BLOCK_USERS)
+            return [] if user_id in call.blocked else [UserBlocked(at=at, cid=cid, user_id=user_id)]
+        case UnblockUser(user_id=user_id):
+            by.must(Capability.BLOCK_USERS)
+            if user_id not in call.blocked:
+                return []
+            return [UserUnblocked(at=at, cid=cid, user_id=user_id)]
+        case RingMembers() | CancelRing() | NotifyMembers():
+            return _ring(call, command)
+        case StartSession() | EndSession():
+            return _session(call, command)
+        case _:
+            assert_never(command)
 
 
-class CallRestored(Event):
-    """A soft deletion was taken back."""
+def evolve(call: Call, event: CallEvent) -> Call:
+    """The call after `event`. Never refuses: what is recorded has happened."""
+    match event:
+        case CallCreated():
+            return _created(event)
+        case CallUpdated():
+            return replace(
+                call,
+                custom=event.custom,
+                starts_at=event.starts_at,
+                settings=event.settings,
+                backstage=event.backstage,
+                timer_ends_at=event.timer_ends_at,
+                updated_at=event.at,
+            )
+        case WentLive(at=at):
+            return replace(
+                call,
+                backstage=False,
+                ended_at=None,
+                live_started_at=at,
+                live_ended_at=None,
+                updated_at=at,
+            )
+        case StoppedLive(at=at):
+            return replace(call, backstage=True, live_ended_at=at, updated_at=at)
+        case CallEnded(at=at):
+            return replace(call, ended_at=at, updated_at=at)
+        case UserBlocked(at=at, user_id=user_id):
+            return replace(call, blocked=call.blocked | {user_id}, updated_at=at)
+        case UserUnblocked(at=at, user_id=user_id):
+            return replace(call, blocked=call.blocked - {user_id}, updated_at=at)
+        case CallDeleted(hard=True):
+            return Call(Existence.ERASED, call.cid, call.call_type)
+        case CallDeleted():
+            return replace(call, existence=Existence.DELETED)
+        case CallRestored(at=at):
+            return replace(call, existence=Existence.HERE, updated_at=at)
+        case CallRung() | RingCancelled():
+            return _rung(call, event)
+        case MembersNotified():
+            return call
+        case SessionStarted(at=at, session=number):
+            return replace(
+                call,
+                session=number,
+                sessions=number,
+                session_started_at=at,
+                timer_ends_at=event.timer_ends_at,
+            )
+        case SessionEnded():
+            return replace(call, session=0, session_started_at=None, timer_ends_at=None)
+        case _:
+            assert_never(event)
 
-    name: ClassVar[str] = "call.restored"
-    cid: CallId
+
+def _create(call: Call, command: CreateCall) -> Sequence[CallEvent]:
+    command.by.must(Capability.CREATE_CALL)
+    match call.existence:
+        case Existence.HERE:
+            return []
+        case Existence.DELETED | Existence.ERASED:
+            raise CallNotFound(command.cid)
+        case Existence.ABSENT:
+            settings = command.type_settings.overridden(command.settings)
+            return [
+                CallCreated(
+                    at=command.at,
+                    cid=command.cid,
+                    call_type=command.call_type,
+                    created_by=command.by.user_id,
+                    team=command.team,
+                    custom=dict(command.custom),
+                    starts_at=command.starts_at,
+                    settings=command.settings,
+                    backstage=settings.backstage.enabled,
+                )
+            ]
+        case _:
+            assert_never(call.existence)
 
 
-class SessionStarted(Event):
-    """Somebody is about to enter the empty call."""
-
-    name: ClassVar[str] = "session.started"
-    cid: CallId
-    session: int
-    """1, 2, 3 ... in its call."""
-    started_by: UserId
-    backstage: bool
-    """Whether the call was in backstage, where regular users cannot follow yet."""
-    timer_ends_at: Instant | None = None
-    """When the maximum duration is reached."""
-
-
-class SessionEnded(Event):
-    """Nobody is in the call any more."""
-
-    name: ClassVar[str] = "session.ended"
-    cid: CallId
-    session: int
-    reason: SessionEndReason
+def _created(event: CallCreated) -> Call:
+    return Call(
+        existence=Existence.HERE,
+        cid=event.cid,
+        call_type=event.call_type,
+        created_by=event.created_by,
+        team=event.team,
+        custom=event.custom,
+        settings=event.settings,
+        created_at=event.at,
+        updated_at=event.at,
+        starts_at=event.starts_at,
+        backstage=event.backstage,
+    )
 
 
-CallEvent = (
-    CallCreated
-    | CallUpdated
-    | CallRung
-    | RingCancelled
-    | MembersNotified
-    | WentLive
-    | StoppedLive
-    | UserBlocked
-    | UserUnblocked
-    | CallEnded
-    | CallDeleted
-    | CallRestored
-    | SessionStarted
-    | SessionEnded
-)
+def _update(call: Call, command: UpdateCall) -> Sequence[CallEvent]:
+    _may_update(command)
+    own = patched(call.settings, command.settings)
+    before = command.type_settings.overridden(call.settings)
+    after = command.type_settings.overridden(own)
+    backstage = call.backstage
+    if before.backstage.enabled != after.backstage.enabled and not (
+        after.backstage.enabled and command.occupied
+    ):
+        backstage = after.backstage.enabled
+    timer = call.timer_ends_at
+    if before.limits.max_duration_seconds != after.limits.max_duration_seconds:
+        timer = _timer(call.session_started_at, after)
+    updated = CallUpdated(
+        at=command.at,
+        cid=command.cid,
+        custom=merge_patch(call.custom, command.custom or {}),
+        starts_at=command.starts_at if command.moves_start else call.starts_at,
+        settings=own,
+        backstage=backstage,
+        timer_ends_at=timer,
+    )
+    unchanged = replace(evolve(call, updated), updated_at=call.updated_at) == call
+    return [] if unchanged else [updated]
+
+
+def _may_update(command: UpdateCall) -> None:
+    """Each part of an update needs its own capability (semantics 2)."""
+    groups = {name: set(fields) for name, fields in command.settings.items()}
+    duration = "max_duration_seconds" in groups.get("limits", set())
+    if duration:
+        groups["limits"].discard("max_duration_seconds")
+        command.by.must(Capability.CHANGE_MAX_DURATION)
+    if any(groups.values()):
+        command.by.must(Capability.UPDATE_CALL_SETTINGS)
+    elif not duration or command.custom is not None or command.moves_start:
+        command.by.must(Capability.UPDATE_CALL)
+
+
+def _end(call: Call, command: EndCall) -> Sequence[CallEvent]:
+    if call.ended_at is not None:
+        return []
+    return [
+        *_silence(call, command, RingEndReason.ENDED),
+        CallEnded(at=command.at, cid=command.cid, reason=command.reason),
+        *_close(call, command, SessionEndReason.ENDED),
+    ]
+
+
+def _delete(call: Call, command: DeleteCall) -> Sequence[CallEvent]:
+    if command.hard and not command.by.actor.system:
+        raise NotAllowed(command.by.actor.name, f"{Capability.DELETE_CALL} hard=True")
+    if call.existence is Existence.ABSENT:
+        raise CallNotFound(command.cid)
+    command.by.must(Capability.DELETE_CALL)
+    if call.existence is Existence.ERASED:
+        return []
+    if call.existence is Existence.DELETED and not command.hard:
+        return []
+    return [
+        *_silence(call, command, RingEndReason.DELETED),
+        *_close(call, command, SessionEndReason.DELETED),
+        CallDeleted(at=command.at, cid=command.cid, hard=command.hard),
+    ]
+
+
+def _restore(call: Call, command: RestoreCall) -> Sequence[CallEvent]:
+    if call.existence in {Existence.ABSENT, Existence.ERASED}:
+        raise CallNotFound(command.cid)
+    if not command.by.actor.system:
+        raise NotAllowed(command.by.actor.name, "restore (the system only)")
+    if call.existence is Existence.HERE:
+        return []
+    return [CallRestored(at=command.at, cid=command.cid)]
+
+
+def _silence(call: Call, command: CallCommand, reason: RingEndReason) -> Sequence[CallEvent]:
+    return [
+        RingCancelled(at=command.at, cid=command.cid, ring=ring.number, reason=reason)
+        for ring in call.rings
+        if command.at < ring.missed_at
+    ]
+
+
+def _close(call: Call, command: CallCommand, reason: SessionEndReason) -> Sequence[CallEvent]:
+    if call.session == 0:
+        return []
+    return [SessionEnded(at=command.at, cid=command.cid, session=call.session, reason=reason)]
+
+
+def _session(call: Call, command: StartSession | EndSession) -> Sequence[CallEvent]:
+    match command:
+        case EndSession(session=number):
+            if call.session != number:
+                return []
+            return _close(call, command, SessionEndReason.EMPTY)
+        case StartSession(settings=settings):
+            if call.session:
+                return []
+            return [
+                SessionStarted(
+                    at=command.at,
+                    cid=command.cid,
+                    session=call.sessions + 1,
+                    started_by=command.by.user_id,
+                    backstage=call.backstage,
+                    timer_ends_at=_timer(command.at, settings),
+                )
+            ]
+        case _:
+            assert_never(command)
+
+
+def _timer(started_at: datetime | None, settings: Settings) -> datetime | None:
+    seconds = settings.limits.max_duration_seconds
+    if started_at is None or seconds is None:
+        return None
+    return started_at + timedelta(seconds=seconds)
+
+
+def _ring(call: Call, command: RingMembers | CancelRing | NotifyMembers) -> Sequence[CallEvent]:
+    at, cid = command.at, command.cid
+    match command:
+        case CancelRing(ring=number, reason=reason):
+            if all(ring.number != number for ring in call.rings):
+                return []
+            return [RingCancelled(at=at, cid=cid, ring=number, reason=reason)]
+        case NotifyMembers(user_ids=users):
+            return [MembersNotified(at=at, cid=cid, user_ids=users)] if users else []
+        case RingMembers(user_ids=users, settings=settings):
+            cancel, missed = (
+                settings.ring.auto_cancel_timeout_ms,
+                settings.ring.missed_call_timeout_ms,
+            )
+            if cancel is None or missed is None:
+                raise RingingDisabled(call.call_type)
+            if call.ended_at is not None:
+                raise AlreadyEnded(call.ended_at)
+            if not users:
+                return []
+            return [
+                CallRung(
+                    at=at,
+                    cid=cid,
+                    ring=call.ring_count + 1,
+                    caller=command.by.user_id,
+                    user_ids=users,
+                    video=command.video,
+                    auto_cancel_at=at + timedelta(milliseconds=cancel),
+                    missed_at=at + timedelta(milliseconds=missed),
+                )
+            ]
+        case _:
+            assert_never(command)
+
+
+def _rung(call: Call, event: CallRung | RingCancelled) -> Call:
+    if isinstance(event, RingCancelled):
+        return replace(call, rings=tuple(r for r in call.rings if r.number != event.ring))
+    ring = Ring(event.ring, event.caller, event.user_ids, event.auto_cancel_at, event.missed_at)
+    still = tuple(r for r in call.rings if event.at < r.missed_at)
+    return replace(
+        call,
+        rings=(*still, ring),
+        ring_count=event.ring,
+        rung=call.rung.update(dict.fromkeys(event.user_ids, event.ring)),
+    )
+
+
+CALL: Final = Decider(Call(), decide, evolve)

@@ -155,9 +155,7 @@ def evolve(call_type: CallType, event: CallTypeEvent) -> CallType:
 
 
 def _define(call_type: CallType, command: DefineCallType) -> Sequence[CallTypeEvent]:
-    wanted = CallType(
-        command.call_type, command.settings, command.grants, command.indexed_custom
-    )
+    wanted = CallType(command.call_type, command.settings, command.grants, command.indexed_custom)
     if call_type.name is not None:
         if call_type == wanted:
             return []

@@ -1,33 +1,35 @@
 """Everything greenroom raises, in one tree.
 
-    GreenroomError
-    |-- Refused                     the rules say no; nothing was recorded; `.code` never changes
-    |   |-- CallNotFound            call_not_found
-    |   |-- WrongTeam               wrong_team
-    |   |-- Blocked                 blocked
-    |   |-- NotAllowed              not_allowed            .capability
-    |   |-- CallEnded               call_ended             .ended_at
-    |   |-- NotLiveYet              not_live_yet           .opens_at
-    |   |-- CallFull                call_full              .limit
-    |   |-- EntryNotFound           entry_not_found
-    |   |-- MemberNotFound          member_not_found
-    |   |-- NotRung                 not_rung
-    |   |-- AnswerFinal             answer_final
-    |   |-- RequestsDisabled        requests_disabled
-    |   |-- CallTypeNotFound        call_type_not_found
-    |   `-- CallTypeExists          call_type_exists
-    |-- InvalidInput                invalid_input          .path .expected .nearest
-    |   |-- InvalidFilter           invalid_filter
-    |   |-- InvalidSort             invalid_sort
-    |   |-- InvalidCursor           invalid_cursor
-    |   `-- QueryTooSlow            query_too_slow
-    |-- Conflict                    conflict               others wrote first, again and again
-    |-- RequestMismatch             request_mismatch       the request id was used for another command
-    |-- MediaError                  media_error            no media session, or its signalling failed
-    `-- StoreError                  store_error            the store cannot be used
-        |-- StoreClosed             store_closed
-        |-- NotOurStore             not_our_store
-        `-- WrongSchema             wrong_schema           .found .supported
+GreenroomError
+|-- Refused                     the rules say no; nothing was recorded; `.code` never changes
+|   |-- CallNotFound            call_not_found
+|   |-- WrongTeam               wrong_team
+|   |-- Blocked                 blocked
+|   |-- NotAllowed              not_allowed            .capability
+|   |-- CallEnded               call_ended             .ended_at
+|   |-- NotLiveYet              not_live_yet           .opens_at
+|   |-- CallFull                call_full              .limit
+|   |-- EntryNotFound           entry_not_found
+|   |-- NotPresent              not_present
+|   |-- MemberNotFound          member_not_found
+|   |-- NotRung                 not_rung
+|   |-- AnswerFinal             answer_final
+|   |-- RequestsDisabled        requests_disabled
+|   |-- RingingDisabled         ringing_disabled
+|   |-- CallTypeNotFound        call_type_not_found
+|   `-- CallTypeExists          call_type_exists
+|-- InvalidInput                invalid_input          .path .expected .nearest
+|   |-- InvalidFilter           invalid_filter
+|   |-- InvalidSort             invalid_sort
+|   |-- InvalidCursor           invalid_cursor
+|   `-- QueryTooSlow            query_too_slow
+|-- Conflict                    conflict               others wrote first, again and again
+|-- RequestMismatch             request_mismatch       the request id was used for another command
+|-- MediaError                  media_error            no media session, or its signalling failed
+`-- StoreError                  store_error            the store cannot be used
+|-- StoreClosed             store_closed
+|-- NotOurStore             not_our_store
+`-- WrongSchema             wrong_schema           .found .supported
 """
 
 from __future__ import annotations
@@ -133,6 +135,16 @@ class EntryNotFound(Refused):
         self.entry_id = entry_id
 
 
+class NotPresent(Refused):
+    """The user is not in the call now."""
+
+    code = "not_present"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"{user_id} is not in the call now")
+        self.user_id = user_id
+
+
 class MemberNotFound(Refused):
     """The user is not a member of the call."""
 
@@ -174,6 +186,19 @@ class RequestsDisabled(Refused):
             " a host may grant it all the same"
         )
         self.permission = permission
+
+
+class RingingDisabled(Refused):
+    """Calls of this type do not ring."""
+
+    code = "ringing_disabled"
+
+    def __init__(self, call_type: str) -> None:
+        super().__init__(
+            f"calls of type {call_type!r} do not ring;"
+            " set ring.auto_cancel_timeout_ms and ring.missed_call_timeout_ms"
+        )
+        self.call_type = call_type
 
 
 class CallTypeNotFound(Refused):

@@ -234,15 +234,21 @@ def decide(member: Membership, command: MembershipCommand) -> Sequence[Membershi
         case RequestPermissions(permissions=asked):
             command.by.must(Capability.REQUEST_PERMISSIONS)
             new = _missing(asked, member.requested)
-            return [PermissionRequested(at=at, cid=cid, user_id=user, permissions=new)] if new else []
+            return (
+                [PermissionRequested(at=at, cid=cid, user_id=user, permissions=new)] if new else []
+            )
         case GrantPermissions(permissions=asked):
             command.by.must(Capability.UPDATE_CALL_PERMISSIONS)
             new = _missing(asked, member.granted)
-            return [PermissionsGranted(at=at, cid=cid, user_id=user, permissions=new)] if new else []
+            return (
+                [PermissionsGranted(at=at, cid=cid, user_id=user, permissions=new)] if new else []
+            )
         case RevokePermissions(permissions=asked):
             command.by.must(Capability.UPDATE_CALL_PERMISSIONS)
             new = _missing(asked, member.revoked)
-            return [PermissionsRevoked(at=at, cid=cid, user_id=user, permissions=new)] if new else []
+            return (
+                [PermissionsRevoked(at=at, cid=cid, user_id=user, permissions=new)] if new else []
+            )
         case Accept() | Reject() | Miss():
             return _answer(member, command)
         case _:

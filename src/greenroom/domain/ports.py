@@ -5,7 +5,7 @@ Each port has its exam in `greenroom.testing`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -81,7 +81,9 @@ class EventStore(Protocol):
         """The same as `read`, without the records around the events: the fast way to fold."""
         ...
 
-    def feed(self, after: int = 0, *, until: int | None = None) -> Iterator[tuple[int, Recorded[Event]]]:
+    def feed(
+        self, after: int = 0, *, until: int | None = None
+    ) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs over all streams past `after`, in commit order.
 
         Ends at what was recorded when it got there; call again with the last position.

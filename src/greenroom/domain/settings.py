@@ -135,6 +135,15 @@ class Settings(Value):
         )
 
 
+def patched(before: SettingsPatch, after: SettingsPatch) -> SettingsPatch:
+    """One patch that says what `before` and then `after` say; null gives a field back."""
+    groups = {
+        name: merge_patch(before.get(name, {}), after.get(name, {}))
+        for name in dict.fromkeys([*before, *after])
+    }
+    return {name: fields for name, fields in groups.items() if fields}
+
+
 def _overridden(group: Value, said: Json) -> Value:
     return type(group).model_validate(merge_patch(group.model_dump(), merge_patch({}, said)))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, get_args
 
-from greenroom.domain.call import CallEvent
+from greenroom.domain.call_events import CallEvent
 from greenroom.domain.call_type import CallTypeEvent
 from greenroom.domain.membership import MembershipEvent
 from greenroom.domain.message import CallId, Event, SessionId, StreamId, UserId
-from greenroom.domain.session import SessionEvent
+from greenroom.domain.session_events import SessionEvent
 from greenroom.domain.user import UserEvent
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
