@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -23,40 +23,77 @@ class MediaEntry:
     """What the others may receive of it; the rest is dropped."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One track of one participant: what is heard or seen on a media line."""
+
+    entry_id: EntryId
+    """Whose it is."""
+    kind: Kind
+
+
 class MediaObserver(Protocol):
-    """Who is told what media learns. Calls come from any thread, and may block."""
+    """Who is told what media learns. Calls come one after another from a thread that may block."""
 
     def connected(self, entry_id: EntryId, fingerprint: str) -> None:
-        """Audio and video flow; `fingerprint` is the peer's DTLS certificate's."""
+        """Audio and video can flow; `fingerprint` is `<hash> <hex>` of the peer's certificate.
+
+        Told once a connection: again when the peer came back with a new one.
+        """
         ...
 
     def lost(self, entry_id: EntryId) -> None:
-        """The peer is gone without having left."""
+        """The peer is gone without having left.
+
+        The entry stays open until it is closed; another offer may bring the peer back.
+        """
         ...
 
 
 class MediaPort(Protocol):
-    """Opens, forwards and closes media. Every operation is idempotent by entry, safe from any thread."""
+    """Opens, forwards and closes media. Each operation is idempotent by entry and thread-safe."""
 
     def start(self, observer: MediaObserver) -> None:
-        """Get ready; report to `observer` from now on."""
+        """Get ready; report to `observer` from now on. Once in a life, before anything else."""
         ...
 
     def open(self, entry: MediaEntry) -> None:
-        """Expect this participant; again with another `may_send` to change what they may send."""
+        """Expect this participant; again with another `may_send` to change what they may send.
+
+        What may no longer be sent reaches nobody any more when this returns.
+
+        Raises:
+            MediaError: not started, or stopped.
+        """
         ...
 
     def close(self, entry_id: EntryId) -> None:
-        """The participant is gone: stop forwarding to and from them, drop the connection."""
+        """The participant is gone: stop forwarding to and from them, drop the connection.
+
+        Nothing is reported about it. Twice is fine, an unknown entry is fine.
+        """
         ...
 
     def offer(self, entry_id: EntryId, sdp: str) -> str:
         """The answer to a participant's session description; again to renegotiate.
 
-        Everybody receives the others' tracks of the same session on the media lines they offered.
+        Everybody receives the others' tracks of the same session on the media lines they offered
+        as able to receive, first come, first served. A line says `a=content:slides` where it
+        shares a screen (RFC 4796). Candidates stand in both descriptions; none trickle.
 
         Raises:
-            MediaError: no such entry is open, or the description cannot be understood.
+            MediaError: no such entry is open, or the description cannot be used; a connection
+                that is running goes on as before.
+        """
+        ...
+
+    def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """What the entry receives: source by `mid` of each line that can receive, in their order.
+
+        None stands on a free line. It changes as participants come and go, without an offer.
+
+        Raises:
+            MediaError: no such entry is open.
         """
         ...
 
@@ -65,5 +102,5 @@ class MediaPort(Protocol):
         ...
 
     def stop(self) -> None:
-        """Close everything; nothing is running when this returns."""
+        """Close everything; nothing is running when this returns. Twice is fine."""
         ...

@@ -1,0 +1,213 @@
+"""Media without media: a port that opens nothing, and offers of peers that do not exist.
+
+Nothing in here loads a media library. The exam that every port has to pass is in
+`greenroom.testing.media_contract`, a real peer for tests in `greenroom.testing.peer`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from greenroom.domain.errors import MediaError
+from greenroom.domain.message import EntryId
+from greenroom.media.description import MAX_LINES, MAX_SIZE, Description
+from greenroom.media.port import Kind, MediaEntry, MediaObserver, Source
+
+FINGERPRINT: Final = "sha-256 " + ":".join(["AB"] * 32)
+"""What the offers of `offer_sdp` are signed with, unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that a port was told to do."""
+
+    what: Literal["start", "open", "close", "offer", "stop"]
+    entry_id: EntryId | None = None
+    may_send: frozenset[Kind] | None = None
+    """Only with `open`."""
+
+
+class FakeMedia:
+    """A MediaPort that opens nothing, remembers what it was told, and does as the test says.
+
+    `connect` and `lose` report to the observer on the calling thread, as a peer's coming and
+    going would; `fail` makes it refuse an entry until `recover`.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        """Everything that was asked of it, in order, refused or not."""
+        self._observer: MediaObserver | None = None
+        self._entries: dict[EntryId, MediaEntry] = {}
+        self._offers: dict[EntryId, Description] = {}
+        self._failing: set[EntryId] = set()
+        self._stopped = False
+        self._lock = threading.RLock()
+
+    def start(self, observer: MediaObserver) -> None:
+        """Get ready; report to `observer` from now on."""
+        self.told.append(Told("start"))
+        self._observer = observer
+
+    def open(self, entry: MediaEntry) -> None:
+        """Remember the entry, instead of the one of the same id."""
+        with self._lock:
+            self.told.append(Told("open", entry.entry_id, entry.may_send))
+            if self._observer is None or self._stopped:
+                raise MediaError("media is not running; start it first")
+            self._refuse_failing(entry.entry_id)
+            self._entries[entry.entry_id] = entry
+
+    def close(self, entry_id: EntryId) -> None:
+        """Forget the entry."""
+        with self._lock:
+            self.told.append(Told("close", entry_id))
+            self._refuse_failing(entry_id)
+            self._entries.pop(entry_id, None)
+            self._offers.pop(entry_id, None)
+
+    def offer(self, entry_id: EntryId, sdp: str) -> str:
+        """A description that answers nothing; hostile offers are refused as any port does."""
+        with self._lock:
+            self.told.append(Told("offer", entry_id))
+            self._open_entry(entry_id)
+            self._offers[entry_id] = Description.of_offer(sdp)
+            return "v=0\r\ns=fake\r\n"
+
+    def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """The lines of the entry's offer that can receive; nothing is ever put on them."""
+        with self._lock:
+            self._open_entry(entry_id)
+            offered = self._offers.get(entry_id)
+            return {line.mid: None for line in offered.lines if line.receives} if offered else {}
+
+    def entries(self) -> frozenset[EntryId]:
+        """Those open now."""
+        return frozenset(self._entries)
+
+    def stop(self) -> None:
+        """Forget every entry."""
+        self.told.append(Told("stop"))
+        self._entries.clear()
+        self._stopped = True
+
+    def entry(self, entry_id: EntryId) -> MediaEntry:
+        """An open entry as it was told last.
+
+        Raises:
+            MediaError: it is not open.
+        """
+        return self._open_entry(entry_id)
+
+    def connect(self, entry_id: EntryId, fingerprint: str = FINGERPRINT) -> None:
+        """The peer of this entry came through."""
+        assert self._observer is not None, "start the media first"
+        self._observer.connected(entry_id, fingerprint)
+
+    def lose(self, entry_id: EntryId) -> None:
+        """The peer of this entry is gone without having left."""
+        assert self._observer is not None, "start the media first"
+        self._observer.lost(entry_id)
+
+    def fail(self, entry_id: EntryId) -> None:
+        """Refuse to open or close this entry from now on."""
+        self._failing.add(entry_id)
+
+    def recover(self, entry_id: EntryId) -> None:
+        """Do as told again."""
+        self._failing.discard(entry_id)
+
+    def _open_entry(self, entry_id: EntryId) -> MediaEntry:
+        entry = self._entries.get(entry_id)
+        if entry is None:
+            raise MediaError(f"entry {entry_id} is not open; join first")
+        return entry
+
+    def _refuse_failing(self, entry_id: EntryId) -> None:
+        if entry_id in self._failing:
+            raise MediaError(f"told to fail for entry {entry_id}")
+
+
+@dataclass
+class Witness:
+    """A MediaObserver that remembers what it heard, and lets a test wait for it."""
+
+    connections: list[tuple[EntryId, str]] = field(default_factory=list)
+    """(entry, fingerprint) pairs in the order they were told."""
+    losses: list[EntryId] = field(default_factory=list)
+    """Entries in the order they were told."""
+    _news: threading.Condition = field(default_factory=threading.Condition, repr=False)
+
+    def connected(self, entry_id: EntryId, fingerprint: str) -> None:
+        """Remember it."""
+        with self._news:
+            self.connections.append((entry_id, fingerprint))
+            self._news.notify_all()
+
+    def lost(self, entry_id: EntryId) -> None:
+        """Remember it."""
+        with self._news:
+            self.losses.append(entry_id)
+            self._news.notify_all()
+
+    def heard(self, enough: Callable[[Witness], bool], timeout: float = 10) -> bool:
+        """Wait until `enough` says so; False after `timeout` seconds."""
+        with self._news:
+            return self._news.wait_for(lambda: enough(self), timeout)
+
+
+def offer_sdp(
+    *lines: tuple[str, str], fingerprint: str = FINGERPRINT, setup: str = "actpass"
+) -> str:
+    """A well-formed description of a peer that does not exist: (kind, direction) a line."""
+    session = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
+    mids = [str(number) for number in range(len(lines))]
+    session.append(f"a=group:BUNDLE {' '.join(mids)}")
+    for mid, (kind, direction) in zip(mids, lines, strict=True):
+        codec = "96 opus/48000/2" if kind == "audio" else "97 VP8/90000"
+        session += [
+            f"m={kind} 9 UDP/TLS/RTP/SAVPF {codec.partition(' ')[0]}",
+            "c=IN IP4 0.0.0.0",
+            f"a={direction}",
+            f"a=mid:{mid}",
+            "a=rtcp:9 IN IP4 0.0.0.0",
+            "a=rtcp-mux",
+            f"a=rtpmap:{codec}",
+            "a=ice-ufrag:abcd",
+            "a=ice-pwd:abcdefghijklmnopqrstuv",
+            f"a=fingerprint:{fingerprint}",
+            f"a=setup:{setup}",
+        ]
+    return "\r\n".join(session) + "\r\n"
+
+
+TWO_WAY: Final = (("audio", "sendrecv"), ("video", "sendrecv"))
+"""The lines of a plain two-party call."""
+
+HOSTILE: Final[Mapping[str, object]] = {
+    "nothing": "",
+    "not a string": b"v=0\r\n",
+    "None": None,
+    "a number": 5,
+    "no description": "hello",
+    "json": '{"type": "offer", "sdp": "v=0"}',
+    "binary": "\x00\xff" * 100,
+    "no media line": "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n",
+    "a bare media line": "v=0\r\nm=audio\r\n",
+    "a line that is no port": "v=0\r\nm=audio x UDP/TLS/RTP/SAVPF 96\r\n",
+    "too long": offer_sdp(*TWO_WAY) + "a=" + "x" * MAX_SIZE,
+    "too many lines": offer_sdp(*[("audio", "recvonly")] * (MAX_LINES + 1)),
+    "an answer": offer_sdp(*TWO_WAY, setup="active"),
+    "no certificate": offer_sdp(*TWO_WAY).replace("a=fingerprint:", "a=finger:"),
+    "no credentials": offer_sdp(*TWO_WAY).replace("a=ice-pwd:", "a=ice:"),
+    "twice the same line": offer_sdp(*TWO_WAY).replace("a=mid:1", "a=mid:0"),
+    "no direction": offer_sdp(*TWO_WAY).replace("a=sendrecv", "a=sendrecvonly"),
+    "no codec in common": offer_sdp(*TWO_WAY).replace("VP8/90000", "AV1/90000"),
+    "a payload type that is none": offer_sdp(*TWO_WAY).replace("SAVPF 96", "SAVPF 4096"),
+    "data channels": offer_sdp(*TWO_WAY).replace("m=video", "m=application"),
+    "a candidate that is none": offer_sdp(*TWO_WAY) + "a=candidate:1 1 udp\r\n",
+}
+"""Descriptions that nobody means well with, by what is wrong."""

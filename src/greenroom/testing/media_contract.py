@@ -1,0 +1,123 @@
+"""The exam that every media port has to pass."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from greenroom.domain.errors import MediaError
+from greenroom.domain.message import CallId, EntryId, UserId
+from greenroom.media.port import Kind, MediaEntry, MediaPort
+from greenroom.testing.media import HOSTILE, TWO_WAY, Witness, offer_sdp
+
+
+class MediaPortContract:
+    """What every MediaPort must do, without a single packet: derive, and give a fixture `media`.
+
+    The fixture yields a port that was not started, and stops it afterwards.
+    """
+
+    def entry(self, name: str = "thierry", *may_send: Kind) -> MediaEntry:
+        """An entry of the call `default:exam`."""
+        return MediaEntry(
+            EntryId(f"entry-{name}"), CallId("default:exam"), 1, UserId(name), frozenset(may_send)
+        )
+
+    def test_nothing_opens_before_it_is_started(self, media: MediaPort) -> None:
+        with pytest.raises(MediaError):
+            media.open(self.entry())
+        assert media.entries() == frozenset()
+
+    def test_whoever_was_opened_and_not_closed_is_open(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry("thierry"))
+        media.open(self.entry("alice"))
+        assert media.entries() == {"entry-thierry", "entry-alice"}
+        media.close(EntryId("entry-alice"))
+        assert media.entries() == {"entry-thierry"}
+
+    def test_opening_twice_opens_once(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        media.open(self.entry())
+        media.open(replace(self.entry(), may_send=frozenset({"audio"})))
+        assert media.entries() == {"entry-thierry"}
+
+    def test_closing_twice_closes_once_and_an_unknown_entry_is_fine(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        media.close(EntryId("entry-thierry"))
+        media.close(EntryId("entry-thierry"))
+        media.close(EntryId("entry-nobody"))
+        assert media.entries() == frozenset()
+
+    def test_only_an_open_entry_can_offer(self, media: MediaPort) -> None:
+        media.start(Witness())
+        with pytest.raises(MediaError, match="entry-thierry"):
+            media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.open(self.entry())
+        media.close(EntryId("entry-thierry"))
+        with pytest.raises(MediaError, match="entry-thierry"):
+            media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        with pytest.raises(MediaError, match="entry-thierry"):
+            media.slots(EntryId("entry-thierry"))
+
+    @pytest.mark.parametrize("wrong", HOSTILE)
+    def test_a_hostile_offer_is_refused_and_the_next_one_answered(
+        self, media: MediaPort, wrong: str
+    ) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        with pytest.raises(MediaError):
+            media.offer(EntryId("entry-thierry"), HOSTILE[wrong])  # type: ignore[arg-type]  # the point
+        assert media.entries() == {"entry-thierry"}
+        assert media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY)).startswith("v=0")
+
+    def test_the_lines_that_can_receive_are_free_slots(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        assert media.slots(EntryId("entry-thierry")) == {}
+        lines = (("audio", "sendrecv"), ("video", "sendonly"), ("video", "recvonly"))
+        media.offer(EntryId("entry-thierry"), offer_sdp(*lines))
+        assert media.slots(EntryId("entry-thierry")) == {"0": None, "2": None}
+
+    def test_leaving_is_not_a_loss(self, media: MediaPort) -> None:
+        witness = Witness()
+        media.start(witness)
+        media.open(self.entry())
+        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.close(EntryId("entry-thierry"))
+        assert not witness.heard(lambda heard: bool(heard.losses), timeout=0.1)
+
+    def test_after_stop_nothing_is_open_and_nothing_opens(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.stop()
+        media.stop()
+        assert media.entries() == frozenset()
+        with pytest.raises(MediaError):
+            media.open(self.entry())
+        media.close(EntryId("entry-thierry"))
+
+    def test_stopping_what_was_never_started_is_fine(self, media: MediaPort) -> None:
+        media.stop()
+        assert media.entries() == frozenset()
+
+    def test_many_threads_may_open_and_close_at_once(self, media: MediaPort) -> None:
+        media.start(Witness())
+
+        def come_and_go(name: str) -> None:
+            for _ in range(20):
+                media.open(self.entry(name, "audio"))
+                media.close(EntryId(f"entry-{name}"))
+            media.open(self.entry(name, "video"))
+
+        threads = [threading.Thread(target=come_and_go, args=(f"u{n}",)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert media.entries() == {f"entry-u{n}" for n in range(8)}
