@@ -49,8 +49,8 @@ class JoinFacts:
     exists: bool
     """Whether the call was ever created."""
     deleted: bool
-    may_create: bool
-    """Whether the call may come to be by this join."""
+    created: bool
+    """Whether this very join creates the call."""
     team: Team | None
     blocked: bool
     ended_at: datetime | None
@@ -118,10 +118,10 @@ def admit(facts: JoinFacts, occupancy: Occupancy) -> Verdict:
 
 
 def _exists(facts: JoinFacts, _: Occupancy) -> Outcome:
+    if facts.created:
+        return "the call is created with this join", None, None
     if facts.exists:
         return "the call was created", None, None
-    if facts.may_create:
-        return "the call is created with this join", None, None
     return "no such call", CallNotFound(facts.cid), None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Generic, NewType, TypeVar
+from typing import ClassVar, Final, Generic, NewType, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
@@ -21,6 +21,9 @@ EventId = NewType("EventId", str)
 RequestId = NewType("RequestId", str)
 Role = NewType("Role", str)
 Team = NewType("Team", str)
+
+SYSTEM: Final = "system:"
+"""How the ids of the system's own participants begin; no user id can."""
 
 Instant = AwareDatetime
 Json = Mapping[str, JsonValue]
@@ -59,7 +62,7 @@ class Actor(Value):
     @property
     def user_id(self) -> UserId:
         """The acting user. For the system `system:<name>`, which no user id can be."""
-        return UserId(f"system:{self.name}" if self.system else self.name)
+        return UserId(SYSTEM + self.name if self.system else self.name)
 
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)

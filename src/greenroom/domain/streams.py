@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
+from greenroom.domain.call import CALL
 from greenroom.domain.call_events import CallEvent
-from greenroom.domain.call_type import CallTypeEvent
-from greenroom.domain.membership import MembershipEvent
+from greenroom.domain.call_type import CALL_TYPE, CallTypeEvent
+from greenroom.domain.decider import Decider
+from greenroom.domain.membership import MEMBERSHIP, MembershipEvent
 from greenroom.domain.message import CallId, Event, SessionId, StreamId, UserId
+from greenroom.domain.session import SESSION
 from greenroom.domain.session_events import SessionEvent
-from greenroom.domain.user import UserEvent
+from greenroom.domain.user import USER_PROFILE, UserEvent
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.name: event
@@ -69,3 +72,18 @@ def call_of(stream: StreamId) -> CallId | None:
     """The call that `stream` belongs to; None for call types and users."""
     kind, _, rest = stream.partition("-")
     return CallId(rest.partition("/")[0]) if kind in {"call", "session", "member"} else None
+
+
+DECIDERS: Final[Mapping[str, Decider[Any, Any, Any]]] = {
+    "call": CALL,
+    "session": SESSION,
+    "member": MEMBERSHIP,
+    "type": CALL_TYPE,
+    "user": USER_PROFILE,
+}
+"""What folds each kind of stream, by the prefix of its name."""
+
+
+def decider_of(stream: StreamId) -> Decider[Any, Any, Any]:
+    """What decides on, and folds, `stream`."""
+    return DECIDERS[stream.partition("-")[0]]

@@ -1,0 +1,152 @@
+"""What the embedder decides for all calls: call types and users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from greenroom.domain import checks
+from greenroom.domain.call_type import (
+    ChangeSettings,
+    DefineCallType,
+    Grant,
+    IndexedCustom,
+    Revoke,
+)
+from greenroom.domain.decider import Asker
+from greenroom.domain.errors import CallTypeNotFound, InvalidInput
+from greenroom.domain.operations.operation import Operation
+from greenroom.domain.turn import Turn
+from greenroom.domain.user import EraseUser, UpsertUser
+
+_KINDS = ("string", "number", "boolean", "instant")
+
+
+def define_type(
+    name: str,
+    *,
+    based_on: str,
+    settings: Mapping[str, Any] | None = None,
+    indexed_custom: Mapping[str, Mapping[str, str]] | None = None,
+) -> Operation[Turn]:
+    """Define a call type as a copy of another one, with other settings where given."""
+    checks.name(name, "name")
+    checks.name(based_on, "based_on")
+    patch = {} if settings is None else checks.settings(settings)
+    declared = _declared(indexed_custom or {})
+
+    def decide(turn: Turn) -> None:
+        base = turn.type_named(based_on)
+        if base.name is None:
+            raise CallTypeNotFound(based_on)
+        turn.tell_type(
+            name,
+            DefineCallType(
+                at=turn.at,
+                by=_by(turn),
+                call_type=name,
+                based_on=based_on,
+                settings=base.settings.overridden(patch),
+                grants=base.grants,
+                indexed_custom=declared,
+            ),
+        )
+
+    return Operation(
+        "define_type",
+        decide,
+        {"name": name, "based_on": based_on, "settings": patch, "indexed_custom": declared},
+    )
+
+
+def change_type(name: str, settings: Mapping[str, Any]) -> Operation[Turn]:
+    """Change settings of a call type; running calls follow where they have none of their own."""
+    checks.name(name, "name")
+    patch = checks.settings(settings)
+
+    def decide(turn: Turn) -> None:
+        turn.tell_type(
+            name, ChangeSettings(at=turn.at, by=_by(turn), call_type=name, settings=patch)
+        )
+
+    return Operation("change_type", decide, {"name": name, "settings": patch})
+
+
+def grant(name: str, role: str, capability: str) -> Operation[Turn]:
+    """Let a role do more in calls of a type."""
+    checks.name(name, "name")
+    who, what = checks.role(role, "role"), checks.capability(capability, "capability")
+
+    def decide(turn: Turn) -> None:
+        turn.tell_type(
+            name, Grant(at=turn.at, by=_by(turn), call_type=name, role=who, capability=what)
+        )
+
+    return Operation("grant", decide, {"name": name, "role": who, "capability": what})
+
+
+def revoke(name: str, role: str, capability: str) -> Operation[Turn]:
+    """Let a role do less in calls of a type."""
+    checks.name(name, "name")
+    who, what = checks.role(role, "role"), checks.capability(capability, "capability")
+
+    def decide(turn: Turn) -> None:
+        turn.tell_type(
+            name, Revoke(at=turn.at, by=_by(turn), call_type=name, role=who, capability=what)
+        )
+
+    return Operation("revoke", decide, {"name": name, "role": who, "capability": what})
+
+
+def upsert_user(
+    user_id: str,
+    *,
+    name: str | None = None,
+    role: str | None = None,
+    teams: Iterable[str] | None = None,
+    custom: Mapping[str, Any] | None = None,
+) -> Operation[Turn]:
+    """Tell greenroom about a user; None leaves a property as it is."""
+    user = checks.user_id(user_id, "user_id")
+    command: dict[str, Any] = {
+        "role": None if role is None else checks.role(role, "role"),
+        "teams": None if teams is None else checks.teams(teams, "teams"),
+        "display_name": None if name is None else checks.text(name, "name", 200),
+        "custom": checks.custom(custom or {}, "custom", checks.MEMBER_CUSTOM_BYTES),
+    }
+
+    def decide(turn: Turn) -> None:
+        turn.tell_user(user, UpsertUser(at=turn.at, by=_by(turn), user_id=user, **command))
+        whole = turn.user(user).custom
+        checks.custom(whole, "custom", checks.MEMBER_CUSTOM_BYTES)
+
+    return Operation("upsert_user", decide, {"user_id": user, **command})
+
+
+def erase_user(user_id: str) -> Operation[Turn]:
+    """Forget everything personal about a user, in every call."""
+    user = checks.user_id(user_id, "user_id")
+
+    def decide(turn: Turn) -> None:
+        turn.tell_user(user, EraseUser(at=turn.at, by=_by(turn), user_id=user))
+
+    return Operation("erase_user", decide, {"user_id": user})
+
+
+def _by(turn: Turn) -> Asker:
+    return Asker(turn.actor, frozenset())
+
+
+def _declared(value: Mapping[str, Mapping[str, str]]) -> IndexedCustom:
+    for place, fields in value.items():
+        at = f"indexed_custom.{place}"
+        if place not in {"members", "calls"}:
+            near = checks.nearest(place, ("members", "calls"))
+            raise InvalidInput(at, "members or calls", near)
+        for field, kind in fields.items():
+            checks.name(field, f"{at}.{field}")
+            if kind not in _KINDS:
+                raise InvalidInput(
+                    f"{at}.{field}", f"one of {', '.join(_KINDS)}", checks.nearest(kind, _KINDS)
+                )
+    return cast("IndexedCustom", {place: dict(fields) for place, fields in value.items()})

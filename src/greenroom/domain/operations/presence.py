@@ -1,0 +1,134 @@
+"""Coming and going (semantics 3), and what media learns of it."""
+
+from __future__ import annotations
+
+from greenroom.domain import checks
+from greenroom.domain.access import Capability
+from greenroom.domain.call import Existence
+from greenroom.domain.call_commands import EndSession, StartSession
+from greenroom.domain.membership import Accept, Answer
+from greenroom.domain.message import EntryId
+from greenroom.domain.operations.life import NewCall, call_out, end_if_over
+from greenroom.domain.operations.operation import Operation
+from greenroom.domain.session import ConnectMedia, Enter, Leave, LoseMedia
+from greenroom.domain.turn import TIMERS, CallTurn
+
+
+def join(
+    entry_id: EntryId,
+    *,
+    create: NewCall | None = None,
+    ring: bool = False,
+    notify: bool = False,
+    video: bool = True,
+) -> Operation[CallTurn]:
+    """Enter the call through a new connection; create the call first where that is wanted."""
+    checks.flag(ring, "ring"), checks.flag(notify, "notify"), checks.flag(video, "video")
+
+    def decide(turn: CallTurn) -> None:
+        created = False
+        if create is not None and turn.call.existence is Existence.ABSENT:
+            turn.known_type()
+            created = turn.by.may(Capability.CREATE_CALL) and create.in_turn(turn)
+        _enter(turn, entry_id, created=created)
+        call_out(turn, ring=ring, notify=notify, video=video)
+
+    return Operation(
+        "join", decide, {"create": create, "ring": ring, "notify": notify, "video": video}
+    )
+
+
+def leave(entry_id: EntryId | None = None) -> Operation[CallTurn]:
+    """Close one's own entry; every entry of one's own where none is named."""
+
+    def decide(turn: CallTurn) -> None:
+        call, user_id = turn.existing(), turn.actor.user_id
+        occupant = turn.session.occupants.get(user_id)
+        mine = occupant.entry_ids if occupant else ()
+        for one in mine if entry_id is None else (entry_id,):
+            turn.tell_session(
+                Leave(
+                    at=turn.at,
+                    by=turn.by,
+                    cid=turn.cid,
+                    session=call.session,
+                    entry_id=one,
+                    inactivity_timeout=turn.inactivity_timeout,
+                )
+            )
+
+    return Operation("leave", decide, {"entry_id": entry_id})
+
+
+def connected(entry_id: EntryId, fingerprint: str) -> Operation[CallTurn]:
+    """Media flows for an entry."""
+
+    def decide(turn: CallTurn) -> None:
+        if turn.call.session:
+            turn.tell_session(
+                ConnectMedia(
+                    at=turn.at,
+                    by=turn.by,
+                    cid=turn.cid,
+                    session=turn.call.session,
+                    entry_id=entry_id,
+                    fingerprint=checks.text(fingerprint, "fingerprint", 200),
+                )
+            )
+
+    return Operation("connected", decide, {"entry_id": entry_id, "fingerprint": fingerprint})
+
+
+def lost(entry_id: EntryId) -> Operation[CallTurn]:
+    """The peer behind an entry is gone."""
+
+    def decide(turn: CallTurn) -> None:
+        if turn.call.session:
+            turn.tell_session(
+                LoseMedia(
+                    at=turn.at,
+                    by=turn.by,
+                    cid=turn.cid,
+                    session=turn.call.session,
+                    entry_id=entry_id,
+                    inactivity_timeout=turn.inactivity_timeout,
+                )
+            )
+
+    return Operation("lost", decide, {"entry_id": entry_id})
+
+
+def _enter(turn: CallTurn, entry_id: EntryId, *, created: bool) -> None:
+    end_if_over(turn)
+    close_if_over(turn)
+    if turn.call.existence is Existence.HERE:
+        turn.tell_call(StartSession(at=turn.at, by=turn.by, cid=turn.cid, settings=turn.settings))
+    by = turn.by
+    turn.tell_session(
+        Enter(
+            at=turn.at,
+            by=by,
+            cid=turn.cid,
+            session=turn.call.session,
+            entry_id=entry_id,
+            facts=turn.join_facts(by, created=created),
+        )
+    )
+    _accept(turn)
+
+
+def close_if_over(turn: CallTurn) -> None:
+    """End a session that has been empty for long enough, whether or not the timer was heard."""
+    number, closes_at = turn.call.session, turn.session.closes_at
+    if number and closes_at is not None and closes_at <= turn.at:
+        turn.tell_call(EndSession(at=turn.at, by=TIMERS, cid=turn.cid, session=number))
+
+
+def _accept(turn: CallTurn) -> None:
+    """Who joins on a ring has answered it."""
+    user_id = turn.actor.user_id
+    ring = turn.call.open_ring(user_id, turn.at)
+    if ring is not None and turn.member(user_id).answer_to(ring.number) is not Answer.ACCEPTED:
+        turn.tell_member(
+            Accept(at=turn.at, by=turn.by, cid=turn.cid, user_id=user_id, ring=ring.number)
+        )

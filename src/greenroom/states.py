@@ -1,0 +1,90 @@
+"""Folded states kept in memory: a bounded cache that is never believed against the store."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from greenroom.domain.message import StreamId
+from greenroom.domain.ports import EventStore
+from greenroom.domain.streams import decider_of
+from greenroom.domain.turn import Folded
+
+CAPACITY: Final = 10_000
+"""Streams kept by default; the least recently used go first."""
+
+
+class States:
+    """What is known of each stream as of one position of the log.
+
+    Writes of other processes are seen by `follow`: whatever they touched is forgotten here.
+    """
+
+    def __init__(self, store: EventStore, capacity: int = CAPACITY) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[StreamId, Folded[Any]] = OrderedDict()
+        self._seen = store.position()
+
+    def follow(self) -> None:
+        """Forget what others have changed since the last look."""
+        if self._store.position() <= self._seen:
+            return
+        with self._lock:
+            for position, record in self._store.feed(self._seen):
+                kept = self._kept.get(record.stream)
+                if kept is not None and kept.version < record.version:
+                    del self._kept[record.stream]
+                self._seen = position
+
+    def load(self, stream: StreamId) -> Folded[Any]:
+        """The state of `stream`, from memory or folded from the store."""
+        with self._lock:
+            kept = self._kept.get(stream)
+            if kept is not None:
+                self._kept.move_to_end(stream)
+                return kept
+        folded = fold(self._store, stream)
+        self._keep(stream, folded)
+        return folded
+
+    def keep(self, states: Mapping[StreamId, Folded[Any]], positions: Iterable[int]) -> None:
+        """Remember what an append of ours has led to."""
+        for stream, folded in states.items():
+            self._keep(stream, folded)
+        with self._lock:
+            for position in positions:
+                if position == self._seen + 1:
+                    self._seen = position
+
+    def forget(self, streams: Iterable[StreamId]) -> None:
+        """Read these anew next time."""
+        with self._lock:
+            for stream in streams:
+                self._kept.pop(stream, None)
+
+    def forget_all(self) -> None:
+        """Read everything anew: what the store answers has changed under the same versions."""
+        with self._lock:
+            self._kept.clear()
+
+    def _keep(self, stream: StreamId, folded: Folded[Any]) -> None:
+        with self._lock:
+            before = self._kept.get(stream)
+            if before is None or before.version < folded.version:
+                self._kept[stream] = folded
+            self._kept.move_to_end(stream)
+            while len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+
+
+def fold(store: EventStore, stream: StreamId, until: int | None = None) -> Folded[Any]:
+    """The state of `stream`, as of position `until` of the log where that is given."""
+    decider = decider_of(stream)
+    state, version = decider.initial, 0
+    for event in store.events(stream, until=until):
+        state, version = decider.evolve(state, event), version + 1
+    return Folded(state, version)
