@@ -1,0 +1,226 @@
+"""How a record is stored: its event's name beside one canonical JSON document.
+
+    {"id": ..., "by": {...}, "request_id": ..., "correlation_id": ..., "causation_id": ...,
+     "sealed": {"keys": [...], "box": "..."},          only where something personal is in it
+     "event": {...}}
+
+Every field of the event is written, also where it equals its default, so that a default may
+change without changing history. Personal fields that are not empty are in `sealed` instead.
+Names and documents are a format: `tests/house/golden` holds one of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, NotRequired, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, SchemaValidator, from_json, to_json
+
+# pydantic understands the standard library's TypedDict from Python 3.12 on only.
+from typing_extensions import TypedDict
+
+from greenroom.adapters.sealing import Sealed, SubjectKey, seal, unseal
+from greenroom.domain.errors import InvalidInput, StoreError
+from greenroom.domain.message import (
+    Actor,
+    Decided,
+    Event,
+    EventId,
+    Recorded,
+    RequestId,
+    StreamId,
+)
+from greenroom.domain.streams import EVENTS, subjects
+
+Row = tuple[int, str, int, str, bytes]
+"""A record as it is stored: position, stream, version, stored name, document."""
+FindKeys = Callable[[Sequence[str]], Sequence[SubjectKey | None]]
+"""The present keys of subjects, in their order; None for one that has none."""
+MakeKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
+"""The keys of subjects, in their order; made for those that had none."""
+
+E = TypeVar("E", bound=Event)
+
+
+class _Document(TypedDict, Generic[E]):
+    """All of a record that its place in the log does not say."""
+
+    id: EventId
+    by: Actor
+    request_id: RequestId
+    correlation_id: RequestId
+    causation_id: EventId | None
+    sealed: NotRequired[Sealed]
+    event: E
+
+
+class _Content(TypedDict, Generic[E]):
+    """The part of a document that folding needs; the rest is skipped."""
+
+    sealed: NotRequired[Sealed]
+    event: E
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """The compiled reading and writing of one kind of event."""
+
+    event_class: type[Event]
+    document: Callable[[bytes], _Document[Event]]
+    content: Callable[[bytes], _Content[Event]]
+    write: Callable[..., bytes]
+
+
+def encode(decided: Decided[Event], make_keys: MakeKeys) -> bytes:
+    """The stored document of one event.
+
+    Args:
+        decided: the event with its place and origin.
+        make_keys: asked only where something personal has to be sealed.
+
+    Raises:
+        InvalidInput: the event holds something that JSON cannot: NaN, or half a character.
+    """
+    event = decided.event
+    personal = {name: value for name in event.personal if (value := getattr(event, name))}
+    write = _format(event.name).write
+    try:
+        if not personal:
+            return write(_document(decided))
+        keys = make_keys(subjects(decided.stream))
+        sealed = seal(_json(personal, event), keys, _place(decided.stream, decided.version))
+        return write(_document(decided, sealed), exclude={"event": personal.keys()})
+    except PydanticSerializationError as error:
+        raise InvalidInput(event.name, f"text that UTF-8 can hold ({error})") from error
+
+
+def decode(row: Row, find_keys: FindKeys) -> Recorded[Event]:
+    """The record that stands in `row`; personal fields whose key is gone have their defaults.
+
+    Raises:
+        StoreError: it is not what this greenroom would have written.
+    """
+    position, stream, version, _, state = row
+    reading = _known(row)
+    try:
+        document = reading.document(state)
+        event = document["event"]
+        if "sealed" in document:
+            event = _opened(reading, row, document["sealed"], find_keys) or event
+    except ValueError as error:
+        raise _unreadable(row, error) from error
+    return Recorded(
+        stream=StreamId(stream),
+        version=version,
+        event=event,
+        event_id=document["id"],
+        by=document["by"],
+        request_id=document["request_id"],
+        correlation_id=document["correlation_id"],
+        causation_id=document["causation_id"],
+        position=position,
+    )
+
+
+def decode_event(row: Row, find_keys: FindKeys) -> Event:
+    """Only the event of `row`, which is all that folding needs.
+
+    Raises:
+        StoreError: as for `decode`.
+    """
+    reading = _known(row)
+    try:
+        content = reading.content(row[4])
+        if "sealed" in content:
+            return _opened(reading, row, content["sealed"], find_keys) or content["event"]
+    except ValueError as error:
+        raise _unreadable(row, error) from error
+    return content["event"]
+
+
+def _document(decided: Decided[Event], sealed: Sealed | None = None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": decided.event_id,
+        "by": decided.by,
+        "request_id": decided.request_id,
+        "correlation_id": decided.correlation_id,
+        "causation_id": decided.causation_id,
+    }
+    if sealed is not None:
+        document["sealed"] = sealed
+    document["event"] = decided.event
+    return document
+
+
+@cache
+def _format(name: str) -> _Format:
+    """Compiled when first needed: all of them at once would slow every import."""
+    event_class = EVENTS[name]
+    document: TypeAdapter[Any] = TypeAdapter(_Document[event_class])  # type: ignore[valid-type]  # one per class, made at run time
+    content: TypeAdapter[Any] = TypeAdapter(_Content[event_class])  # type: ignore[valid-type]  # the same
+    return _Format(
+        event_class,
+        _reader(document),
+        _reader(content),
+        document.serializer.to_json,
+    )
+
+
+def _reader(adapter: TypeAdapter[Any]) -> Callable[[bytes], Any]:
+    validator = adapter.validator
+    if not isinstance(validator, SchemaValidator):
+        raise TypeError("pydantic's plugins are not supported for stored records")
+    return validator.validate_json
+
+
+def _known(row: Row) -> _Format:
+    try:
+        return _format(row[3])
+    except KeyError:
+        raise StoreError(
+            f"{_named(row)} is a {row[3]!r}, which this greenroom does not know:"
+            " a newer one wrote it; upgrade greenroom"
+        ) from None
+
+
+def _opened(reading: _Format, row: Row, sealed: Sealed, find_keys: FindKeys) -> Event | None:
+    """The event with its personal fields; None once they are erased."""
+    stream = StreamId(row[1])
+    plain = unseal(sealed, find_keys(subjects(stream)), _place(stream, row[2]))
+    if plain is None:
+        return None
+    whole = from_json(row[4])["event"] | from_json(plain)
+    return reading.event_class.model_validate_json(to_json(whole))
+
+
+def _place(stream: StreamId, version: int) -> bytes:
+    return f"{stream}|{version}".encode()
+
+
+def _json(personal: Mapping[str, Any], event: Event) -> bytes:
+    """`personal` as JSON; strict, because it is where users' own data stands."""
+    written = to_json(personal, inf_nan_mode="constants")
+    if any(word in written for word in (b"NaN", b"Infinity")):  # in a text they are harmless
+        try:
+            from_json(written, allow_inf_nan=False)
+        except ValueError as error:
+            raise InvalidInput(event.name, "finite numbers") from error
+    return written
+
+
+def _named(row: Row) -> str:
+    return f"record {row[1]} version {row[2]} at position {row[0]}"
+
+
+def _unreadable(row: Row, error: ValueError) -> StoreError:
+    """Says where and which fields, but no values: they may be personal."""
+    if isinstance(error, ValidationError):
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        return StoreError(f"{_named(row)}, a {row[3]!r}, cannot be read: {faults}")
+    return StoreError(f"{_named(row)}, a {row[3]!r}, cannot be read: {error}")

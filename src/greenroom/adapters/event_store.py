@@ -1,0 +1,173 @@
+"""The event store: one implementation of the port, over any recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from time import monotonic
+from typing import TypeVar
+
+from eventsourcing.persistence import StoredEvent
+
+from greenroom.adapters.codec import FindKeys, Row, decode, decode_event, encode
+from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Transaction
+from greenroom.domain.errors import Conflict, StoreClosed
+from greenroom.domain.message import Decided, Event, Recorded, RequestId, StreamId
+from greenroom.domain.ports import Request
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.05
+"""How late the appends of other processes may be noticed by `wait`."""
+
+
+class RecorderStore:
+    """An `EventStore` over a recorder: encoding, versions, expectations, sealing."""
+
+    def __init__(self, recorder: LogRecorder) -> None:
+        self.recorder = recorder
+        """For tools of the eventsourcing library."""
+
+    def append(
+        self,
+        events: Sequence[Decided[Event]],
+        expects: Mapping[StreamId, int] | None = None,
+        request: Request | None = None,
+    ) -> Sequence[int]:
+        """Record `events`, and `request` with them: all or nothing, durable on return.
+
+        Raises:
+            Conflict: a stream has moved on, or the request id was recorded meanwhile.
+            InvalidInput: an event holds something that JSON cannot.
+            StoreError: the store cannot be written; nothing was recorded.
+        """
+
+        def record(log: Transaction) -> Sequence[int]:
+            _check_versions(log, events, expects or {})
+            if request is not None and log.remembers(request.request_id):
+                raise Conflict(f"request {request.request_id!r} was recorded meanwhile")
+            stored = [
+                StoredEvent(one.stream, one.version, one.event.name, encode(one, log.keys))
+                for one in events
+            ]
+            positions = log.insert(stored)
+            if request is not None:
+                log.remember(replace(request, position=positions[-1] if positions else 0))
+            return positions
+
+        return self.recorder.write(record)
+
+    def request(self, request_id: RequestId) -> Request | None:
+        """The request recorded under this id, with its answer and position."""
+        return self.recorder.request(request_id)
+
+    def read(
+        self, stream: StreamId, *, after: int = 0, until: int | None = None
+    ) -> Iterator[Recorded[Event]]:
+        """The records of `stream` past version `after`, oldest first."""
+        return self._stream(stream, after, until, decode)
+
+    def events(
+        self, stream: StreamId, *, after: int = 0, until: int | None = None
+    ) -> Iterator[Event]:
+        """The same as `read`, without the records around the events: the fast way to fold."""
+        return self._stream(stream, after, until, decode_event)
+
+    def feed(
+        self, after: int = 0, *, until: int | None = None
+    ) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs over all streams past `after`, in commit order."""
+        self._check_open()
+        last = EVERYTHING if until is None else until
+
+        def pages() -> Iterator[tuple[int, Recorded[Event]]]:
+            find_keys = self.recorder.keys
+            rows = self.recorder.log_rows(after, last, PAGE)
+            while rows:
+                for row in rows:
+                    yield row[0], decode(row, find_keys)
+                rows = self.recorder.log_rows(rows[-1][0], last, PAGE) if len(rows) == PAGE else ()
+
+        return pages()
+
+    def position(self) -> int:
+        """Of the last record; 0 while there is none."""
+        return self.recorder.position()
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """Sleep until something stands past `after`; False after `timeout` seconds, or once closed.
+
+        Appends of this process wake it at once, those of others within `POLL_SECONDS`.
+        """
+        deadline = monotonic() + timeout
+        try:
+            with self.recorder.listening() as appended:
+                while self.recorder.position() <= after:
+                    remaining = deadline - monotonic()
+                    if remaining <= 0:
+                        return False
+                    appended.wait(min(remaining, POLL_SECONDS))
+                    appended.clear()
+        except StoreClosed:
+            return False
+        return True
+
+    def erase(self, subjects: Collection[str]) -> None:
+        """Make the personal fields about these subjects unreadable for good."""
+        self.recorder.forget(subjects)
+
+    @property
+    def secret(self) -> bytes:
+        """32 random bytes that belong to this store, the same in every process."""
+        self._check_open()
+        return self.recorder.secret
+
+    def close(self) -> None:
+        """Release everything. Twice is fine; other calls then raise StoreClosed."""
+        self.recorder.close()
+
+    def _stream(
+        self,
+        stream: StreamId,
+        after: int,
+        until: int | None,
+        read: Callable[[Row, FindKeys], T],
+    ) -> Iterator[T]:
+        self._check_open()
+        last = EVERYTHING if until is None else until
+
+        def pages() -> Iterator[T]:
+            find_keys = self.recorder.keys
+            rows = self.recorder.stream_rows(stream, after, last, PAGE)
+            while rows:
+                for row in rows:
+                    yield read(row, find_keys)
+                version = rows[-1][2]
+                full = len(rows) == PAGE
+                rows = self.recorder.stream_rows(stream, version, last, PAGE) if full else ()
+
+        return pages()
+
+    def _check_open(self) -> None:
+        if self.recorder.closed:
+            raise StoreClosed("the store was closed; open it again")
+
+
+def _check_versions(
+    log: Transaction, events: Sequence[Decided[Event]], expects: Mapping[StreamId, int]
+) -> None:
+    """Each stream stands where the decision saw it, and `events` go on from there.
+
+    Raises:
+        Conflict: another writer was there first, or a version would leave a hole.
+    """
+    for stream, expected in expects.items():
+        found = log.version(stream)
+        if found != expected:
+            raise Conflict(f"{stream} is at version {found}, the decision read {expected}")
+    last: dict[StreamId, int] = {}
+    for one in events:
+        found = last.get(one.stream) or log.version(one.stream)
+        if one.version != found + 1:
+            raise Conflict(f"{one.stream} is at version {found}, {one.version} cannot follow")
+        last[one.stream] = one.version

@@ -1,0 +1,201 @@
+"""What a store stands on: a log of rows with everything that must be written together with them.
+
+A recorder knows nothing of events or of what is sealed. It is an `ApplicationRecorder` of the
+eventsourcing library as well, so that the library's own test kit and tools work with it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event as Flag
+from typing import Any, Final, Protocol, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    ListenNotifySubscription,
+    Notification,
+    StoredEvent,
+)
+
+from greenroom.adapters.codec import Row
+from greenroom.adapters.sealing import SubjectKey
+from greenroom.domain.message import RequestId
+from greenroom.domain.ports import Request
+
+T = TypeVar("T")
+
+PAGE: Final = 1000
+"""Rows fetched at once: no read transaction stays open while somebody works through them."""
+EVERYTHING: Final = 2**63 - 1
+"""An upper bound that no version, position or number of rows reaches."""
+
+
+class Transaction(Protocol):
+    """The log while one writer has it: what is read here stays true until the commit."""
+
+    def version(self, stream: str) -> int:
+        """Of the last record of `stream`; 0 where there is none."""
+        ...
+
+    def insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
+        """Append; the positions given, rising.
+
+        Raises:
+            IntegrityError: the stream holds that version already.
+        """
+        ...
+
+    def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey]:
+        """The keys of `subjects`, in their order; made for those that have none."""
+        ...
+
+    def remembers(self, request_id: RequestId) -> bool:
+        """Whether a request was recorded under this id."""
+        ...
+
+    def remember(self, request: Request) -> None:
+        """Record `request`, whose id is not remembered yet."""
+        ...
+
+
+class LogRecorder(ApplicationRecorder):
+    """A log that one writer at a time appends to, and any number read. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._listeners: set[Flag] = set()
+
+    @property
+    @abstractmethod
+    def secret(self) -> bytes:
+        """32 random bytes, made with the log."""
+
+    @abstractmethod
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in one transaction, durable on return; nothing of it stays where it raises.
+
+        `work` may run in another thread, in one commit with that of others.
+        """
+
+    @abstractmethod
+    def stream_rows(self, stream: str, after: int, until: int, limit: int) -> Sequence[Row]:
+        """Rows of `stream` past version `after`, at or before position `until`, oldest first."""
+
+    @abstractmethod
+    def log_rows(self, after: int, until: int, limit: int) -> Sequence[Row]:
+        """Rows of all streams past position `after` up to `until`, in commit order."""
+
+    @abstractmethod
+    def position(self) -> int:
+        """Of the last row; 0 while there is none."""
+
+    @abstractmethod
+    def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey | None]:
+        """The keys of `subjects` as they are now, in their order."""
+
+    @abstractmethod
+    def forget(self, subjects: Collection[str]) -> None:
+        """Destroy the keys of `subjects`; no copy is left anywhere when this returns."""
+
+    @abstractmethod
+    def request(self, request_id: RequestId) -> Request | None:
+        """The request remembered under this id."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything and wake whoever listens; what is being done is finished first."""
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+
+    @contextmanager
+    def listening(self) -> Iterator[Flag]:
+        """A flag that is set after every append of this process, and on close."""
+        flag = Flag()
+        self.listen(flag)
+        try:
+            yield flag
+        finally:
+            self.unlisten(flag)
+
+    def listen(self, flag: Flag) -> None:
+        """Set `flag` after every append of this process, and on close."""
+        self._listeners.add(flag)
+
+    def unlisten(self, flag: Flag) -> None:
+        """Leave `flag` alone from now on."""
+        self._listeners.discard(flag)
+
+    def _notify(self) -> None:
+        for flag in tuple(self._listeners):
+            flag.set()
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **_kwargs: Any
+    ) -> Sequence[int] | None:
+        """Append as the library does it: no version may stand twice, holes are allowed."""
+        return self.write(lambda transaction: transaction.insert(stored_events))
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The stored events of one stream, as the library reads them."""
+        after = -1 if gt is None else gt
+        rows = self.stream_rows(str(originator_id), after, EVERYTHING, EVERYTHING)
+        if lte is not None:
+            rows = [row for row in rows if row[2] <= lte]
+        if desc:
+            rows = rows[::-1]
+        return [StoredEvent(*row[1:]) for row in rows[:limit]]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """At most `limit` records of all streams, as the library reads them."""
+        after = 0 if start is None else start - inclusive_of_start
+        until = EVERYTHING if stop is None else stop
+        found: list[Notification] = []
+        while rows := self.log_rows(after, until, limit):
+            after = rows[-1][0]
+            found += [
+                Notification(*row[1:], id=row[0]) for row in rows if not topics or row[3] in topics
+            ]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def max_notification_id(self) -> int | None:
+        """The last position; None while there is none."""
+        return self.position() or None
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> ListenNotifySubscription[LogRecorder]:
+        """Records past `gt` as they come; woken by appends of this process."""
+        return _Subscription(self, gt, topics)
+
+
+class _Subscription(ListenNotifySubscription[LogRecorder]):
+    def __init__(self, recorder: LogRecorder, gt: int | None, topics: Sequence[str]) -> None:
+        super().__init__(recorder=recorder, gt=gt, topics=topics)
+        recorder.listen(self._has_been_notified)
+
+    def stop(self) -> None:
+        super().stop()
+        self._recorder.unlisten(self._has_been_notified)

@@ -1,0 +1,258 @@
+"""The connections to one SQLite file: one that writes, a bounded number that read."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+from greenroom.adapters.sqlite_file import Synchronous, connect, store_error
+from greenroom.domain.errors import StoreClosed, StoreError
+
+T = TypeVar("T")
+
+READERS: Final = 8
+"""Connections that may read at the same time; further threads wait their turn."""
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+class Connections:
+    """Lends connections to threads, and commits the work of many in one transaction.
+
+    A connection is lent for the length of one query, never to a suspended generator, so that no
+    read transaction stays open and threads may come and go. Threads that want to write at the
+    same time share a commit: whoever gets the turn writes for all who wait (one fsync for all).
+    """
+
+    def __init__(self, path: Path, *, synchronous: Synchronous, busy: float) -> None:
+        self._path = path
+        self._synchronous: Synchronous = synchronous
+        self._busy = busy
+        self._closed = False
+        self._writer: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._renew()
+        _FORKS.open.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one query.
+
+        Raises:
+            StoreClosed, StoreError: as the query fails.
+        """
+        permit = self._permits.get()
+        try:
+            self._check_open()
+            connection = self._idle.pop() if self._idle else self._connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()  # whatever state it is in, nobody meets it again
+                raise
+            self._idle.append(connection)
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+        finally:
+            self._permits.put(permit)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in a write transaction, durable on return; what it raises undoes it.
+
+        Raises:
+            StoreClosed, StoreError: as the writing fails.
+        """
+        outcome: Future[T] = Future()
+        self._waiting.put((work, outcome))
+        try:
+            with self._turn:
+                if not outcome.done():
+                    self._write_all(self._whoever_waits())
+        finally:
+            outcome.cancel()  # interrupted while waiting: nobody shall write it any more
+        return outcome.result()
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection, outside any transaction.
+
+        Raises:
+            StoreClosed, StoreError: as what is done with it fails.
+        """
+        with self._turn:
+            self._check_open()
+            try:
+                yield self._writing()
+            except sqlite3.Error as error:
+                self._drop_writer()
+                raise store_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Finish what is being done, then release every connection. Twice is fine."""
+        self._closed = True
+        self._halt()
+        try:
+            self._release()
+        finally:
+            self._go_on()
+
+    def _whoever_waits(self) -> Sequence[tuple[Work, Future[Any]]]:
+        batch = []
+        while not self._waiting.empty():  # only the holder of the turn takes out
+            work, outcome = self._waiting.get()
+            if outcome.set_running_or_notify_cancel():
+                batch.append((work, outcome))
+        return batch
+
+    def _write_all(self, batch: Sequence[tuple[Work, Future[Any]]]) -> None:
+        """One transaction for all; the outcome of each is known when this returns."""
+        answers: list[tuple[Future[Any], Any]] = []
+        try:
+            self._check_open()
+            connection = self._writing()
+            connection.execute("BEGIN IMMEDIATE")
+            for work, outcome in batch:
+                try:
+                    answers.append((outcome, _contained(connection, work)))
+                except Exception as error:
+                    if not connection.in_transaction:
+                        raise
+                    outcome.set_exception(self._failure(error))
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._drop_writer()
+            for _, outcome in batch:
+                if not outcome.done():
+                    outcome.set_exception(self._failure(error))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for outcome, answer in answers:
+                outcome.set_result(answer)
+
+    def _failure(self, error: BaseException) -> Exception:
+        if isinstance(error, sqlite3.Error):
+            return store_error(self._path, error)
+        if isinstance(error, Exception):
+            return error
+        return StoreError(f"{self._path}: writing was interrupted; nothing was recorded")
+
+    def _writing(self) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer = self._connect()
+        return self._writer
+
+    def _drop_writer(self) -> None:
+        """After a failure the next writer starts with a fresh connection."""
+        if self._writer is not None:
+            self._writer.close()  # rolls back
+            self._writer = None
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self._path, create=False, synchronous=self._synchronous, busy=self._busy)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("the store was closed; open it again")
+
+    def _halt(self) -> None:
+        """Wait until nobody reads or writes, and let nobody begin."""
+        self._standing.acquire()
+        self._turn.acquire()
+        for _ in range(READERS):
+            self._permits.get()
+
+    def _go_on(self) -> None:
+        for _ in range(READERS):
+            self._permits.put(None)
+        self._turn.release()
+        self._standing.release()
+
+    def _release(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        self._drop_writer()
+
+    def _renew(self) -> None:
+        """As new: no connection is open, nobody waits."""
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(READERS):
+            self._permits.put(None)
+        self._waiting: SimpleQueue[tuple[Work, Future[Any]]] = SimpleQueue()
+        self._turn = Lock()
+        self._standing = Lock()
+
+    def before_fork(self) -> None:
+        """Close every connection: SQLite's locks do not survive in a copy of the process."""
+        self._halt()
+        self._release()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; connections are opened again when needed."""
+        self._go_on()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew, without the threads that were waiting in the parent."""
+        self._renew()
+
+
+def _contained(connection: sqlite3.Connection, work: Work) -> Any:
+    """The answer of `work`; if it raises, its own writes are undone and those before it stay."""
+    connection.execute("SAVEPOINT work")
+    try:
+        answer = work(connection)
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO work")
+        raise
+    connection.execute("RELEASE work")
+    return answer
+
+
+class _Forks:
+    """Brings every open store safely through `os.fork`."""
+
+    def __init__(self) -> None:
+        self.open: weakref.WeakSet[Connections] = weakref.WeakSet()
+        self._one_at_a_time = Lock()
+        self._halted: list[Connections] = []
+
+    def before(self) -> None:
+        self._one_at_a_time.acquire()
+        self._halted = list(self.open)
+        for connections in self._halted:
+            connections.before_fork()
+
+    def after_in_parent(self) -> None:
+        for connections in self._halted:
+            connections.after_fork_in_parent()
+        self._halted = []
+        self._one_at_a_time.release()
+
+    def after_in_child(self) -> None:
+        for connections in self._halted:
+            connections.after_fork_in_child()
+        self._halted = []
+        self._one_at_a_time = Lock()
+
+
+_FORKS: Final = _Forks()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_FORKS.before,
+        after_in_parent=_FORKS.after_in_parent,
+        after_in_child=_FORKS.after_in_child,
+    )

@@ -1,0 +1,90 @@
+"""The event stores there are, and opening one by its URL."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from greenroom.adapters.event_store import RecorderStore
+from greenroom.adapters.memory_recorder import MemoryRecorder
+from greenroom.adapters.sqlite_file import Synchronous
+from greenroom.adapters.sqlite_recorder import SQLiteRecorder
+from greenroom.domain.errors import InvalidInput
+
+_SCHEMES: Final = ("memory", "sqlite")
+
+
+class MemoryStore(RecorderStore):
+    """An event store that lives as long as its process, or until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryRecorder())
+
+
+class SQLiteStore(RecorderStore):
+    """An event store in a file, for any number of threads and processes of one machine.
+
+    Args:
+        path: of the file.
+        create: whether a missing or empty file becomes a new store.
+        synchronous: FULL keeps what was acknowledged through a power cut; NORMAL, which is
+            faster, may lose the last of it.
+        busy_seconds: how long to wait for another process that is writing.
+
+    Raises:
+        StoreError: the file cannot be used, or is missing and not to be made.
+        NotOurStore, WrongSchema: it holds something else.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        synchronous: Synchronous = "FULL",
+        busy_seconds: float = 30,
+    ) -> None:
+        recorder = SQLiteRecorder(
+            path, create=create, synchronous=synchronous, busy_seconds=busy_seconds
+        )
+        super().__init__(recorder)
+        self.path = recorder.path
+        """Of the file, absolute."""
+
+
+def open_store(url: str, *, create: bool = True) -> MemoryStore | SQLiteStore:
+    """The event store at `url`.
+
+    Args:
+        url: `memory://`, `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///C:/a.db`.
+        create: whether a missing or empty file becomes a new store.
+
+    Raises:
+        InvalidInput: not a URL of a store.
+        StoreError: there is no store and none is to be made, or it cannot be used.
+        NotOurStore, WrongSchema: the file holds something else.
+    """
+    match = re.fullmatch(r"(?:(?P<scheme>[A-Za-z0-9+.-]+):)?(?P<rest>.*)", url, re.DOTALL)
+    scheme, rest = (match["scheme"] or "", match["rest"]) if match else ("", url)
+    match scheme:
+        case "memory" if rest == "//":
+            return MemoryStore()
+        case "sqlite" if rest.startswith("///") and len(rest) > len("///"):
+            return SQLiteStore(Path(rest.removeprefix("///")), create=create)
+        case "memory":
+            raise InvalidInput("url", "memory://")
+        case "sqlite":
+            raise InvalidInput("url", "sqlite:///relative.db or sqlite:////absolute.db")
+        case "postgresql" | "postgres":
+            raise InvalidInput(
+                "url", "memory:// or sqlite:///...; PostgreSQL is not in this release"
+            )
+        case _:
+            nearest = get_close_matches(scheme or url, _SCHEMES, 1)
+            raise InvalidInput(
+                "url",
+                "memory:// or sqlite:///path/to/file.db",
+                f"{nearest[0]}://" if nearest else None,
+            )
