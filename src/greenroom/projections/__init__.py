@@ -1,1 +1,1 @@
-"""Read models and the query language."""
+"""Read models: what the log says, in tables, and the query language over them."""

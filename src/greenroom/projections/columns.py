@@ -1,0 +1,73 @@
+"""How values stand in the tables: instants, JSON, text in the order of its code points."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Column, ColumnElement, MetaData, String, bindparam
+
+TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
+"""Text ordered by code point on every database, as Python orders it."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+metadata: Final = MetaData()
+"""All tables of all projections."""
+
+
+def micros(at: datetime) -> int:
+    """An instant as microseconds since 1970 UTC: exact, and in the same order."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    """The same for an instant that may be missing."""
+    return None if at is None else micros(at)
+
+
+def instant(at: int) -> datetime:
+    """The aware UTC instant that `micros` made into a number."""
+    return EPOCH + at * _MICROSECOND
+
+
+def instant_or_none(at: int | None) -> datetime | None:
+    """The same for an instant that may be missing."""
+    return None if at is None else instant(at)
+
+
+def json_text(value: object) -> str:
+    """JSON as it stands in a column. Numbers that JSON cannot write become null."""
+    try:
+        return _dumps(value)
+    except ValueError:
+        # One NaN in one row would make SQLite refuse every query over that column.
+        return _dumps(_finite(value))
+
+
+def key(column: Column[Any]) -> ColumnElement[bool]:
+    """`column = :key_<name>`: how prepared updates and deletes name their rows."""
+    return column == key_value(column)
+
+
+def key_value(column: Column[Any]) -> BindParameter[Any]:
+    """`:key_<name>`; the plain name is taken by the values of an update."""
+    return bindparam(f"key_{column.name}", type_=column.type)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+    )
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,81 @@
+"""Cursors: signed marks between two rows of one query, for one actor."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from greenroom.domain.errors import InvalidCursor
+
+_MAC_BYTES: Final = 16
+_MAX_LENGTH: Final = 8192
+
+KeyValue = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A mark just before or just behind a row, and the way to read from there."""
+
+    key: tuple[KeyValue, ...]
+    """The row's sort values, the last of which no other row has."""
+    behind: bool
+    """Whether the mark is past the row: reading on skips it, reading back meets it."""
+    back: bool
+    """Whether to read towards the beginning."""
+
+
+class Signer:
+    """Writes and reads the cursors of one query: of nobody else's, and of no other query."""
+
+    def __init__(self, secret: bytes, bound_to: Sequence[object]) -> None:
+        """Bind to everything that makes this query this query.
+
+        Args:
+            secret: known to all processes on the store, and to nobody outside.
+            bound_to: kind of query, scope, filter, sort, actor.
+        """
+        bound = hmac.new(secret, b"greenroom cursor", "sha256")
+        bound.update(json.dumps(bound_to).encode())
+        self._key = bound.digest()
+
+    def write(self, cursor: Cursor) -> str:
+        """`cursor` as text for the caller to give back."""
+        body = json.dumps(
+            [int(cursor.back), int(cursor.behind), *cursor.key], separators=(",", ":")
+        ).encode()
+        return base64.urlsafe_b64encode(self._mac(body) + body).rstrip(b"=").decode()
+
+    def read(self, said: object) -> Cursor:
+        """The cursor that `said` is.
+
+        Raises:
+            InvalidCursor: it is damaged, forged, or of another query or actor.
+        """
+        token = _decoded(said)
+        if token is not None:
+            mac, body = token[:_MAC_BYTES], token[_MAC_BYTES:]
+            if hmac.compare_digest(mac, self._mac(body)):
+                # Ours: nobody else can have signed it.
+                back, behind, *key = json.loads(body)
+                return Cursor(tuple(key), behind=bool(behind), back=bool(back))
+        raise InvalidCursor(
+            "cursor", "the `next` or `prev` of a page of this very query, by the same actor"
+        )
+
+    def _mac(self, body: bytes) -> bytes:
+        return hmac.digest(self._key, body, "sha256")[:_MAC_BYTES]
+
+
+def _decoded(said: object) -> bytes | None:
+    if not isinstance(said, str) or len(said) > _MAX_LENGTH:
+        return None
+    try:
+        return base64.b64decode(said + "=" * (-len(said) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None

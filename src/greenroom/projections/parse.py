@@ -1,0 +1,307 @@
+"""From what a caller wrote to a filter or a sort; every fault is refused with its place.
+
+Callers pass on what strangers sent: nothing here may run their code, recurse without a bound, or
+take long. So only exact shapes count: dicts, lists, and the plain values inside.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Final
+
+from greenroom.domain.errors import InvalidFilter, InvalidSort
+from greenroom.projections.columns import micros
+from greenroom.projections.query import (
+    EVERYTHING,
+    All,
+    Any,
+    Comparison,
+    Fields,
+    Filter,
+    Kind,
+    Not,
+    Op,
+    Scalar,
+    SortKey,
+)
+
+MAX_DEPTH: Final = 5
+"""Of `$and $or $nor` inside each other."""
+MAX_NODES: Final = 32
+"""Comparisons and combinations in one filter."""
+MAX_VALUES: Final = 100
+"""In one list."""
+MAX_TEXT: Final = 512
+"""Characters of one string."""
+MAX_PATH: Final = 8
+"""Keys in one path."""
+MAX_SORT_KEYS: Final = 2
+MAX_INTEGER: Final = 2**53
+"""Beyond it doubles, and with them JSON, no longer tell integers apart."""
+
+_PATH_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+_COMBINATIONS: Final = ("$and", "$or", "$nor")
+_NEGATIONS: Final = {"$ne": Op.EQ, "$nin": Op.IN}
+_EQUALITY: Final = ("$eq", "$ne", "$in", "$nin", "$exists")
+_RANGES: Final = ("$gt", "$gte", "$lt", "$lte")
+_OPERATORS: Final = {
+    Kind.TEXT: (*_EQUALITY, *_RANGES, "$autocomplete"),
+    Kind.INSTANT: (*_EQUALITY, *_RANGES),
+    Kind.NUMBER: (*_EQUALITY, *_RANGES),
+    Kind.BOOLEAN: _EQUALITY,
+    Kind.NAMES: ("$contains", "$in", "$nin", "$exists"),
+    Kind.JSON: (*_EQUALITY, *_RANGES, "$autocomplete", "$contains"),
+}
+_EVERY_OPERATOR: Final = sorted({name for names in _OPERATORS.values() for name in names})
+_EXPECTED: Final = {
+    Kind.TEXT: "a string",
+    Kind.NAMES: "a string",
+    Kind.INSTANT: "an aware datetime, or an RFC 3339 string such as 2026-01-31T12:00:00Z",
+    Kind.NUMBER: "a number",
+    Kind.BOOLEAN: "true or false",
+    Kind.JSON: "a string, a number, true, false or null",
+}
+
+
+def parse(filters: object, fields: Fields) -> Filter:
+    """The filter that `filters` says; None or an empty object for everything.
+
+    Raises:
+        InvalidFilter: with the path of the fault, what was expected, and the nearest known name.
+    """
+    return EVERYTHING if filters is None else _Parser(fields).combination(filters, "filters", 0)
+
+
+def parse_sort(sort: object, fields: Fields) -> tuple[SortKey, ...]:
+    """The keys to sort by, ending in one that no two rows share.
+
+    Raises:
+        InvalidSort: with the path of the fault, what was expected, and the nearest known name.
+    """
+    keys = (fields.default,) if sort is None else tuple(_sort_keys(sort, fields))
+    if not keys:
+        keys = (fields.default,)
+    if any(key.field == fields.tiebreak for key in keys):
+        return keys
+    return (*keys, SortKey(fields.tiebreak, descending=keys[-1].descending))
+
+
+def _sort_keys(sort: object, fields: Fields) -> Sequence[SortKey]:
+    if not isinstance(sort, list | tuple) or len(sort) > MAX_SORT_KEYS:
+        raise InvalidSort("sort", f"a list of at most {MAX_SORT_KEYS} of asc(field), desc(field)")
+    keys: list[SortKey] = []
+    for index, key in enumerate(sort):
+        where = f"sort[{index}]"
+        if type(key) is not SortKey or type(key.descending) is not bool:
+            raise InvalidSort(where, "asc(field) or desc(field)")
+        if type(key.field) is not str or key.field not in fields.sortable:
+            known = ", ".join(fields.sortable)
+            raise InvalidSort(where, f"one of {known}", _nearest(key.field, fields.sortable))
+        if any(key.field == other.field for other in keys):
+            raise InvalidSort(where, "each field once")
+        keys.append(key)
+    return keys
+
+
+class _Parser:
+    """One run over one filter; counts its nodes."""
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        self._nodes = 0
+
+    def combination(self, said: object, where: str, depth: int) -> Filter:
+        if not isinstance(said, dict):
+            raise InvalidFilter(where, 'an object such as {"role": "host"}')
+        if depth > MAX_DEPTH:
+            raise InvalidFilter(where, f"at most {MAX_DEPTH} combinations inside each other")
+        parts = [self._part(name, inner, where, depth) for name, inner in dict.items(said)]
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+    def _part(self, name: object, said: object, where: str, depth: int) -> Filter:
+        self._count(where)
+        if not isinstance(name, str):
+            raise InvalidFilter(where, "names of fields as keys")
+        name = str.__str__(name)
+        where = f"{where}.{_shown(name)}"
+        if not name.startswith("$"):
+            return self._field(name, said, where)
+        if name not in _COMBINATIONS:
+            raise InvalidFilter(
+                where,
+                f"one of {', '.join(_COMBINATIONS)}, or a field",
+                _nearest(name, _COMBINATIONS),
+            )
+        if not isinstance(said, list | tuple) or not said or len(said) > MAX_NODES:
+            raise InvalidFilter(where, f"a list of 1 to {MAX_NODES} filters")
+        parts = tuple(
+            self.combination(part, f"{where}[{index}]", depth + 1)
+            for index, part in enumerate(said)
+        )
+        match name:
+            case "$and":
+                return All(parts)
+            case "$or":
+                return Any(parts)
+            case _:
+                return Not(Any(parts))
+
+    def _field(self, name: str, said: object, where: str) -> Filter:
+        place = _place(name, self._fields, where)
+        if not isinstance(said, dict):
+            return _comparison(place, "$eq", said, where)
+        if not said:
+            raise InvalidFilter(where, f"a value, or one of {', '.join(_OPERATORS[place.kind])}")
+        parts: list[Filter] = []
+        for key, value in dict.items(said):
+            self._count(where)
+            if not isinstance(key, str):
+                raise InvalidFilter(where, "operators as keys")
+            operator = str.__str__(key)
+            parts.append(_comparison(place, operator, value, f"{where}.{_shown(operator)}"))
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+    def _count(self, where: str) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise InvalidFilter(where, f"at most {MAX_NODES} comparisons and combinations")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The field that a name means, and the path inside it."""
+
+    field: str
+    path: tuple[str, ...]
+    kind: Kind
+
+
+def _place(name: str, fields: Fields, where: str) -> _Place:
+    kind = fields.kinds.get(name)
+    if kind is Kind.JSON:
+        raise InvalidFilter(where, f"a key inside it, such as {name}.color")
+    if kind is not None:
+        return _Place(name, (), kind)
+    for field, its_kind in fields.kinds.items():
+        if its_kind is Kind.JSON and name.startswith(f"{field}."):
+            return _Place(field, _path(name.removeprefix(f"{field}."), where), its_kind)
+    known = [f"{field}.<key>" if k is Kind.JSON else field for field, k in fields.kinds.items()]
+    raise InvalidFilter(where, f"one of {', '.join(known)}", _nearest(name, fields.kinds))
+
+
+def _comparison(place: _Place, operator: str, value: object, where: str) -> Filter:
+    kind = place.kind
+    if operator not in _OPERATORS[kind]:
+        allowed = _OPERATORS[kind]
+        nearest = None if operator in _EVERY_OPERATOR else _nearest(operator, allowed)
+        raise InvalidFilter(where, f"one of {', '.join(allowed)}", nearest)
+    if operator == "$exists":
+        if type(value) is not bool:
+            raise InvalidFilter(where, "true or false")
+        found = Comparison(place.field, place.path, kind, Op.EXISTS, ())
+        return found if value else Not(found)
+    op = _NEGATIONS.get(operator) or Op(operator)
+    comparison = Comparison(place.field, place.path, kind, op, _values(kind, op, value, where))
+    return Not(comparison) if operator in _NEGATIONS else comparison
+
+
+def _path(path: str, where: str) -> tuple[str, ...]:
+    keys = tuple(path.split(".", MAX_PATH))
+    if len(keys) > MAX_PATH or not all(_PATH_KEY.fullmatch(key) for key in keys):
+        raise InvalidFilter(
+            where,
+            f"1 to {MAX_PATH} keys joined by dots, each a letter or _ and up to 63 more of"
+            " A-Z a-z 0-9 _ -",
+        )
+    return keys
+
+
+def _values(kind: Kind, op: Op, value: object, where: str) -> tuple[Scalar, ...]:
+    if op is Op.IN:
+        if not isinstance(value, list | tuple) or not value or len(value) > MAX_VALUES:
+            raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
+        return tuple(_scalar(kind, one, f"{where}[{index}]") for index, one in enumerate(value))
+    if op in (Op.EQ, Op.CONTAINS):
+        return (_scalar(kind, value, where),)
+    if op is Op.AUTOCOMPLETE:
+        if not isinstance(value, str) or not value:
+            raise InvalidFilter(where, "the beginning of a string, not empty")
+        return (_text(value, where).casefold(),)
+    if value is None or isinstance(value, bool):
+        expected = "a string or a number" if kind is Kind.JSON else _EXPECTED[kind]
+        raise InvalidFilter(where, expected)
+    return (_scalar(kind, value, where),)
+
+
+def _scalar(kind: Kind, value: object, where: str) -> Scalar:
+    """`value` as one that fields of `kind` are compared with; null means that nothing is there."""
+    if value is None and kind is not Kind.NAMES:
+        return None
+    match kind:
+        case Kind.INSTANT:
+            return _instant(value, where)
+        case Kind.JSON if isinstance(value, bool):
+            return value
+        case Kind.BOOLEAN if type(value) is bool:
+            return value
+        case Kind.TEXT | Kind.NAMES | Kind.JSON if isinstance(value, str):
+            return _text(value, where)
+        case Kind.NUMBER | Kind.JSON if isinstance(value, int | float):
+            return _number(value, where)
+        case _:
+            raise InvalidFilter(where, _EXPECTED[kind])
+
+
+def _text(value: str, where: str) -> str:
+    text = str.__str__(value)
+    if len(text) > MAX_TEXT:
+        raise InvalidFilter(where, f"at most {MAX_TEXT} characters")
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidFilter(where, "text without NUL and without lone surrogates")
+    return text
+
+
+def _number(value: float, where: str) -> int | float:
+    if isinstance(value, bool):
+        raise InvalidFilter(where, _EXPECTED[Kind.NUMBER])
+    if isinstance(value, int):
+        integer = int.__pos__(value)
+        if not -MAX_INTEGER <= integer <= MAX_INTEGER:
+            raise InvalidFilter(where, "an integer from -2^53 to 2^53")
+        return integer
+    number = float.__pos__(value)
+    if not math.isfinite(number):
+        raise InvalidFilter(where, "a finite number")
+    return number
+
+
+def _instant(value: object, where: str) -> int:
+    try:
+        if isinstance(value, str) and _RFC_3339.fullmatch(value):
+            value = datetime.fromisoformat(str.upper(value))
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return micros(value)
+    except Exception as error:  # a stranger's time zone may raise anything
+        raise InvalidFilter(where, _EXPECTED[Kind.INSTANT]) from error
+    raise InvalidFilter(where, _EXPECTED[Kind.INSTANT])
+
+
+def _nearest(name: object, known: object) -> str | None:
+    if not isinstance(name, str) or not isinstance(known, tuple | list | dict):
+        return None
+    return next(iter(get_close_matches(name[:64], list(known), n=1)), None)
+
+
+def _shown(name: str) -> str:
+    """A stranger's key, fit to stand in a message."""
+    return name[:80].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

@@ -1,0 +1,156 @@
+"""What a filter says, as SQL; `query.holds` gives the meaning it must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any as Anything
+from typing import Final, assert_never
+
+from sqlalchemy import Column, ColumnElement, and_, false, or_, true
+
+from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Not, Op, Scalar
+from greenroom.projections.sqlite import JsonAt, folded
+
+Expression = ColumnElement[Anything]
+
+
+class Source:
+    """Where the fields of a query stand in SQL."""
+
+    def __init__(
+        self,
+        columns: Mapping[str, Expression],
+        *,
+        folded: Mapping[str, Expression] | None = None,
+        names: Mapping[str, Callable[[Sequence[str] | None], ColumnElement[bool]]] | None = None,
+        sorts: Mapping[tuple[str, bool], Expression] | None = None,
+    ) -> None:
+        """Name the columns.
+
+        Args:
+            columns: of the plain fields, and of the JSON documents.
+            folded: stored case-folded columns; other texts are folded as they are read.
+            names: how to ask a set of names whether one of these is in it (None: any at all).
+            sorts: columns to sort (field, descending) by where the field itself may be null.
+        """
+        self.columns = columns
+        self._folded = folded or {}
+        self.names = names or {}
+        self._sorts = sorts or {}
+
+    def folded(self, field: str) -> Expression:
+        """The text of `field`, case-folded."""
+        return self._folded[field] if field in self._folded else folded(self.columns[field])
+
+    def sort(self, field: str, *, descending: bool) -> Expression:
+        """What to order by: never null, so that a keyset can be compared with it."""
+        return self._sorts.get((field, descending), self.columns[field])
+
+
+def where(filter: Filter, source: Source) -> ColumnElement[bool]:
+    """`filter` over `source`; null counts as false outside, and as false under a negation."""
+    match filter:
+        case All(of=parts):
+            return and_(true(), *(where(part, source) for part in parts))
+        case Any(of=parts):
+            return or_(false(), *(where(part, source) for part in parts))
+        case Not(of=part):
+            return where(part, source).is_not(true())
+        case Comparison(kind=Kind.JSON):
+            return _json(filter, source)
+        case Comparison(kind=Kind.NAMES):
+            return _names(filter, source)
+        case Comparison():
+            return _plain(filter, source)
+        case _:
+            assert_never(filter)
+
+
+def starts_with(text: Expression, prefix: str) -> ColumnElement[bool]:
+    """Whether `text` begins with `prefix`, as a range that an index can answer."""
+    behind = _behind(prefix)
+    return text >= prefix if behind is None else and_(text >= prefix, text < behind)
+
+
+_RANGES: Final[Mapping[Op, Callable[[Expression, Scalar], ColumnElement[bool]]]] = {
+    Op.GT: lambda column, value: column > value,
+    Op.GTE: lambda column, value: column >= value,
+    Op.LT: lambda column, value: column < value,
+    Op.LTE: lambda column, value: column <= value,
+}
+
+
+def _plain(comparison: Comparison, source: Source) -> ColumnElement[bool]:
+    column, values = source.columns[comparison.field], comparison.values
+    match comparison.op:
+        case Op.EXISTS:
+            return column.is_not(None)
+        case Op.AUTOCOMPLETE:
+            return starts_with(source.folded(comparison.field), str(values[0]))
+        case Op.EQ | Op.IN:
+            there = [value for value in values if value is not None]
+            found = column.in_(there) if len(there) > 1 else or_(*(column == one for one in there))
+            if None not in values:
+                return found
+            return or_(column.is_(None), found) if there else column.is_(None)
+        case op:
+            return _RANGES[op](column, values[0])
+
+
+def _names(comparison: Comparison, source: Source) -> ColumnElement[bool]:
+    among = source.names[comparison.field]
+    if comparison.op is Op.EXISTS:
+        return among(None)
+    return among([str(value) for value in comparison.values])
+
+
+_NUMBERS: Final = ("integer", "real")
+
+
+def _json(comparison: Comparison, source: Source) -> ColumnElement[bool]:
+    column, values = source.columns[comparison.field], comparison.values
+    if not isinstance(column, Column):
+        raise TypeError(comparison.field)
+    at = JsonAt(column, comparison.path)
+    match comparison.op:
+        case Op.EXISTS:
+            return at.kind.is_not(None)
+        case Op.EQ | Op.IN:
+            return or_(*(_json_equals(at, value) for value in values))
+        case Op.CONTAINS:
+            return at.has_element(*_element(values[0]))
+        case Op.AUTOCOMPLETE:
+            return and_(at.kind == "text", starts_with(folded(at.text), str(values[0])))
+        case op if isinstance(values[0], str):
+            return and_(at.kind == "text", _RANGES[op](at.text, values[0]))
+        case op:
+            return and_(at.kind.in_(_NUMBERS), _RANGES[op](at.number, values[0]))
+
+
+def _json_equals(at: JsonAt, value: Scalar) -> ColumnElement[bool]:
+    kinds, plain = _element(value)
+    if plain is None:
+        return at.kind.in_(kinds)
+    return and_(at.kind.in_(kinds), (at.text if isinstance(plain, str) else at.number) == plain)
+
+
+def _element(value: Scalar) -> tuple[Sequence[str], str | float | None]:
+    """The kinds of JSON that can equal `value`, and the plain value where the kind is not all."""
+    if value is None:
+        return ("null",), None
+    if isinstance(value, bool):
+        return ("true" if value else "false",), None
+    return (("text",), value) if isinstance(value, str) else (_NUMBERS, float(value))
+
+
+_LAST: Final = 0x10FFFF
+_SURROGATES: Final = range(0xD800, 0xE000)
+
+
+def _behind(prefix: str) -> str | None:
+    """The first text past all that begin with `prefix`; None where there is none."""
+    kept = prefix.rstrip(chr(_LAST))
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)

@@ -1,0 +1,319 @@
+"""The views: every projection in one database, kept in step with the log."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Final, Self
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, select, update
+from sqlalchemy import insert as plain_insert
+
+from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
+from greenroom.domain.message import Event, Recorded
+from greenroom.projections import sqlite
+from greenroom.projections.calls import Calls
+from greenroom.projections.columns import TEXT, key, metadata
+from greenroom.projections.database import Database
+from greenroom.projections.deadlines import Deadlines
+from greenroom.projections.lookups import Lookups
+from greenroom.projections.members import Members
+from greenroom.projections.participants import Participants
+from greenroom.projections.projection import Projection
+from greenroom.projections.queries import Queries
+from greenroom.projections.sessions import Sessions
+from greenroom.projections.timeline import Timeline
+from greenroom.projections.users import Users
+
+Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
+"""(position, record) pairs past the given position, positions rising: `EventStore.feed`."""
+
+PROJECTIONS: Final[Sequence[Projection]] = (
+    Calls(),
+    Members(),
+    Participants(),
+    Sessions(),
+    Users(),
+    Deadlines(),
+    Timeline(),
+)
+BATCH: Final = 1000
+"""Records in one transaction."""
+TIME_LIMIT: Final = timedelta(milliseconds=250)
+"""Of one query."""
+
+positions: Final = Table(
+    "positions",
+    metadata,
+    Column("projection", TEXT, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+)
+identity: Final = Table("identity", metadata, Column("store", LargeBinary, primary_key=True))
+
+_MOVE = update(positions).where(key(positions.c.projection))
+
+_Batch = Sequence[tuple[int, Recorded[Event]]]
+
+
+class Views:
+    """All projections of one event store, in a file of their own or in memory.
+
+    Deleting the file loses nothing: opened again, `catch_up` fills it from the log. Safe for many
+    threads, and for many processes on one file: each record counts exactly once.
+    """
+
+    def __init__(
+        self, database: Database, secret: bytes, projections: Sequence[Projection]
+    ) -> None:
+        """Take over an open database; `Views.open` is the way in."""
+        self.queries = Queries(database, secret)
+        self.lookups = Lookups(database)
+        self._database = database
+        self._secret = secret
+        self._projections = projections
+        self._writing = threading.Lock()
+        self._position = 0
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | None,
+        *,
+        secret: bytes,
+        head: int | None = None,
+        time_limit: timedelta = TIME_LIMIT,
+        projections: Sequence[Projection] = PROJECTIONS,
+    ) -> Self:
+        """The views at `path`, made if there are none; None for views in memory.
+
+        Views of another store, of an older schema, or of older projections start from nothing.
+
+        Args:
+            path: of the file, e.g. `calls.views.db` beside `calls.db`.
+            secret: of the event store: says whose views these are, and signs cursors.
+            head: where the log ends. Views past it saw a log that is gone (a restored backup) and
+                start from nothing.
+            time_limit: what one query may take.
+            projections: which to keep.
+
+        Raises:
+            NotOurStore: the file holds something else.
+            WrongSchema: a newer greenroom wrote it.
+            StoreError: the file cannot be used.
+        """
+        if path is not None and not path.absolute().parent.is_dir():
+            raise StoreError(f"there is no directory {path.absolute().parent}; create it first")
+        database = Database(path, time_limit)
+        views = cls(database, secret, projections)
+        try:
+            with database.write() as connection:
+                views._prepare(connection, head)
+            if path is not None:
+                with database.read() as connection:
+                    sqlite.keep_a_write_ahead_log(connection)
+        except BaseException:
+            database.close()
+            raise
+        return views
+
+    def position(self) -> int:
+        """Up to where all projections have seen the log; 0 for nothing yet."""
+        with self._database.read() as connection:
+            return min(self._positions(connection).values())
+
+    def catch_up(self, feed: Feed, *, until: int) -> int:
+        """Apply what the log holds up to position `until`; nothing if it was applied before.
+
+        Projections at different positions share one pass over the feed. Where it fails, whole
+        batches stand, each with its position.
+
+        Returns:
+            The position now reached; past `until` if others have been there.
+
+        Raises:
+            StoreError: the views cannot be written.
+        """
+        if self._position >= until:
+            return self._position
+        with self._writing:
+            return self._catch_up(feed, until, lambda _: None)
+
+    def rebuild(
+        self, feed: Feed, *, until: int, progress: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Fill fresh tables from the log, up to `until` or further, and put them in place at once.
+
+        Readers see the old rows until the new ones are complete. Safe beside a running
+        application, in this process or another.
+
+        Args:
+            feed: as for `catch_up`.
+            until: where the log ends.
+            progress: told the position reached, after every batch.
+
+        Returns:
+            The position of the new tables.
+        """
+        with self._beside() as path:
+            fresh = Views.open(path, secret=self._secret, projections=self._projections)
+            try:
+                while not self._taken_over(fresh):
+                    behind = max(until, self.position())
+                    with fresh._writing:  # noqa: SLF001 - one of its own
+                        fresh._catch_up(feed, behind, progress)  # noqa: SLF001 - the same
+                return fresh.position()
+            finally:
+                fresh.close()
+
+    def digest(self) -> str:
+        """A hash over every row of every projection: equal views have equal digests."""
+        hashed = hashlib.sha256()
+        with self._database.read() as connection:
+            for table in self._tables():
+                hashed.update(table.name.encode())
+                for row in connection.execute(select(table).order_by(*table.primary_key.columns)):
+                    hashed.update(json.dumps(tuple(row)).encode() + b"\n")
+        return hashed.hexdigest()
+
+    def close(self) -> None:
+        """Release everything. Twice is fine; other calls then raise StoreClosed."""
+        self._database.close()
+
+    def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
+        reached = self.position()
+        while reached < until:
+            moved = False
+            for batch in _batches(feed(reached), until):
+                stands = self._apply(batch, reached)
+                moved = stands != reached
+                overtaken = stands != batch[-1][0]
+                reached = stands
+                progress(reached)
+                if overtaken:
+                    break
+            else:
+                if not moved:
+                    break
+        self._position = max(self._position, reached)
+        return reached
+
+    def _apply(self, batch: _Batch, after: int) -> int:
+        """Apply `batch`, read from `after` on, to the projections that have not seen it.
+
+        Returns the position at which all of them now stand. Where another process has emptied
+        the tables meanwhile nothing is applied: the records before the batch are needed first.
+        """
+        last = batch[-1][0]
+        with self._database.write() as connection:
+            stand = self._positions(connection)
+            if min(stand.values()) < after:
+                return min(stand.values())
+            for projection in self._projections:
+                seen = stand[projection.name]
+                if seen < last:
+                    _run(connection, projection, batch, seen)
+                    connection.execute(_MOVE, {"key_projection": projection.name, "position": last})
+            return max(last, min(stand.values()))
+
+    def _taken_over(self, fresh: Views) -> bool:
+        """Put the rows of `fresh` in place of ours, unless ours have moved past them."""
+        reached = fresh.position()
+        with self._writing, self._database.write_beside(fresh._database.uri) as connection:
+            if min(self._positions(connection).values()) > reached:
+                return False
+            sqlite.take_over(connection, (*self._tables(), positions))
+            return True
+
+    @contextmanager
+    def _beside(self) -> Iterator[Path | None]:
+        """Where a second set of tables can be filled: next to the file, or in memory like ours."""
+        path = self._database.path
+        if path is None:
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}-rebuild-") as where:
+            yield Path(where) / path.name
+
+    def _positions(self, connection: Connection) -> dict[str, int]:
+        rows = connection.execute(select(positions.c.projection, positions.c.position))
+        found = dict(rows.tuples().all())
+        return {each.name: found[each.name] for each in self._projections}
+
+    def _tables(self) -> Sequence[Table]:
+        return [table for projection in self._projections for table in projection.tables]
+
+    def _prepare(self, connection: Connection, head: int | None) -> None:
+        marks = sqlite.Marks(connection)
+        if not marks.blank and marks.application_id != sqlite.APPLICATION_ID:
+            raise NotOurStore(
+                f"{self._database.path} is not a file of views; name another file for them"
+            )
+        if marks.schema_version > sqlite.SCHEMA_VERSION:
+            raise WrongSchema(marks.schema_version, sqlite.SCHEMA_VERSION)
+        store = hmac.digest(self._secret, b"greenroom views", "sha256")
+        if not self._ours(connection, marks, store, head):
+            sqlite.drop(connection, marks.tables)
+            metadata.create_all(connection, tables=[identity, positions])
+            connection.execute(plain_insert(identity), {"store": store})
+            sqlite.mark(connection)
+        self._renew(connection)
+
+    def _ours(
+        self, connection: Connection, marks: sqlite.Marks, store: bytes, head: int | None
+    ) -> bool:
+        """Whether the tables can be carried on with."""
+        if marks.schema_version != sqlite.SCHEMA_VERSION:
+            return False
+        if connection.execute(select(identity.c.store)).scalar() != store:
+            return False
+        reached = connection.execute(select(positions.c.position)).scalars().all()
+        return head is None or max(reached, default=0) <= head
+
+    def _renew(self, connection: Connection) -> None:
+        """Tables for every projection; fresh ones where theirs are of another version."""
+        stand = dict(
+            connection.execute(select(positions.c.projection, positions.c.version)).tuples().all()
+        )
+        for projection in self._projections:
+            if stand.get(projection.name) == projection.version:
+                continue
+            metadata.drop_all(connection, tables=projection.tables)
+            metadata.create_all(connection, tables=projection.tables)
+            connection.execute(
+                sqlite.upsert(positions),
+                {"projection": projection.name, "version": projection.version, "position": 0},
+            )
+
+
+def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[_Batch]:
+    """The feed in lists of `BATCH`, up to and including position `until`."""
+    records = iter(feed)
+    while batch := list(islice(records, BATCH)):
+        wanted = [pair for pair in batch if pair[0] <= until]
+        if wanted:
+            yield wanted
+        if len(wanted) < len(batch):
+            return
+
+
+def _run(connection: Connection, projection: Projection, batch: _Batch, seen: int) -> None:
+    """Run the writes of `batch` past `seen`, equal statements in a row as one."""
+    writes = (
+        write
+        for position, recorded in batch
+        if position > seen
+        for write in projection.statements(recorded)
+    )
+    # Grouped by identity: the statements are prepared once, and have no equality of their own.
+    for _, alike in groupby(writes, lambda write: (id(write.statement), tuple(write.values))):
+        run = list(alike)
+        connection.execute(run[0].statement, [write.values for write in run])
