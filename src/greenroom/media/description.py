@@ -26,6 +26,7 @@ _CANDIDATE = re.compile(r"[^ ]+ [12] [A-Za-z]+ [0-9]+ [^ ]+ [0-9]{1,5} typ [a-z]
 _FINGERPRINT = re.compile(
     r"(sha-256|sha-384|sha-512) ([0-9A-F]{2}(?::[0-9A-F]{2})+)", re.IGNORECASE
 )
+_CANDIDATES: Final = ("a=candidate:", "a=end-of-candidates")
 _RECEIVES: Final = {"sendrecv": True, "recvonly": True, "sendonly": False, "inactive": False}
 _SENDS: Final = {"sendrecv": True, "recvonly": False, "sendonly": True, "inactive": False}
 
@@ -56,6 +57,9 @@ class Description:
     """`<hash> <hex>` of the certificate on the first line, which all lines share."""
     ufrag: str
     """Of the first line; another one under the same certificate is an ICE restart."""
+    sdp: str
+    """The text, with the first line's candidates on every line: all of them are bundled onto the
+    first, whatever they offer besides."""
 
     @classmethod
     def of_offer(cls, sdp: object) -> Description:
@@ -76,7 +80,7 @@ class Description:
             raise MediaError("expected another a=mid on every media line")
         if len({fingerprint for fingerprint, _ in secrets}) > 1:
             raise MediaError("expected one certificate for all media lines (bundled)")
-        return cls(tuple(lines), *secrets[0])
+        return cls(tuple(lines), *secrets[0], _bundled(session, sections))
 
     def continues(self, before: Description) -> bool:
         """Whether this renegotiates the connection that `before` was the last offer of.
@@ -116,6 +120,16 @@ def _split(sdp: object) -> tuple[Sequence[str], Sequence[tuple[str, Sequence[str
     return rows[: starts[0]], sections
 
 
+def _bundled(session: Sequence[str], sections: Sequence[tuple[str, Sequence[str]]]) -> str:
+    first = [row for row in sections[0][1] if row.startswith(_CANDIDATES)]
+    rows = list(session)
+    for heading, section in sections:
+        rows.append(f"m={heading}")
+        rows += [row for row in section if not row.startswith(_CANDIDATES)]
+        rows += first
+    return "\r\n".join(rows) + "\r\n"
+
+
 def _attributes(rows: Sequence[str]) -> list[tuple[str, str]]:
     parts = (row[2:].strip().partition(":") for row in rows if row.startswith("a="))
     return [(name, value) for name, _, value in parts]
@@ -128,12 +142,12 @@ def _line(heading: str, attributes: Sequence[tuple[str, str]]) -> Line:
             f"expected m=audio or m=video over UDP/TLS/RTP/SAVPF, not {heading[:64]!r}"
         )
     media: Media = "audio" if match[1] == "audio" else "video"
-    mid = next(_values(attributes, "mid"), "")
+    mid, numbers = next(_values(attributes, "mid"), ""), match[3].split()
     direction = next((name for name, _ in reversed(attributes) if name in _SENDS), None)
     if not mid or direction is None:
         raise MediaError("expected a=mid and a direction on every media line")
-    formats = dict(value.partition(" ")[::2] for value in _values(attributes, "rtpmap"))
-    offered = {formats.get(number, "").strip().lower() for number in match[3].split()}
+    formats = (value.partition(" ") for value in _values(attributes, "rtpmap"))
+    offered = {codec.strip().lower() for number, _, codec in formats if number in numbers}
     if CODECS[media] not in offered:
         raise MediaError(f"expected {CODECS[media]} among the codecs of media line {mid}")
     if not all(_CANDIDATE.fullmatch(value) for value in _values(attributes, "candidate")):

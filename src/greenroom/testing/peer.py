@@ -1,0 +1,308 @@
+"""A real client for tests: sends a tone and a colour, and tells whom it hears and sees.
+
+Importing this loads aiortc (extra `media`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from array import array
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Final, Literal, Self, TypeVar
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+from av.frame import Frame
+
+from greenroom.media.wire import use_addresses
+
+T = TypeVar("T")
+Sign = Literal["red", "green", "blue", "yellow"]
+"""What a peer is recognised by: a colour, and a tone that goes with it."""
+
+COLOURS: Final[Mapping[Sign, tuple[int, int, int]]] = {
+    "red": (81, 90, 240),
+    "green": (145, 54, 34),
+    "blue": (41, 240, 110),
+    "yellow": (210, 16, 146),
+}
+"""Brightness and the two differences of colour (YUV), as video is encoded."""
+TONES: Final[Mapping[Sign, int]] = {"red": 500, "green": 900, "blue": 1300, "yellow": 1700}
+"""In hertz: far enough apart for 20 ms of sound, which hold a whole number of waves of each."""
+
+WIDTH, HEIGHT, FRAMES_PER_SECOND = 320, 240, 15
+SAMPLE_RATE, SAMPLES = 48_000, 960
+
+
+class Peer:
+    """A participant's client, on an event loop and a thread of its own.
+
+    `sees` and `hears` count the frames that arrived, by the sign of whoever sent them: so a test
+    proves not only that something comes through, but who. Silence and black count as nobody.
+
+    Args:
+        sign: what others recognise it by.
+        addresses: of this machine, to offer; None for all but loopback.
+
+    Example:
+        with Peer("red") as thierry:
+            thierry.join(lambda offer: media.offer(entry_id, offer))
+            assert thierry.until(lambda: thierry.sees["green"] > 3)
+    """
+
+    def __init__(self, sign: Sign, *, addresses: Sequence[str] | None = ("127.0.0.1",)) -> None:
+        self.sign: Sign = sign
+        self.sees: Counter[Sign] = Counter()
+        self.hears: Counter[Sign] = Counter()
+        self._addresses = addresses
+        self._news = threading.Condition()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._live, name=f"peer-{sign}", daemon=True)
+        self._thread.start()
+        self._connection = self._run(self._make())
+        self._consumers: set[asyncio.Task[None]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def join(
+        self,
+        signal: Callable[[str], str],
+        *,
+        others: int = 1,
+        sends: Sequence[Literal["audio", "video"]] = ("audio", "video"),
+        screen: bool = False,
+    ) -> None:
+        """Offer through `signal`, take its answer.
+
+        Args:
+            signal: gives the answer to an offer, e.g. the `offer` of a MediaPort.
+            others: how many participants it wants to receive.
+            sends: what it sends; nothing, to watch only.
+            screen: whether the video is a shared screen.
+        """
+        answer = signal(self.offer(others=others, sends=sends, screen=screen))
+        self.take(answer)
+
+    def offer(
+        self,
+        *,
+        others: int = 1,
+        sends: Sequence[Literal["audio", "video"]] = ("audio", "video"),
+        screen: bool = False,
+    ) -> str:
+        """An offer, for tests that carry it to the other side themselves; see `join`."""
+        sdp = self._run(self._offer(others, sends))
+        if screen:
+            head, video, tail = sdp.partition("m=video")
+            sdp = head + video + tail.replace("a=mid:", "a=content:slides\r\na=mid:", 1)
+        return sdp
+
+    def take(self, answer: str) -> None:
+        """Take the answer to the last offer."""
+        self._run(self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer")))
+
+    def ask_for_more(self, signal: Callable[[str], str], *, others: int) -> None:
+        """Offer again on the running connection, with lines to receive `others` participants."""
+        self.take(signal(self._run(self._offer(others, None))))
+
+    def until(self, condition: Callable[[], bool], timeout: float = 15) -> bool:
+        """Wait until `condition` holds; looked at whenever a frame arrives."""
+        with self._news:
+            return self._news.wait_for(condition, timeout)
+
+    def watch(self, seconds: float) -> tuple[set[Sign], set[Sign]]:
+        """Whom it sees and hears within the next `seconds`."""
+        with self._news:
+            self.sees.clear()
+            self.hears.clear()
+        time.sleep(seconds)
+        with self._news:
+            return set(self.sees), set(self.hears)
+
+    @property
+    def state(self) -> str:
+        """Of the connection: `new connecting connected failed closed`."""
+        return self._connection.connectionState
+
+    @property
+    def streams(self) -> int:
+        """Distinct senders that the answer announced."""
+        described = self._connection.remoteDescription.sdp.splitlines()
+        return len({row.split()[0] for row in described if row.startswith("a=msid:")})
+
+    def close(self) -> None:
+        """End the connection, as a closed tab does. Twice is fine."""
+        if self._loop.is_closed():
+            return
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def _live(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+    async def _make(self) -> RTCPeerConnection:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.on("track", self._arrived)
+        return connection
+
+    async def _offer(self, others: int, sends: Sequence[str] | None) -> str:
+        """Lines to send on, where `sends` is given, and to receive `others`; as few as possible."""
+        connection = self._connection
+        for kind in sends or ():
+            connection.addTrack(Tone(self.sign) if kind == "audio" else Colour(self.sign))
+        for kind in ("audio", "video"):
+            there = sum(line.kind == kind for line in connection.getTransceivers())
+            for _ in range(others - there):
+                connection.addTransceiver(kind, direction="recvonly")
+        if sends is not None and self._addresses is not None:
+            use_addresses(connection, self._addresses)
+        await connection.setLocalDescription(await connection.createOffer())
+        return connection.localDescription.sdp
+
+    async def _close(self) -> None:
+        await self._connection.close()
+        for consumer in self._consumers:
+            consumer.cancel()
+        await asyncio.gather(*self._consumers, return_exceptions=True)
+
+    def _arrived(self, track: MediaStreamTrack) -> None:
+        consumer = asyncio.get_running_loop().create_task(self._consume(track))
+        self._consumers.add(consumer)
+        consumer.add_done_callback(self._consumers.discard)
+
+    async def _consume(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if isinstance(frame, VideoFrame):
+                counts, sign = self.sees, _sign_of_picture(frame)
+            elif isinstance(frame, AudioFrame):
+                counts, sign = self.hears, _sign_of_sound(frame)
+            else:
+                continue
+            with self._news:
+                if sign is not None:
+                    counts[sign] += 1
+                self._news.notify_all()
+
+
+class _Paced(MediaStreamTrack):
+    """A track whose frames come at their time."""
+
+    rate: int
+    step: int
+    """Samples, of `rate` a second, from one frame to the next."""
+
+    def __init__(self, sign: Sign) -> None:
+        super().__init__()
+        self.sign: Sign = sign
+        self._started = 0.0
+        self._number = -1
+
+    async def recv(self) -> Frame:
+        """The next frame, when it is due."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        self._number += 1
+        self._started = self._started or time.monotonic()
+        due = self._started + self._number * self.step / self.rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        frame = self.make(self._number)
+        frame.pts, frame.time_base = self._number * self.step, Fraction(1, self.rate)
+        return frame
+
+    def make(self, number: int) -> AudioFrame | VideoFrame:
+        """Frame number 0, 1, 2 ..."""
+        raise NotImplementedError
+
+
+class Tone(_Paced):
+    """A sine of the sign's pitch."""
+
+    kind = "audio"
+    rate, step = SAMPLE_RATE, SAMPLES
+
+    def __init__(self, sign: Sign) -> None:
+        super().__init__(sign)
+        turn = 2 * math.pi * TONES[sign] / SAMPLE_RATE
+        wave = array("h", (int(12_000 * math.sin(turn * moment)) for moment in range(SAMPLES)))
+        self._wave = wave.tobytes()
+
+    def make(self, number: int) -> AudioFrame:
+        """20 ms of sound, the same each time: it ends where it began."""
+        del number
+        frame = AudioFrame(format="s16", layout="mono", samples=SAMPLES)
+        frame.planes[0].update(self._wave)
+        frame.sample_rate = SAMPLE_RATE
+        return frame
+
+
+class Colour(_Paced):
+    """The sign's colour, with a bar that moves over the upper part of it."""
+
+    kind = "video"
+    rate, step = 90_000, 90_000 // FRAMES_PER_SECOND
+
+    def make(self, number: int) -> VideoFrame:
+        """One picture."""
+        frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        for plane, shade in zip(frame.planes, COLOURS[self.sign], strict=True):
+            picture = bytearray([shade]) * plane.buffer_size
+            if plane is frame.planes[0]:
+                at = number * 8 % (WIDTH - 16)
+                for row in range(HEIGHT // 8):
+                    start = row * plane.line_size + at
+                    picture[start : start + 16] = b"\xeb" * 16
+            plane.update(bytes(picture))
+        return frame
+
+
+def _sign_of_picture(frame: VideoFrame) -> Sign | None:
+    """Whose colour stands below the middle; None for anything else."""
+    seen = []
+    for plane in frame.reformat(format="yuv420p").planes:
+        start = plane.height * 3 // 4 * plane.line_size
+        row = bytes(plane)[start : start + plane.width]
+        seen.append(sum(row) / len(row))
+    for sign, colour in COLOURS.items():
+        if all(abs(a - b) < 20 for a, b in zip(seen, colour, strict=True)):
+            return sign
+    return None
+
+
+def _sign_of_sound(frame: AudioFrame) -> Sign | None:
+    """Whose tone it is, by counting waves; None for silence and anything else."""
+    channels = len(frame.layout.channels)
+    wave = array("h", bytes(frame.planes[0])[: frame.samples * channels * 2])[::channels]
+    if not wave or max(wave) < 6000:
+        return None
+    turns = sum((a < 0) != (b < 0) for a, b in pairwise(wave))
+    pitch = turns / 2 * frame.sample_rate / len(wave)
+    return next((sign for sign, tone in TONES.items() if abs(tone - pitch) <= 50), None)
