@@ -1,1 +1,43 @@
-"""The event-sourced core for calls, livestreams and audio rooms."""
+"""The event-sourced core for calls, livestreams and audio rooms.
+
+```python
+from greenroom import Greenroom, Member
+
+with Greenroom.open("sqlite:///calls.db") as room:
+    call = room.as_user("thierry").call("default", "appointment-7")
+    call.create(members=[Member("alice")])
+    entry = call.join()
+```
+"""
+
+from greenroom.answers import CallState, Done, Explanation, HistoryEvent, MemberState, SessionState
+from greenroom.call_handle import CallHandle, Entry
+from greenroom.domain import errors
+from greenroom.domain.access import Capability
+from greenroom.domain.operations.life import Backstage, Member
+from greenroom.engine import Greenroom, PastRoom
+from greenroom.handles import UserHandle
+from greenroom.projections.pages import Page
+from greenroom.projections.query import SortKey, asc, desc
+
+__all__ = [
+    "Backstage",
+    "CallHandle",
+    "CallState",
+    "Capability",
+    "Done",
+    "Entry",
+    "Explanation",
+    "Greenroom",
+    "HistoryEvent",
+    "Member",
+    "MemberState",
+    "Page",
+    "PastRoom",
+    "SessionState",
+    "SortKey",
+    "UserHandle",
+    "asc",
+    "desc",
+    "errors",
+]

@@ -7,10 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from greenroom.domain.message import StreamId
+from greenroom.domain.call_events import CallDeleted
+from greenroom.domain.message import Event, StreamId
 from greenroom.domain.ports import EventStore
-from greenroom.domain.streams import decider_of
+from greenroom.domain.streams import call_stream, decider_of, user_stream
 from greenroom.domain.turn import Folded
+from greenroom.domain.user import UserErased
 
 CAPACITY: Final = 10_000
 """Streams kept by default; the least recently used go first."""
@@ -38,6 +40,8 @@ class States:
                 kept = self._kept.get(record.stream)
                 if kept is not None and kept.version < record.version:
                     del self._kept[record.stream]
+                if erased_by(record.event) is not None:
+                    self._kept.clear()  # what was personal must not be remembered either
                 self._seen = position
 
     def load(self, stream: StreamId) -> Folded[Any]:
@@ -88,3 +92,14 @@ def fold(store: EventStore, stream: StreamId, until: int | None = None) -> Folde
     for event in store.events(stream, until=until):
         state, version = decider.evolve(state, event), version + 1
     return Folded(state, version)
+
+
+def erased_by(event: Event) -> str | None:
+    """The subject whose personal data `event` does away with; None for most events."""
+    match event:
+        case CallDeleted(hard=True, cid=cid):
+            return call_stream(cid)
+        case UserErased(user_id=user_id):
+            return user_stream(user_id)
+        case _:
+            return None

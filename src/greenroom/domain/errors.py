@@ -266,6 +266,12 @@ class Conflict(GreenroomError):
     code = "conflict"
 
 
+class ReadOnly(GreenroomError):
+    """The room is shown as it was; commands go to the room of now."""
+
+    code = "read_only"
+
+
 class RequestMismatch(GreenroomError):
     """The request id was used before, for another command."""
 

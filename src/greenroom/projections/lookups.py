@@ -53,6 +53,11 @@ class Lookups:
             row = found.one_or_none()
         return None if row is None else call_item(row)
 
+    def call_types(self) -> frozenset[str]:
+        """The types that there are calls of."""
+        with self._database.read() as connection:
+            return frozenset(connection.execute(select(calls.c.type).distinct()).scalars())
+
     def blocked_user_ids(self, cid: CallId) -> frozenset[UserId]:
         """Who cannot join the call."""
         with self._database.read() as connection:
@@ -120,6 +125,22 @@ class Lookups:
             )
             return dict(found.tuples().all())
 
+    def participants(self, cid: CallId) -> Sequence[ParticipantItem]:
+        """Every entry of those who are in the call now, the first to come first."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(participants)
+                .where(participants.c.cid == cid)
+                .order_by(participants.c.joined_at, participants.c.entry_id)
+            ).mappings()
+            return [participant_item(row) for row in found]
+
+    def everybody(self) -> Iterator[tuple[CallId, ParticipantItem]]:
+        """(cid, entry) pairs of everybody who is in any call now."""
+        with self._database.read() as connection:
+            found = connection.execute(select(participants)).mappings().all()
+        yield from ((row["cid"], participant_item(row)) for row in found)
+
     def entry(self, cid: CallId, entry_id: EntryId) -> ParticipantItem | None:
         """One entry of the call; None once it is closed."""
         with self._database.read() as connection:
@@ -146,6 +167,18 @@ class Lookups:
         with self._database.read() as connection:
             found = connection.execute(
                 select(sessions).where(sessions.c.cid == cid, sessions.c.number == number)
+            ).mappings()
+            row = found.one_or_none()
+        return None if row is None else session_item(row)
+
+    def current_session(self, cid: CallId) -> SessionItem | None:
+        """The session that is on; None while nobody has come."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(sessions)
+                .where(sessions.c.cid == cid, sessions.c.ended_at.is_(None))
+                .order_by(sessions.c.number.desc())
+                .limit(1)
             ).mappings()
             row = found.one_or_none()
         return None if row is None else session_item(row)

@@ -14,6 +14,7 @@ from greenroom.domain.call_commands import (
     CreateCall,
     DeleteCall,
     EndCall,
+    EndSession,
     GoLive,
     RestoreCall,
     StopLive,
@@ -275,9 +276,15 @@ def end_in_turn(turn: CallTurn, by: Asker, reason: EndReason, left: LeftReason) 
 def end_if_over(turn: CallTurn) -> None:
     """End a call whose session has lasted as long as it may, whether or not the timer was heard."""
     call = turn.call
-    over = call.timer_ends_at is not None and call.timer_ends_at <= turn.at
-    if over and call.existence is Existence.HERE and call.ended_at is None:
+    if call.existence is not Existence.HERE:
+        return
+    if call.timer_ends_at is None or turn.at < call.timer_ends_at:
+        return
+    if call.ended_at is None:
         end_in_turn(turn, TIMERS, EndReason.MAX_DURATION, LeftReason.MAX_DURATION)
+    else:  # it had ended before this session began: only the session is over
+        turn.put_out(LeftReason.MAX_DURATION, by=TIMERS, closing=True)
+        turn.tell_call(EndSession(at=turn.at, by=TIMERS, cid=turn.cid, session=call.session))
 
 
 def delete(*, hard: bool = False) -> Operation[CallTurn]:

@@ -226,6 +226,11 @@ def read() -> Operation[CallTurn]:
     return Operation("read", decide)
 
 
+def glance() -> Operation[CallTurn]:
+    """Look at the call without asking it anything."""
+    return Operation("glance", lambda _: None)
+
+
 def _requestable(settings: Settings, permission: Capability) -> bool:
     switches = {
         Capability.SEND_AUDIO: settings.audio.access_request_enabled,

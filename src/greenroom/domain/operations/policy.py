@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from greenroom.domain import checks
+from greenroom.domain.access import BUILT_IN_GRANTS
 from greenroom.domain.call_type import (
     ChangeSettings,
     DefineCallType,
@@ -16,6 +17,7 @@ from greenroom.domain.call_type import (
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallTypeNotFound, InvalidInput
 from greenroom.domain.operations.operation import Operation
+from greenroom.domain.settings import BUILT_IN_SETTINGS
 from greenroom.domain.turn import Turn
 from greenroom.domain.user import EraseUser, UpsertUser
 
@@ -131,6 +133,38 @@ def erase_user(user_id: str) -> Operation[Turn]:
         turn.tell_user(user, EraseUser(at=turn.at, by=_by(turn), user_id=user))
 
     return Operation("erase_user", decide, {"user_id": user})
+
+
+def look_at_type(name: str) -> Operation[Turn]:
+    """Read a call type."""
+    return Operation("look_at_type", lambda _: None, {"name": name})
+
+
+def look_at_user(user_id: str) -> Operation[Turn]:
+    """Read what is known of a user."""
+    return Operation("look_at_user", lambda _: None, {"user_id": user_id})
+
+
+def define_built_in_types() -> Operation[Turn]:
+    """Write the built-in types down, so that the log explains itself without this code."""
+
+    def decide(turn: Turn) -> None:
+        for name, settings in BUILT_IN_SETTINGS.items():
+            if turn.type_named(name).name is None:
+                turn.tell_type(
+                    name,
+                    DefineCallType(
+                        at=turn.at,
+                        by=_by(turn),
+                        call_type=name,
+                        based_on=None,
+                        settings=settings,
+                        grants=BUILT_IN_GRANTS[name],
+                        indexed_custom={},
+                    ),
+                )
+
+    return Operation("define_built_in_types", decide)
 
 
 def _by(turn: Turn) -> Asker:

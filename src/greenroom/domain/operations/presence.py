@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
+from greenroom.domain.admission import Verdict, admit
 from greenroom.domain.call import Existence
 from greenroom.domain.call_commands import EndSession, StartSession
 from greenroom.domain.membership import Accept, Answer
@@ -26,11 +27,7 @@ def join(
     checks.flag(ring, "ring"), checks.flag(notify, "notify"), checks.flag(video, "video")
 
     def decide(turn: CallTurn) -> None:
-        created = False
-        if create is not None and turn.call.existence is Existence.ABSENT:
-            turn.known_type()
-            created = turn.by.may(Capability.CREATE_CALL) and create.in_turn(turn)
-        _enter(turn, entry_id, created=created)
+        _enter(turn, entry_id, created=_prepare(turn, create))
         call_out(turn, ring=ring, notify=notify, video=video)
 
     return Operation(
@@ -98,9 +95,25 @@ def lost(entry_id: EntryId) -> Operation[CallTurn]:
     return Operation("lost", decide, {"entry_id": entry_id})
 
 
-def _enter(turn: CallTurn, entry_id: EntryId, *, created: bool) -> None:
+def admission(turn: CallTurn, *, create: bool) -> Verdict:
+    """What joining would be answered now, by which rules; the call may be created for it."""
+    created = _prepare(turn, NewCall() if create else None)
+    by = turn.by
+    return admit(turn.join_facts(by, created=created), turn.session.occupancy(by.user_id))
+
+
+def _prepare(turn: CallTurn, create: NewCall | None) -> bool:
+    """Bring the call to where joining starts; whether it had to be created."""
+    created = False
+    if create is not None and turn.call.existence is Existence.ABSENT:
+        turn.known_type()
+        created = turn.by.may(Capability.CREATE_CALL) and create.in_turn(turn)
     end_if_over(turn)
     close_if_over(turn)
+    return created
+
+
+def _enter(turn: CallTurn, entry_id: EntryId, *, created: bool) -> None:
     if turn.call.existence is Existence.HERE:
         turn.tell_call(StartSession(at=turn.at, by=turn.by, cid=turn.cid, settings=turn.settings))
     by = turn.by

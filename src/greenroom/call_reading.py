@@ -1,0 +1,125 @@
+"""One call, as one actor reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from greenroom.answers import Explanation, HistoryEvent, SessionState
+from greenroom.domain import checks
+from greenroom.domain.message import CallId, Role
+from greenroom.domain.operations import people
+from greenroom.domain.turn import Claim
+
+if TYPE_CHECKING:
+    from greenroom.core import Core
+    from greenroom.projections.items import MemberItem, ParticipantItem, SessionItem
+    from greenroom.projections.pages import Page
+    from greenroom.projections.query import SortKey
+
+
+class CallReading:
+    """The reads of a call; `CallHandle` adds the commands."""
+
+    def __init__(self, core: Core, claim: Claim, cid: CallId) -> None:
+        self._core = core
+        self._claim = claim
+        self.cid: Final = cid
+        self.type, _, self.id = cid.partition(":")
+
+    def __repr__(self) -> str:
+        """The call and who looks at it."""
+        return f"<call {self.cid} as {self._claim.name}>"
+
+    def query_members(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        sort: Sequence[SortKey] = (),
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+        at_least: int | None = None,
+    ) -> Page[MemberItem]:
+        """Members of the call, oldest first by default; arguments as for `query_calls`."""
+        self._readable()
+        return self._core.queries(at_least).members(
+            self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
+        )
+
+    def query_participants(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        sort: Sequence[SortKey] = (),
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+        at_least: int | None = None,
+    ) -> Page[ParticipantItem]:
+        """Who is in the call now, one item a connection; arguments as for `query_calls`."""
+        self._readable()
+        return self._core.queries(at_least).participants(
+            self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
+        )
+
+    def query_sessions(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        sort: Sequence[SortKey] = (),
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+        at_least: int | None = None,
+    ) -> Page[SessionItem]:
+        """The call's sessions, latest first by default; arguments as for `query_calls`."""
+        self._readable()
+        return self._core.queries(at_least).sessions(
+            self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
+        )
+
+    def history(self) -> list[HistoryEvent]:
+        """Every event of the call in order, with who, when and why. Needs `read-call`."""
+        self._readable()
+        return self._core.history(self.cid)
+
+    def explain(
+        self, operation: str, *, user: str | None = None, role: str | None = None, **arguments: Any
+    ) -> Explanation:
+        """What `operation` would be answered now, and the rules that say so. Needs `read-call`.
+
+        Args:
+            operation: the name of a command, e.g. `join`, `go_live`, `kick`.
+            user: who would ask; the actor where None.
+            role: their user role, where it is not in their record.
+            **arguments: of the command, e.g. `create=True`, or `user_id="eve"`.
+        """
+        self._readable()
+        claim = self._claim
+        if user is not None:
+            claim = Claim(
+                checks.user_id(user, "user"),
+                None if role is None else Role(checks.role(role, "role")),
+            )
+        return self._core.explain(self.cid, claim, operation, arguments)
+
+    # What answers read on demand
+
+    def current_session(self, *, at_least: int) -> SessionState | None:
+        """The session that is on, with everybody in it."""
+        return self._core.current_session(self.cid, at_least)
+
+    def member_page(self, *, limit: int, at_least: int) -> Sequence[MemberItem]:
+        """The first members, oldest first."""
+        return self.query_members(limit=limit, at_least=at_least).items
+
+    def member_count(self, *, at_least: int) -> int:
+        """How many members there are."""
+        self._readable()
+        found = self._core.seen(at_least).lookups.call(self.cid)
+        return 0 if found is None else found.member_count
+
+    @property
+    def _who(self) -> str:
+        return f"system:{self._claim.name}" if self._claim.system else self._claim.name
+
+    def _readable(self) -> None:
+        self._core.rehearse(self.cid, self._claim, people.read())

@@ -1,0 +1,279 @@
+"""Greenroom: opens a store, and is the room that everything happens in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from pydantic import TypeAdapter
+
+from greenroom.adapters.clock import SystemClock
+from greenroom.adapters.ids import Ids
+from greenroom.adapters.notifiers import LoggingNotifier
+from greenroom.adapters.outbox import Outbox
+from greenroom.adapters.stores import SQLiteStore, open_store
+from greenroom.answers import Answer, recorded
+from greenroom.core import LiveCore, PastCore
+from greenroom.desk import Command
+from greenroom.domain import checks
+from greenroom.domain.operations.policy import define_built_in_types
+from greenroom.domain.ports import Clock, EventStore, Notifier
+from greenroom.domain.turn import Claim
+from greenroom.handles import UserHandle
+from greenroom.media.port import MediaPort
+from greenroom.media_link import MediaLink
+from greenroom.policy import CallTypes, Users
+from greenroom.projections.views import Views
+from greenroom.states import CAPACITY, States
+from greenroom.tickers import DeadlineTicker, DeliveryTicker, facts, template
+
+_FOUNDER: Final = Claim("greenroom", system=True)
+_ANSWER: Final = TypeAdapter(Answer)
+
+
+class Greenroom:
+    """A room: one store, with everything that is decided, queried and done on it.
+
+    Safe for many threads. Use it as a context manager, or `close` it.
+    """
+
+    def __init__(self, core: LiveCore, store: EventStore, views: Views, outbox: Outbox) -> None:
+        self._core = core
+        self._store = store
+        self._views = views
+        self._outbox = outbox
+        self._closed = False
+        self.call_types: Final = CallTypes(core)
+        """Call types: settings and grants."""
+        self.users: Final = Users(core)
+        """What the embedder tells of its users."""
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        notifier: Notifier | None = None,
+        media: MediaPort | None = None,
+        timers: bool = True,
+        create: bool = True,
+        cache: int = CAPACITY,
+    ) -> Self:
+        """Open the store at `url`, and begin.
+
+        Args:
+            url: `sqlite:///calls.db` (relative), `sqlite:////var/lib/calls.db`, or `memory://`.
+                Views stand beside it, in `calls.views.db`: deleting that file loses nothing.
+            clock: `greenroom.testing.VirtualClock` to drive time in tests.
+            ids: `greenroom.testing.SequentialIds` for ids that can be read.
+            notifier: delivers notifications; by default they are logged.
+            media: where media sessions live; by default aiortc in this process, started by the
+                first offer (extra `media`).
+            timers: whether deadlines and deliveries run in this process, in threads of its own;
+                without, `greenroom worker` must run somewhere.
+            create: whether a missing store is made.
+            cache: streams whose folded state is kept in memory.
+
+        Raises:
+            InvalidInput: not the URL of a store.
+            StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
+        """
+        checks.integer(cache, "cache", 1, 10_000_000)
+        with contextlib.ExitStack() as opened:
+            store = open_store(url, create=create)
+            opened.callback(store.close)
+            path = store.path if isinstance(store, SQLiteStore) else None
+            views = Views.open(_views_path(path), secret=store.secret, head=store.position())
+            opened.callback(views.close)
+            core = LiveCore(
+                store,
+                views,
+                clock or SystemClock(),
+                ids or Ids(),
+                States(store, cache),
+            )
+            _found(core)
+            outbox = Outbox.open(
+                path, head=store.position(), template=template(core), facts=facts(core)
+            )
+            opened.callback(outbox.close)
+            room = cls(core, store, views, outbox)
+            if timers:
+                room._begin(notifier or LoggingNotifier())
+            if media is not None:
+                core.media = MediaLink(media)
+                core.media.start(core)
+            opened.pop_all()
+            return room
+
+    def __enter__(self) -> Self:
+        """The room itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def position(self) -> int:
+        """Of the last event in the log."""
+        return self._store.position()
+
+    @property
+    def outbox(self) -> Outbox:
+        """Notifications and what became of them."""
+        return self._outbox
+
+    def as_user(
+        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
+    ) -> UserHandle:
+        """The room as a user sees it.
+
+        Args:
+            user_id: who acts.
+            role: their user role for this handle alone; None takes it from the User record
+                (`user` where there is none).
+            teams: their teams for this handle alone; None takes them from the record.
+        """
+        return UserHandle(self._core, claim(user_id, role, teams))
+
+    def system(self, name: str) -> UserHandle:
+        """The embedder itself, named in the record; exempt from grants, not from the rules."""
+        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
+
+    def at(self, moment: datetime | int) -> PastRoom:
+        """The room as it was: read-only.
+
+        Args:
+            moment: an instant, or a position of the log. All that was recorded up to then counts.
+
+        Raises:
+            InvalidInput: neither, or later than the log.
+        """
+        position, at = self._moment(moment)
+        views = Views.open(None, secret=self._store.secret)
+        views.catch_up(self._store.feed, until=position)
+        return PastRoom(PastCore(self._store, views, self._core.ids, position, at), views)
+
+    def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
+        """Make the views anew from the log; readers see the old ones until they are complete.
+
+        Args:
+            progress: told the position reached, after every batch.
+
+        Returns:
+            The position they now stand at.
+        """
+        return self._views.rebuild(
+            self._store.feed, until=self.position, progress=progress or (lambda _: None)
+        )
+
+    def close(self) -> None:
+        """Stop everything and release the store. Twice is fine; handles then raise StoreClosed.
+
+        Nothing of the room is running when it returns. Whoever is in a call is still in it.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        for drive in self._core.drives:
+            drive.stop()
+        if self._core.media is not None:
+            self._core.media.stop()
+        self._outbox.close()
+        self._views.close()
+        self._store.close()
+
+    def _begin(self, notifier: Notifier) -> None:
+        """Let happen what happens by itself."""
+        deadlines = DeadlineTicker(self._core)
+        deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
+        for ticker in (deadlines, deliveries):
+            self._core.drives.append(self._core.clock.drive(ticker))
+
+    def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
+        if isinstance(moment, datetime):
+            at = checks.instant(moment, "moment")
+            before = (position for position, record in self._store.feed() if record.at <= at)
+            return max(before, default=0), at
+        checks.integer(moment, "moment", 0, self.position)
+        last = next(iter(self._store.feed(moment - 1, until=moment)), None) if moment else None
+        return moment, self._core.now() if last is None else last[1].at
+
+
+class PastRoom:
+    """The room as it was at a moment: the same reads, no commands."""
+
+    def __init__(self, core: PastCore, views: Views) -> None:
+        self._core = core
+        self._views = views
+
+    def __enter__(self) -> Self:
+        """The room itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def position(self) -> int:
+        """Of the last event that counts."""
+        return self._core.position
+
+    def as_user(
+        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
+    ) -> UserHandle:
+        """The room as a user saw it."""
+        return UserHandle(self._core, claim(user_id, role, teams))
+
+    def system(self, name: str) -> UserHandle:
+        """The room as the embedder saw it."""
+        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
+
+    def close(self) -> None:
+        """Release it. The room of now is not touched."""
+        self._views.close()
+
+
+def claim(user_id: str, role: str | None, teams: Iterable[str] | None) -> Claim:
+    """Who acts, checked."""
+    return Claim(
+        checks.user_id(user_id, "user_id"),
+        None if role is None else checks.role(role, "role"),
+        None if teams is None else checks.teams(teams, "teams"),
+    )
+
+
+def _views_path(path: Path | None) -> Path | None:
+    return None if path is None else path.with_name(f"{path.stem}.views{path.suffix}")
+
+
+def _found(core: LiveCore) -> None:
+    """Write the built-in call types into a new store."""
+    core.carry_out(
+        Command(
+            lane="founding",
+            operation=define_built_in_types(),
+            turn=core.plain_turn(_FOUNDER),
+            claim=_FOUNDER,
+            answer=lambda turn: Answer(version=0, recorded=recorded(turn)),
+            kind=_ANSWER,
+        )
+    )

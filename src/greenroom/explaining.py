@@ -1,0 +1,148 @@
+"""Hypothetical questions: what an operation would be answered, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from greenroom.domain import checks
+from greenroom.domain.access import Capability, sources
+from greenroom.domain.admission import Reason
+from greenroom.domain.call import Existence
+from greenroom.domain.decider import Asker
+from greenroom.domain.errors import InvalidInput, NotAllowed, Refused, WrongTeam
+from greenroom.domain.message import Actor, EntryId
+from greenroom.domain.operations import life, people, presence, rings
+from greenroom.domain.operations.operation import Operation
+from greenroom.domain.turn import CallTurn
+
+_ENTRY: Final = EntryId("hypothetical")
+
+
+def _create(**options: Any) -> Operation[CallTurn]:
+    out = {key: options.pop(key) for key in ("ring", "notify", "video") if key in options}
+    return life.create(life.new_call(**options), **out)
+
+
+def _join(*, create: bool = False) -> Operation[CallTurn]:
+    return presence.join(_ENTRY, create=life.new_call() if create else None)
+
+
+OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
+    "accept": rings.accept,
+    "add_members": people.put,
+    "block": people.block,
+    "cancel_ring": rings.cancel_ring,
+    "create": _create,
+    "delete": life.delete,
+    "end": life.end,
+    "get": life.get,
+    "go_live": life.go_live,
+    "grant_permissions": people.grant_permissions,
+    "join": _join,
+    "kick": people.kick,
+    "leave": presence.leave,
+    "mute": people.mute,
+    "notify": rings.notify,
+    "pin": people.pin,
+    "reject": rings.reject,
+    "remove_members": people.remove,
+    "request_permissions": people.request_permissions,
+    "restore": life.restore,
+    "revoke_permissions": people.revoke_permissions,
+    "ring": rings.ring,
+    "send_event": people.send_event,
+    "stop_live": life.stop_live,
+    "unblock": people.unblock,
+    "unpin": people.unpin,
+    "update": life.update,
+    "update_members": people.put,
+}
+"""By the name of the handle's method."""
+
+
+class ExaminedTurn(CallTurn):
+    """A turn that notes which capabilities were asked for."""
+
+    asked: list[Capability]
+
+    def asker(self, actor: Actor) -> Asker:
+        """Somebody whose capabilities are noted as they are asked for."""
+        if not hasattr(self, "asked"):
+            self.asked = []
+        plain = super().asker(actor)
+        return _Watched(plain.actor, plain.capabilities, self.asked)
+
+
+class _Watched(Asker):
+    def __init__(
+        self, actor: Actor, capabilities: frozenset[Capability], asked: list[Capability]
+    ) -> None:
+        super().__init__(actor, capabilities)
+        object.__setattr__(self, "_asked", asked)
+
+    def must(self, capability: Capability) -> None:
+        asked: list[Capability] = self._asked  # type: ignore[attr-defined]  # set beside the frozen fields
+        if capability not in asked:
+            asked.append(capability)
+        super().must(capability)
+
+
+def operation_named(name: str, arguments: Mapping[str, Any]) -> Operation[CallTurn]:
+    """The operation of that name.
+
+    Raises:
+        InvalidInput: there is none, or it does not take these arguments.
+    """
+    make = OPERATIONS.get(name)
+    if make is None:
+        near = checks.nearest(name, OPERATIONS)
+        raise InvalidInput("operation", "the name of a command, e.g. join", near)
+    try:
+        return make(**arguments)
+    except TypeError as error:
+        raise InvalidInput("arguments", f"what {name} takes ({error})") from None
+
+
+def examine(
+    turn: ExaminedTurn, name: str, arguments: Mapping[str, Any]
+) -> tuple[tuple[Reason, ...], Refused | None]:
+    """The rules that were asked, and the refusal if there was one; the turn has what it decided."""
+    operation = operation_named(name, arguments)
+    if name == "join":
+        verdict = presence.admission(turn, create=bool(arguments.get("create")))
+        if verdict.refusal is None:
+            operation.decide(turn)
+        return verdict.reasons, verdict.refusal
+    try:
+        operation.decide(turn)
+    except Refused as refusal:
+        return _reasons(turn, refusal), refusal
+    return _reasons(turn, None), None
+
+
+def _reasons(turn: ExaminedTurn, refusal: Refused | None) -> tuple[Reason, ...]:
+    reasons = [_existence(turn)]
+    team = turn.call.team
+    if team is not None:
+        wall = isinstance(refusal, WrongTeam)
+        reasons.append(Reason("team", not wall, f"the call is for team {team}"))
+    for capability in getattr(turn, "asked", []):
+        denied = isinstance(refusal, NotAllowed) and refusal.capability == capability
+        reasons.append(Reason(capability, not denied, f"{capability}: {_why(turn, capability)}"))
+    if refusal is not None and all(reason.passed for reason in reasons):
+        reasons.append(Reason(refusal.code, passed=False, because=str(refusal)))
+    return tuple(reasons)
+
+
+def _existence(turn: ExaminedTurn) -> Reason:
+    existence = turn.call.existence
+    there = existence is Existence.HERE
+    return Reason("exists", there, f"the call is {existence}")
+
+
+def _why(turn: ExaminedTurn, capability: Capability) -> str:
+    if turn.actor.system:
+        return "the system holds every capability"
+    found = ", ".join(sources(turn.call_type.grants, turn.standing, capability))
+    return found or "no role grants it"

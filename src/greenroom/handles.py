@@ -1,0 +1,59 @@
+"""What users hold: the room as one of them sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from greenroom.call_handle import CallHandle
+from greenroom.domain import checks
+from greenroom.domain.turn import Claim
+
+if TYPE_CHECKING:
+    from greenroom.core import Core
+    from greenroom.projections.items import CallItem
+    from greenroom.projections.pages import Page
+    from greenroom.projections.query import SortKey
+
+
+class UserHandle:
+    """The room as one user sees it."""
+
+    def __init__(self, core: Core, claim: Claim) -> None:
+        self._core = core
+        self._claim = claim
+
+    @property
+    def user_id(self) -> str:
+        """Who acts; for the system, the name of the part that acts."""
+        return self._claim.name
+
+    def call(self, call_type: str, id: str | None = None) -> CallHandle:
+        """One call of that type, whether it exists or not; without an id, one is generated."""
+        call_id = self._core.ids.call_id() if id is None else id
+        return CallHandle(self._core, self._claim, checks.call_id(call_type, call_id))
+
+    def query_calls(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        sort: Sequence[SortKey] = (),
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+        at_least: int | None = None,
+    ) -> Page[CallItem]:
+        """Calls that the actor may read (semantics 6).
+
+        Args:
+            filters: e.g. `{"members": {"$in": ["alice"]}, "ongoing": True}`; None for all.
+            sort: up to two of `asc(field)`, `desc(field)`; newest first by default.
+            limit: 1 to 1000.
+            cursor: `next` or `prev` of a page of the same query.
+            at_least: position that must be included; what this room wrote always is.
+
+        Raises:
+            InvalidFilter, InvalidSort, InvalidCursor: with the path of the fault.
+        """
+        return self._core.query_calls(
+            self._claim, filters, sort, limit=limit, cursor=cursor, at_least=at_least
+        )

@@ -1,0 +1,144 @@
+"""What happens by itself: deadlines that pass, and notifications that are due."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import TypeAdapter
+
+from greenroom.adapters.outbox import Outbox
+from greenroom.answers import Done, done
+from greenroom.domain.errors import Conflict
+from greenroom.domain.message import CallId, UserId
+from greenroom.domain.operations import people
+from greenroom.domain.operations.timers import TIMED
+from greenroom.domain.ports import EventStore, Notifier
+from greenroom.domain.settings import NotificationTemplate
+from greenroom.domain.streams import user_stream
+from greenroom.domain.turn import TIMERS, CallTurn, Claim
+from greenroom.projections.due import Deadline
+
+if TYPE_CHECKING:
+    from greenroom.core import LiveCore
+
+_log = logging.getLogger(__name__)
+_CLAIM: Final = Claim(TIMERS.actor.name, system=True)
+_DONE: Final = TypeAdapter(Done)
+_AT_ONCE: Final = 100
+_NEVER: Final = datetime.max.replace(year=9000, tzinfo=UTC)
+
+
+class DeadlineTicker:
+    """Carries out what a deadline asks for, when it is due."""
+
+    def __init__(self, core: LiveCore) -> None:
+        self._core = core
+        self._void: set[tuple[str, datetime]] = set()
+        """Fired without effect; never expected, and then not tried for ever."""
+
+    def next_due(self) -> datetime | None:
+        """The first deadline."""
+        views = self._core.seen().lookups
+        if not self._void:
+            return views.next_due()
+        return min((one.due_at for one in self._standing(_NEVER)), default=None)
+
+    def fire_due(self) -> None:
+        """Let the rules decide again on what is due; twice or late is harmless."""
+        for deadline in self._standing(self._core.now()):
+            self._fire(deadline)
+
+    def _fire(self, deadline: Deadline) -> None:
+        request_id = f"{deadline.key}@{deadline.due_at.isoformat()}"
+        try:
+            answer = self._core.ask(
+                deadline.cid,
+                _CLAIM,
+                TIMED[deadline.kind](deadline.number),
+                answer=done,
+                kind=_DONE,
+                request_id=request_id,
+            )
+        except Conflict:
+            return  # others are at it: look again next time
+        if not answer.recorded:
+            _log.warning("deadline %s fell due and nothing came of it", request_id)
+            self._void.add((deadline.key, deadline.due_at))
+
+    def _standing(self, now: datetime) -> list[Deadline]:
+        due = self._core.seen().lookups.due(now, _AT_ONCE + len(self._void))
+        return [one for one in due if (one.key, one.due_at) not in self._void]
+
+
+class DeliveryTicker:
+    """Notes who is to hear of what, and lets a notifier tell them."""
+
+    def __init__(
+        self, core: LiveCore, store: EventStore, outbox: Outbox, notifier: Notifier
+    ) -> None:
+        self._core = core
+        self._store = store
+        self._outbox = outbox
+        self._notifier = notifier
+        self._read = -1
+
+    def next_due(self) -> datetime | None:
+        """Now, where something was recorded since; else when a delivery is tried next."""
+        if self._read < self._store.position():
+            return self._core.now()
+        return self._outbox.next_due()
+
+    def fire_due(self) -> None:
+        """Note what is new, deliver what is due."""
+        views = self._core.seen().lookups
+        position = self._store.position()
+        self._outbox.follow(
+            self._store.feed, position, member_ids=views.member_ids, present=views.present
+        )
+        self._read = position
+        self._outbox.deliver_due(self._core.now(), self._notifier)
+
+
+def template(core: LiveCore) -> Callable[[CallId, str], NotificationTemplate]:
+    """Whether and how a kind of notification is worded, by a call's settings in force."""
+
+    def look_up(cid: CallId, kind: str) -> NotificationTemplate:
+        settings = _turn(core, cid).settings.notification_settings
+        found: NotificationTemplate = getattr(settings, kind)
+        return found
+
+    return look_up
+
+
+def facts(core: LiveCore) -> Callable[[CallId, UserId], Mapping[str, Any]]:
+    """What the words of a notification may speak of."""
+
+    def look_up(cid: CallId, caused_by: UserId) -> Mapping[str, Any]:
+        call = _turn(core, cid).call
+        user = core.load(user_stream(caused_by)).state
+        type_, _, id_ = cid.partition(":")
+        return {
+            "call": {
+                "cid": cid,
+                "type": type_,
+                "id": id_,
+                "team": call.team,
+                "starts_at": call.starts_at and call.starts_at.isoformat(),
+                "custom": call.custom,
+            },
+            "user": {
+                "id": caused_by,
+                "name": user.display_name or caused_by,
+                "role": user.role,
+                "custom": user.custom,
+            },
+        }
+
+    return look_up
+
+
+def _turn(core: LiveCore, cid: CallId) -> CallTurn:
+    return core.rehearse(cid, _CLAIM, people.glance())

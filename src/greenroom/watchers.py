@@ -1,0 +1,49 @@
+"""Custom events: passed on to whoever watches a call in this process, and forgotten."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from greenroom.domain.message import CallId
+
+_log = logging.getLogger(__name__)
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""Called with the sender's id and the JSON object."""
+
+
+class Watchers:
+    """Listeners by call. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: dict[CallId, list[Listener]] = defaultdict(list)
+
+    def watch(self, cid: CallId, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` from now on; answers the function that ends it, which may be called twice."""
+        with self._lock:
+            self._listeners[cid].append(listener)
+
+        def stop() -> None:
+            with self._lock:
+                listeners = self._listeners.get(cid, [])
+                if listener in listeners:
+                    listeners.remove(listener)
+                if not listeners:
+                    self._listeners.pop(cid, None)
+
+        return stop
+
+    def publish(self, cid: CallId, sender: str, custom: Mapping[str, Any]) -> None:
+        """Tell everyone who watches; a listener that fails is logged and keeps nobody from hearing."""
+        with self._lock:
+            listeners = tuple(self._listeners.get(cid, ()))
+        for listener in listeners:
+            try:
+                listener(sender, custom)
+            except Exception:
+                _log.exception("a watcher of %s failed", cid)
