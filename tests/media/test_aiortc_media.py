@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaEntry, MediaPort, Source
 from greenroom.testing.media import TWO_WAY, Witness, offer_sdp
 from greenroom.testing.media_contract import MediaPortContract
-from greenroom.testing.peer import Peer
+from greenroom.testing.peer import Peer, Sign
 
 
 class TestAiortcMedia(MediaPortContract):
@@ -54,14 +53,13 @@ def test_three_see_and_hear_both_others(room: Room) -> None:
     thierry = room.enter("thierry", others=2)
     alice = room.enter("alice", others=2)
     charlie = room.enter("charlie", others=2)
-    for peer, others in (
+    expected: list[tuple[Peer, set[Sign]]] = [
         (thierry, {"green", "blue"}),
         (alice, {"red", "blue"}),
         (charlie, {"red", "green"}),
-    ):
-        assert peer.until(
-            lambda peer=peer, others=others: set(peer.sees) | set(peer.hears) >= others
-        )
+    ]
+    for peer, others in expected:
+        assert all(sees_and_hears(peer, sign) for sign in others)
         assert peer.watch(0.4) == (others, others)
 
 
@@ -258,7 +256,7 @@ def test_without_chosen_addresses_those_of_the_machine_are_offered() -> None:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def running() -> set[str]:

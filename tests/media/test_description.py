@@ -62,7 +62,7 @@ def test_a_line_with_slides_needs_the_right_to_share_the_screen() -> None:
 
 def test_more_candidates_than_anybody_has_are_refused() -> None:
     candidate = "a=candidate:1 1 udp 2130706431 192.0.2.1 40000 typ host\r\n"
-    assert Description.of_offer(offer_sdp(*TWO_WAY) + candidate * MAX_CANDIDATES)
+    Description.of_offer(offer_sdp(*TWO_WAY) + candidate * MAX_CANDIDATES)
     with pytest.raises(MediaError, match="candidates"):
         Description.of_offer(offer_sdp(*TWO_WAY) + candidate * (MAX_CANDIDATES + 1))
 
@@ -95,3 +95,13 @@ def test_a_running_connection_follows_no_offer_that_breaks_with_the_last(again: 
     before = Description.of_offer(offer_sdp(*TWO_WAY))
     with pytest.raises(MediaError):
         Description.of_offer(again).continues(before)
+
+
+def test_all_lines_carry_the_candidates_of_the_first_onto_which_they_are_bundled() -> None:
+    first, second = (f"a=candidate:1 1 udp 1 192.0.2.{n} 40000 typ host" for n in (1, 2))
+    audio, _, video = offer_sdp(*TWO_WAY).partition("m=video")
+    offered = f"{audio}{first}\r\nm=video{video}{second}\r\na=end-of-candidates\r\n"
+    sdp = Description.of_offer(offered).sdp
+    assert sdp.count(first) == 2
+    assert second not in sdp
+    assert "a=end-of-candidates" not in sdp

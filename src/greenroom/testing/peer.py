@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from aiortc import (
     MediaStreamTrack,
+    RTCBundlePolicy,
     RTCConfiguration,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -166,7 +167,10 @@ class Peer:
             self._loop.close()
 
     async def _make(self) -> RTCPeerConnection:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        # With aiortc's default policy, a second line of a kind stays on a transport that bundling
+        # closes, and never receives (aiortc 1.16).
+        bundle = RTCBundlePolicy.MAX_BUNDLE
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=bundle))
         connection.on("track", self._arrived)
         return connection
 
