@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -260,7 +261,14 @@ def open_files() -> int:
 
 
 def running() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
+    """Threads by name, without those that encode for a peer."""
+    names = {thread.name for thread in threading.enumerate()}
+    return {name for name in names if not name.startswith("asyncio_")}
+
+
+def tasks_of(media: AiortcMedia) -> int:
+    assert media._loop is not None
+    return len(asyncio.all_tasks(media._loop))
 
 
 def test_after_stop_no_thread_and_no_socket_is_left() -> None:
@@ -289,11 +297,12 @@ def test_a_hundred_come_and_go_and_nothing_grows(room: Room) -> None:
 
     room.enter("thierry")
     come_and_go()
-    threads, files = running(), open_files()
+    threads, files, tasks = running(), open_files(), tasks_of(room.media)
     for _ in range(100):
         come_and_go()
     assert running() == threads
     assert open_files() == files
+    assert tasks_of(room.media) == tasks
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-import time
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Final, NamedTuple
 
 from aiortc.codecs import is_rtx
@@ -149,7 +149,7 @@ class Incoming:
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket):
-            self._heard_report = (packet.sender_info, time.monotonic())
+            self._heard_report = (packet.sender_info, monotonic())
             for viewer in self._viewers:
                 await viewer.report(packet.sender_info)
 
@@ -225,7 +225,7 @@ class Incoming:
         if self._heard_report is not None:
             info, at = self._heard_report
             lsr = (info.ntp_timestamp >> 16) & _U32
-            dlsr = int((time.monotonic() - at) * 65_536) & _U32
+            dlsr = int((monotonic() - at) * 65_536) & _U32
         return RtcpReceiverInfo(
             ssrc=ssrc,
             fraction_lost=self._statistics.fraction_lost,
@@ -307,7 +307,7 @@ class Outgoing:
         if packet.ordinal < self._first:
             return  # late, from before we began: its number belongs to what came before
         if packet.ordinal >= self._last_ordinal:
-            self._last_ordinal, self._last_at = packet.ordinal, time.monotonic()
+            self._last_ordinal, self._last_at = packet.ordinal, monotonic()
             self._last_number = self._number(packet)
             self._last_timestamp = packet.timestamp + self._timestamp_shift & _U32
         self._packets += 1
@@ -339,10 +339,11 @@ class Outgoing:
 
     def _align(self, packet: Packet) -> None:
         """Begin with `packet`, right after what was sent last."""
-        elapsed = time.monotonic() - self._last_at if self._packets else 0.0
-        timestamp = self._last_timestamp + int(elapsed * CLOCK_RATE[self.line.media])
-        if not self._packets:
-            timestamp = packet.timestamp
+        timestamp = packet.timestamp
+        if self._packets:
+            elapsed = monotonic() - self._last_at
+            # At least 1: two pictures of one timestamp would be taken for one.
+            timestamp = self._last_timestamp + max(1, int(elapsed * CLOCK_RATE[self.line.media]))
         self._timestamp_shift = timestamp - packet.timestamp
         self._number_shift = self._last_number + 1 - packet.ordinal
         self._first = self._last_ordinal = packet.ordinal
