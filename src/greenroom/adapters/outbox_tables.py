@@ -167,7 +167,8 @@ class Database:
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
                 # After a full disk the transaction is gone already, and ROLLBACK would raise.
-                if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+                raw: Any = connection.connection.dbapi_connection
+                if raw.in_transaction:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 

@@ -1,0 +1,73 @@
+"""What the package offers is listed, sorted and explained, and nothing heavy comes with it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+
+FRONTS = [name for name in ("greenroom", "greenroom.aio", "greenroom.testing") if find_spec(name)]
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(request.param)
+
+
+def _bound(module: ModuleType) -> set[str]:
+    """The public names in a module; submodules only count where they are exported."""
+    return {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and name != "annotations"
+        and (not inspect.ismodule(value) or name in module.__all__)
+    }
+
+
+def test_all_names_every_public_name_in_order(front: ModuleType) -> None:
+    assert list(front.__all__) == sorted(front.__all__)
+    listed = {name for name in front.__all__ if not name.startswith("__")}
+    assert listed == _bound(front)
+
+
+def _undocumented(front: ModuleType) -> Iterator[str]:
+    for name in front.__all__:
+        value = getattr(front, name)
+        if inspect.ismodule(value) or inspect.isfunction(value):
+            if not value.__doc__:
+                yield name
+        elif inspect.isclass(value) and value.__module__.startswith("greenroom"):
+            doc = vars(value).get("__doc__") or f"{name}("
+            if doc.startswith(f"{name}("):  # what a dataclass writes by itself
+                yield name
+            yield from (
+                f"{name}.{member}"
+                for member, function in inspect.getmembers(value, inspect.isfunction)
+                if function.__module__.startswith("greenroom")
+                and not member.startswith(("_", "test_"))
+                and not function.__doc__
+            )
+
+
+def test_every_public_name_says_what_it_is(front: ModuleType) -> None:
+    assert front.__doc__
+    assert list(_undocumented(front)) == []
+
+
+def test_importing_the_package_loads_no_media_library_no_framework_and_no_command_line() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, greenroom; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert "greenroom" in loaded
+    heavy = {"aiortc", "av", "fastapi", "hypothesis", "numpy", "psycopg", "pytest", "rich"}
+    assert (heavy | {"starlette", "typer", "uvicorn"}) & set(loaded) == set()

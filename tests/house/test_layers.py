@@ -1,0 +1,96 @@
+"""The rooms depend one way, and the domain is pure; beyond what import-linter's contracts say."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+
+SRC = Path(__file__).parents[2] / "src" / "greenroom"
+ROOMS = {"domain", "projections", "adapters", "media"}
+DOMAIN_STANDS_ON = {
+    "__future__",
+    "bisect",
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "datetime",
+    "difflib",
+    "enum",
+    "fractions",
+    "functools",
+    "greenroom",
+    "heapq",
+    "immutables",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "pydantic",
+    "re",
+    "string",
+    "types",
+    "typing",
+}
+DOMAIN_FILES = sorted((SRC / "domain").rglob("*.py"))
+
+
+@cache
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph("greenroom", include_external_packages=True, cache_dir=None)
+
+
+def modules_in(room: str) -> Iterator[str]:
+    """The modules of a room; not the command line, an adapter from people to the engine."""
+    for module in imports().modules:
+        parts = module.split(".")
+        if parts[:2] == ["greenroom", room] and parts[:3] != ["greenroom", "adapters", "cli"]:
+            yield module
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_no_room_knows_what_stands_above_the_rooms(room: str) -> None:
+    above = {
+        module
+        for module in imports().modules
+        if module.split(".")[0] == "greenroom" and ([*module.split("."), ""])[1] not in ROOMS
+    }
+    known = {
+        (module, imported)
+        for module in modules_in(room)
+        for imported in imports().find_modules_directly_imported_by(module)
+        if imported in above
+    }
+    assert known == set()
+
+
+@pytest.mark.parametrize("file", DOMAIN_FILES, ids=lambda file: file.name)
+def test_the_domain_stands_on_little(file: Path) -> None:
+    roots = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            roots.add((node.module or "").partition(".")[0])
+    assert roots <= DOMAIN_STANDS_ON
+
+
+@pytest.mark.parametrize("file", DOMAIN_FILES, ids=lambda file: file.name)
+def test_the_domain_never_looks_at_a_clock_or_a_file(file: Path) -> None:
+    called = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    looks = {call for call in called if call.rpartition(".")[2] in {"now", "utcnow", "today"}}
+    assert looks | (called & {"open", "input", "print", "eval", "exec"}) == set()
+
+
+def test_there_are_files_to_look_at() -> None:
+    assert {"call.py", "errors.py"} <= {file.name for file in DOMAIN_FILES}
+    assert all(list(modules_in(room)) for room in ROOMS)
