@@ -20,9 +20,10 @@ SRC = ROOT / "src"
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """What the command prints; what it complains of is the failure's message."""
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=cwd)
+    line = [*map(str, command)]
+    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=cwd)
     if done.returncode:
-        pytest.fail(f"{command[:4]} failed:\n{done.stdout[-2_000:]}{done.stderr[-4_000:]}")
+        pytest.fail(f"{line[:4]} failed:\n{done.stdout[-2_000:]}{done.stderr[-4_000:]}")
     return done.stdout
 
 
