@@ -109,7 +109,10 @@ class Desk:
         if not turn.steps and request is None:
             return Done(answer, self._store.position())
         events = self._decided(command, turn)
-        expects = {stream: turn.expects[stream] for stream in turn.expects}
+        written = {step.stream for step in turn.steps}  # their versions say what they expect
+        expects = {
+            stream: version for stream, version in turn.expects.items() if stream not in written
+        }
         try:
             positions = self._store.append(events, expects, request)
         except Conflict:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from greenroom.domain.access import Capability, Standing, effective
@@ -97,7 +98,7 @@ class Turn:
         """Every stream that was read, as it is after this turn."""
         return self._now
 
-    @property
+    @cached_property
     def actor(self) -> Actor:
         """Who acts, with the role and teams that hold for this decision."""
         claim = self._claim
@@ -164,23 +165,23 @@ class CallTurn(Turn):
     ) -> None:
         super().__init__(claim, at, load)
         self.cid = cid
+        self.type_name = cid.partition(":")[0]
+        """The call's type: the first half of the cid."""
+        self._call_stream = call_stream(cid)
+        self._type_stream = type_stream(self.type_name)
         self._member_ids = member_ids
 
     @property
     def call(self) -> Call:
         """The call, whether it exists or not."""
-        state: Call = self._read(call_stream(self.cid)).state
+        state: Call = self._read(self._call_stream).state
         return state
 
     @property
     def call_type(self) -> CallType:
         """The call's type."""
-        return self.type_named(self.type_name)
-
-    @property
-    def type_name(self) -> str:
-        """The first half of the cid."""
-        return self.cid.partition(":")[0]
+        state: CallType = self._read(self._type_stream).state
+        return state
 
     @property
     def settings(self) -> Settings:
@@ -275,7 +276,7 @@ class CallTurn(Turn):
 
     def tell_call(self, command: CallCommand) -> None:
         """Let the call decide."""
-        self._tell(call_stream(self.cid), command, command.by)
+        self._tell(self._call_stream, command, command.by)
 
     def tell_member(self, command: MembershipCommand) -> None:
         """Let one user's standing decide."""
@@ -355,8 +356,8 @@ class CallTurn(Turn):
             max_participants=limits.max_participants,
             counts=not free,
             versions=(
-                self.version(call_stream(self.cid)),
-                self.version(type_stream(self.type_name)),
+                self.version(self._call_stream),
+                self.version(self._type_stream),
                 self.version(member_stream(self.cid, user_id)),
                 self._now[user].version if user in self._now else 0,
             ),
