@@ -73,7 +73,7 @@ class Signer:
 
 
 def _decoded(said: object) -> bytes | None:
-    if not isinstance(said, str) or len(said) > _MAX_LENGTH:
+    if type(said) is not str or len(said) > _MAX_LENGTH:
         return None
     try:
         return base64.b64decode(said + "=" * (-len(said) % 4), altchars=b"-_", validate=True)

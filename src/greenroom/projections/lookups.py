@@ -91,7 +91,7 @@ class Lookups:
                     members.c.cid == cid, members.c.user_id.in_(sorted(user_ids))
                 )
             )
-            return dict(found.tuples().all())
+            return {key: value for key, value in found}
 
     def calls_with_member(self, user_id: UserId) -> Sequence[CallId]:
         """The calls that a user is a member of, deleted ones included."""
@@ -123,7 +123,7 @@ class Lookups:
                 .where(participants.c.cid == cid)
                 .group_by(participants.c.role)
             )
-            return dict(found.tuples().all())
+            return {key: value for key, value in found}
 
     def participants(self, cid: CallId) -> Sequence[ParticipantItem]:
         """Every entry of those who are in the call now, the first to come first."""
@@ -191,7 +191,7 @@ class Lookups:
                 .where(timeline.c.cid == cid)
                 .group_by(timeline.c.stream)
                 .order_by(func.min(timeline.c.seq))
-            ).tuples()
+            )
             return [
                 StreamItem(stream=StreamId(stream), version=version) for stream, version in found
             ]

@@ -1,18 +1,19 @@
 """From what a caller wrote to a filter or a sort; every fault is refused with its place.
 
 Callers pass on what strangers sent: nothing here may run their code, recurse without a bound, or
-take long. So only exact shapes count: dicts, lists, and the plain values inside.
+take long. So types are looked at as they are (an object may lie about its `__class__`), and only
+the built-in types' own methods are called.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, TypeGuard
 
 from greenroom.domain.errors import InvalidFilter, InvalidSort
 from greenroom.projections.columns import micros
@@ -97,14 +98,18 @@ def parse_sort(sort: object, fields: Fields) -> tuple[SortKey, ...]:
 
 
 def _sort_keys(sort: object, fields: Fields) -> Sequence[SortKey]:
-    if not isinstance(sort, list | tuple) or len(sort) > MAX_SORT_KEYS:
+    if not _is_list(sort) or len(sort) > MAX_SORT_KEYS:
         raise InvalidSort("sort", f"a list of at most {MAX_SORT_KEYS} of asc(field), desc(field)")
     keys: list[SortKey] = []
     for index, key in enumerate(sort):
         where = f"sort[{index}]"
-        if type(key) is not SortKey or type(key.descending) is not bool:
+        if (
+            type(key) is not SortKey
+            or type(key.field) is not str
+            or type(key.descending) is not bool
+        ):
             raise InvalidSort(where, "asc(field) or desc(field)")
-        if type(key.field) is not str or key.field not in fields.sortable:
+        if key.field not in fields.sortable:
             known = ", ".join(fields.sortable)
             raise InvalidSort(where, f"one of {known}", _nearest(key.field, fields.sortable))
         if any(key.field == other.field for other in keys):
@@ -121,18 +126,18 @@ class _Parser:
         self._nodes = 0
 
     def combination(self, said: object, where: str, depth: int) -> Filter:
-        if not isinstance(said, dict):
+        if not _is_object(said):
             raise InvalidFilter(where, 'an object such as {"role": "host"}')
         if depth > MAX_DEPTH:
             raise InvalidFilter(where, f"at most {MAX_DEPTH} combinations inside each other")
-        parts = [self._part(name, inner, where, depth) for name, inner in dict.items(said)]
+        parts = [self._part(key, inner, where, depth) for key, inner in dict.items(said)]
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def _part(self, name: object, said: object, where: str, depth: int) -> Filter:
+    def _part(self, key: object, said: object, where: str, depth: int) -> Filter:
         self._count(where)
-        if not isinstance(name, str):
+        if not _is_text(key):
             raise InvalidFilter(where, "names of fields as keys")
-        name = str.__str__(name)
+        name = str.__str__(key)
         where = f"{where}.{_shown(name)}"
         if not name.startswith("$"):
             return self._field(name, said, where)
@@ -142,7 +147,7 @@ class _Parser:
                 f"one of {', '.join(_COMBINATIONS)}, or a field",
                 _nearest(name, _COMBINATIONS),
             )
-        if not isinstance(said, list | tuple) or not said or len(said) > MAX_NODES:
+        if not _is_list(said) or not 1 <= len(said) <= MAX_NODES:
             raise InvalidFilter(where, f"a list of 1 to {MAX_NODES} filters")
         parts = tuple(
             self.combination(part, f"{where}[{index}]", depth + 1)
@@ -158,14 +163,14 @@ class _Parser:
 
     def _field(self, name: str, said: object, where: str) -> Filter:
         place = _place(name, self._fields, where)
-        if not isinstance(said, dict):
+        if not _is_object(said):
             return _comparison(place, "$eq", said, where)
         if not said:
             raise InvalidFilter(where, f"a value, or one of {', '.join(_OPERATORS[place.kind])}")
         parts: list[Filter] = []
         for key, value in dict.items(said):
             self._count(where)
-            if not isinstance(key, str):
+            if not _is_text(key):
                 raise InvalidFilter(where, "operators as keys")
             operator = str.__str__(key)
             parts.append(_comparison(place, operator, value, f"{where}.{_shown(operator)}"))
@@ -228,16 +233,17 @@ def _path(path: str, where: str) -> tuple[str, ...]:
 
 def _values(kind: Kind, op: Op, value: object, where: str) -> tuple[Scalar, ...]:
     if op is Op.IN:
-        if not isinstance(value, list | tuple) or not value or len(value) > MAX_VALUES:
+        if not _is_list(value) or not 1 <= len(value) <= MAX_VALUES:
             raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
         return tuple(_scalar(kind, one, f"{where}[{index}]") for index, one in enumerate(value))
     if op in (Op.EQ, Op.CONTAINS):
         return (_scalar(kind, value, where),)
     if op is Op.AUTOCOMPLETE:
-        if not isinstance(value, str) or not value:
+        beginning = _text(value, where) if _is_text(value) else ""
+        if not beginning:
             raise InvalidFilter(where, "the beginning of a string, not empty")
-        return (_text(value, where).casefold(),)
-    if value is None or isinstance(value, bool):
+        return (beginning.casefold(),)
+    if value is None or type(value) is bool:
         expected = "a string or a number" if kind is Kind.JSON else _EXPECTED[kind]
         raise InvalidFilter(where, expected)
     return (_scalar(kind, value, where),)
@@ -250,13 +256,11 @@ def _scalar(kind: Kind, value: object, where: str) -> Scalar:
     match kind:
         case Kind.INSTANT:
             return _instant(value, where)
-        case Kind.JSON if isinstance(value, bool):
+        case Kind.BOOLEAN | Kind.JSON if type(value) is bool:
             return value
-        case Kind.BOOLEAN if type(value) is bool:
-            return value
-        case Kind.TEXT | Kind.NAMES | Kind.JSON if isinstance(value, str):
+        case Kind.TEXT | Kind.NAMES | Kind.JSON if _is_text(value):
             return _text(value, where)
-        case Kind.NUMBER | Kind.JSON if isinstance(value, int | float):
+        case Kind.NUMBER | Kind.JSON if _is_number(value):
             return _number(value, where)
         case _:
             raise InvalidFilter(where, _EXPECTED[kind])
@@ -272,8 +276,6 @@ def _text(value: str, where: str) -> str:
 
 
 def _number(value: float, where: str) -> int | float:
-    if isinstance(value, bool):
-        raise InvalidFilter(where, _EXPECTED[Kind.NUMBER])
     if isinstance(value, int):
         integer = int.__pos__(value)
         if not -MAX_INTEGER <= integer <= MAX_INTEGER:
@@ -287,18 +289,32 @@ def _number(value: float, where: str) -> int | float:
 
 def _instant(value: object, where: str) -> int:
     try:
-        if isinstance(value, str) and _RFC_3339.fullmatch(value):
-            value = datetime.fromisoformat(str.upper(value))
-        if isinstance(value, datetime) and value.tzinfo is not None:
+        if _is_text(value) and _RFC_3339.fullmatch(value):
+            return micros(datetime.fromisoformat(str.upper(value)))
+        if issubclass(type(value), datetime) and isinstance(value, datetime) and value.tzinfo:
             return micros(value)
     except Exception as error:  # a stranger's time zone may raise anything
         raise InvalidFilter(where, _EXPECTED[Kind.INSTANT]) from error
     raise InvalidFilter(where, _EXPECTED[Kind.INSTANT])
 
 
-def _nearest(name: object, known: object) -> str | None:
-    if not isinstance(name, str) or not isinstance(known, tuple | list | dict):
-        return None
+def _is_object(value: object) -> TypeGuard[dict[object, object]]:
+    return issubclass(type(value), dict)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return type(value) in {list, tuple}
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return issubclass(type(value), str)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return issubclass(type(value), int | float) and type(value) is not bool
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(name[:64], list(known), n=1)), None)
 
 

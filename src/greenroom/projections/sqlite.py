@@ -31,7 +31,7 @@ APPLICATION_ID: Final = 0x67726E76
 SCHEMA_VERSION: Final = 1
 """Of the bookkeeping tables; projections have versions of their own."""
 
-_BUSY_SECONDS: Final = 30
+BUSY_SECONDS = 30
 _READERS: Final = 16
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 """Of SQLite's virtual machine between two looks at the clock: stops within a millisecond."""
@@ -44,7 +44,7 @@ def engine(uri: str, *, shared: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+            uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
         )
 
     made = (

@@ -130,11 +130,18 @@ class Views:
         with self._database.read() as connection:
             return min(self._positions(connection).values())
 
-    def catch_up(self, feed: Feed, *, until: int) -> int:
+    def catch_up(
+        self, feed: Feed, *, until: int, progress: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Apply what the log holds up to position `until`; nothing if it was applied before.
 
         Projections at different positions share one pass over the feed. Where it fails, whole
         batches stand, each with its position.
+
+        Args:
+            feed: reads the log past a position.
+            until: where to stop.
+            progress: told the position reached, after every batch.
 
         Returns:
             The position now reached; past `until` if others have been there.
@@ -145,7 +152,7 @@ class Views:
         if self._position >= until:
             return self._position
         with self._writing:
-            return self._catch_up(feed, until, lambda _: None)
+            return self._catch_up(feed, until, progress)
 
     def rebuild(
         self, feed: Feed, *, until: int, progress: Callable[[int], None] = lambda _: None
@@ -166,11 +173,12 @@ class Views:
         with self._beside() as path:
             fresh = Views.open(path, secret=self._secret, projections=self._projections)
             try:
-                while not self._taken_over(fresh):
+                while True:
                     behind = max(until, self.position())
-                    with fresh._writing:  # noqa: SLF001 - one of its own
-                        fresh._catch_up(feed, behind, progress)  # noqa: SLF001 - the same
-                return fresh.position()
+                    reached = fresh.catch_up(feed, until=behind, progress=progress)
+                    # Short of it, the log holds no more: ours saw one that is gone.
+                    if self._taken_over(fresh, reached, even_back=reached < behind):
+                        return reached
             finally:
                 fresh.close()
 
@@ -191,18 +199,13 @@ class Views:
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
         reached = self.position()
         while reached < until:
-            moved = False
             for batch in _batches(feed(reached), until):
-                stands = self._apply(batch, reached)
-                moved = stands != reached
-                overtaken = stands != batch[-1][0]
-                reached = stands
+                reached = self._apply(batch, reached)
                 progress(reached)
-                if overtaken:
-                    break
+                if reached != batch[-1][0]:
+                    break  # Others were here: read on from where the views stand now.
             else:
-                if not moved:
-                    break
+                break
         self._position = max(self._position, reached)
         return reached
 
@@ -224,13 +227,13 @@ class Views:
                     connection.execute(_MOVE, {"key_projection": projection.name, "position": last})
             return max(last, min(stand.values()))
 
-    def _taken_over(self, fresh: Views) -> bool:
-        """Put the rows of `fresh` in place of ours, unless ours have moved past them."""
-        reached = fresh.position()
+    def _taken_over(self, fresh: Views, reached: int, *, even_back: bool) -> bool:
+        """Put the rows of `fresh` in place of ours; not, unless `even_back`, if ours are ahead."""
         with self._writing, self._database.write_beside(fresh._database.uri) as connection:
-            if min(self._positions(connection).values()) > reached:
+            if not even_back and min(self._positions(connection).values()) > reached:
                 return False
             sqlite.take_over(connection, (*self._tables(), positions))
+            self._position = reached
             return True
 
     @contextmanager
@@ -245,7 +248,7 @@ class Views:
 
     def _positions(self, connection: Connection) -> dict[str, int]:
         rows = connection.execute(select(positions.c.projection, positions.c.position))
-        found = dict(rows.tuples().all())
+        found = {name: position for name, position in rows}
         return {each.name: found[each.name] for each in self._projections}
 
     def _tables(self) -> Sequence[Table]:
@@ -280,9 +283,8 @@ class Views:
 
     def _renew(self, connection: Connection) -> None:
         """Tables for every projection; fresh ones where theirs are of another version."""
-        stand = dict(
-            connection.execute(select(positions.c.projection, positions.c.version)).tuples().all()
-        )
+        rows = connection.execute(select(positions.c.projection, positions.c.version))
+        stand = {name: version for name, version in rows}
         for projection in self._projections:
             if stand.get(projection.name) == projection.version:
                 continue
