@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -244,6 +245,7 @@ class LiveCore(Core):
         self.drives: list[Drive] = []
         """What happens by itself; woken after every command that recorded something."""
         self.media: MediaLink | None = None
+        self._starting_media = threading.Lock()
 
     def now(self) -> datetime:
         """The present."""
@@ -328,8 +330,9 @@ class LiveCore(Core):
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Hand it to media, which is started by the first."""
-        if self.media is None:
-            self.media = MediaLink.installed()
+        with self._starting_media:
+            if self.media is None:
+                self.media = MediaLink.installed()
         self.media.start(self)
         return self.media.offer(cid, entry_id, sdp)
 

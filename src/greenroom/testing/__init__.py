@@ -1,1 +1,55 @@
-"""Shipped test tools."""
+"""What embedders test with, and what every adapter must pass.
+
+The contracts and strategies need the extra `test`, `Peer` the extra `media`; each is loaded when
+it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenroom.testing.clock import VirtualClock
+    from greenroom.testing.clock_contract import ClockContract
+    from greenroom.testing.ids import SequentialIds
+    from greenroom.testing.media import FakeMedia
+    from greenroom.testing.media_contract import MediaPortContract
+    from greenroom.testing.notifier import RecordingNotifier
+    from greenroom.testing.notifier_contract import NotifierContract
+    from greenroom.testing.peer import Peer
+    from greenroom.testing.store_contract import EventStoreContract
+
+__all__ = [
+    "ClockContract",
+    "EventStoreContract",
+    "FakeMedia",
+    "MediaPortContract",
+    "NotifierContract",
+    "Peer",
+    "RecordingNotifier",
+    "SequentialIds",
+    "VirtualClock",
+]
+
+_WHERE = {
+    "ClockContract": "clock_contract",
+    "EventStoreContract": "store_contract",
+    "FakeMedia": "media",
+    "MediaPortContract": "media_contract",
+    "NotifierContract": "notifier_contract",
+    "Peer": "peer",
+    "RecordingNotifier": "notifier",
+    "SequentialIds": "ids",
+    "VirtualClock": "clock",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
