@@ -10,6 +10,8 @@ from pydantic import TypeAdapter
 
 from greenroom.answers import CallState, Done, EntryState, call_state, done, recorded
 from greenroom.call_reading import CallReading
+from greenroom.domain import checks
+from greenroom.domain.errors import InvalidInput
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.operations import life, people, presence, rings
 from greenroom.domain.operations.life import UNSET, Backstage, Member, Unset
@@ -192,7 +194,7 @@ class CallHandle(CallReading):
         entry_id = self._core.ids.entry_id()
         operation = presence.join(
             entry_id,
-            create=life.new_call() if create else None,
+            create=life.new_call() if checks.flag(create, "create") else None,
             ring=ring,
             notify=notify,
             video=video,
@@ -341,14 +343,17 @@ class CallHandle(CallReading):
 
         Needs `send-event`.
         """
-        self._done(people.send_event(custom), None)
-        self._core.watchers.publish(self.cid, self._claim.name, custom)
+        operation = people.send_event(custom)
+        self._done(operation, None)
+        self._core.watchers.publish(self.cid, self._claim.name, operation.arguments["custom"])
 
     def watch(self, listener: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
         """Hear of custom events: `listener(user_id, custom)`, from the sender's thread.
 
         Needs `read-call`, now. Answers the function that ends it.
         """
+        if not callable(listener):
+            raise InvalidInput("listener", "a function of a user id and a JSON object")
         self._done(people.read(), None)
         return self._core.watchers.watch(self.cid, listener)
 

@@ -371,8 +371,8 @@ class PastCore(Core):
 
     def seen(self, at_least: int | None = None) -> Views:
         """The views as they were."""
-        if at_least is not None and at_least > self.position:
-            raise InvalidInput("at_least", f"at most {self.position}: this is the room as it was")
+        if at_least is not None:
+            checks.integer(at_least, "at_least", 0, self.position)
         return self._views
 
     def ask(

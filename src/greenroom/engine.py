@@ -20,6 +20,7 @@ from greenroom.answers import Answer, recorded
 from greenroom.core import LiveCore, PastCore
 from greenroom.desk import Command
 from greenroom.domain import checks
+from greenroom.domain.errors import InvalidInput
 from greenroom.domain.operations.policy import define_built_in_types
 from greenroom.domain.ports import Clock, EventStore, Notifier
 from greenroom.domain.turn import Claim
@@ -84,6 +85,7 @@ class Greenroom:
             InvalidInput: not the URL of a store.
             StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
         """
+        checks.flag(timers, "timers"), checks.flag(create, "create")
         checks.integer(cache, "cache", 1, 10_000_000)
         with contextlib.ExitStack() as opened:
             store = open_store(url, create=create)
@@ -203,13 +205,16 @@ class Greenroom:
             self._core.drives.append(self._core.clock.drive(ticker))
 
     def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
-        if isinstance(moment, datetime):
+        if checks.is_instant(moment):
             at = checks.instant(moment, "moment")
+            if at > self._core.now():
+                raise InvalidInput("moment", "an instant that has come")
             before = (position for position, record in self._store.feed() if record.at <= at)
             return max(before, default=0), at
-        checks.integer(moment, "moment", 0, self.position)
-        last = next(iter(self._store.feed(moment - 1, until=moment)), None) if moment else None
-        return moment, self._core.now() if last is None else last[1].at
+        position = checks.integer(moment, "moment", 0, self.position)
+        found = self._store.feed(position - 1, until=position) if position else ()
+        last = next(iter(found), None)
+        return position, self._core.now() if last is None else last[1].at
 
 
 class PastRoom:

@@ -25,7 +25,12 @@ def _create(**options: Any) -> Operation[CallTurn]:
 
 
 def _join(*, create: bool = False) -> Operation[CallTurn]:
-    return presence.join(_ENTRY, create=life.new_call() if create else None)
+    wanted = checks.flag(create, "create")
+    return presence.join(_ENTRY, create=life.new_call() if wanted else None)
+
+
+def _leave(*, entry_id: str | None = None) -> Operation[CallTurn]:
+    return presence.leave(None if entry_id is None else checks.entry_id(entry_id, "entry_id"))
 
 
 OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
@@ -41,7 +46,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
     "grant_permissions": people.grant_permissions,
     "join": _join,
     "kick": people.kick,
-    "leave": presence.leave,
+    "leave": _leave,
     "mute": people.mute,
     "notify": rings.notify,
     "pin": people.pin,
@@ -94,7 +99,7 @@ def operation_named(name: str, arguments: Mapping[str, Any]) -> Operation[CallTu
     Raises:
         InvalidInput: there is none, or it does not take these arguments.
     """
-    make = OPERATIONS.get(name)
+    make = OPERATIONS.get(checks.plain(name)) if checks.is_a(name, str) else None
     if make is None:
         near = checks.nearest(name, OPERATIONS)
         raise InvalidInput("operation", "the name of a command, e.g. join", near)

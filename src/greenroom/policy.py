@@ -109,10 +109,10 @@ class CallTypes:
         Raises:
             CallTypeNotFound: nobody defined it.
         """
-        checks.name(name, "name")
         return self._ask(name, policy.look_at_type(name), None)
 
-    def _ask(self, name: str, operation: Operation[Turn], request_id: str | None) -> TypeState:
+    def _ask(self, said: str, operation: Operation[Turn], request_id: str | None) -> TypeState:
+        name = checks.name(said, "name")
         stream = type_stream(name)
 
         def answer(turn: Turn) -> TypeState:
@@ -162,18 +162,18 @@ class Users:
 
     def get(self, user_id: str) -> UserState:
         """What is known of a user."""
-        checks.user_id(user_id, "user_id")
         return self._ask(user_id, policy.look_at_user(user_id), None)
 
     def erase(self, user_id: str, *, request_id: str | None = None) -> UserState:
         """Make everything personal about a user unreadable, in every call; the id remains."""
         return self._ask(user_id, policy.erase_user(user_id), request_id)
 
-    def _ask(self, user_id: str, operation: Operation[Turn], request_id: str | None) -> UserState:
-        stream = user_stream(UserId(user_id))
+    def _ask(self, said: str, operation: Operation[Turn], request_id: str | None) -> UserState:
+        user_id = checks.user_id(said, "user_id")
+        stream = user_stream(user_id)
 
         def answer(turn: Turn) -> UserState:
-            return user_state(turn.user(UserId(user_id)), UserId(user_id), turn, stream)
+            return user_state(turn.user(user_id), user_id, turn, stream)
 
         return self._core.carry_out(
             Command(

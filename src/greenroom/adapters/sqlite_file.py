@@ -84,14 +84,17 @@ def check_path(path: Path, *, create: bool) -> None:
     Raises:
         StoreError: there is no such directory, or no such store and none is to be made.
     """
-    if not path.parent.is_dir():
-        raise StoreError(
-            f"there is no directory {path.parent}; make it, or correct the store's URL"
-        )
-    if path.is_dir():
-        raise StoreError(f"{path} is a directory; name a file in it, e.g. {path / 'calls.db'}")
-    if not create and (not path.exists() or path.stat().st_size == 0):
-        raise StoreError(f"there is no store at {path}")
+    try:
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"there is no directory {path.parent}; make it, or correct the store's URL"
+            )
+        if path.is_dir():
+            raise StoreError(f"{path} is a directory; name a file in it, e.g. {path / 'calls.db'}")
+        if not create and (not path.exists() or path.stat().st_size == 0):
+            raise StoreError(f"there is no store at {path}")
+    except OSError as error:  # a name too long for the file system, a directory that is closed
+        raise StoreError(f"{path} cannot be used: {error.strerror}") from error
 
 
 def prepare(connection: sqlite3.Connection, path: Path, busy: float) -> bytes:

@@ -11,9 +11,12 @@ from greenroom.adapters.event_store import RecorderStore
 from greenroom.adapters.memory_recorder import MemoryRecorder
 from greenroom.adapters.sqlite_file import Synchronous
 from greenroom.adapters.sqlite_recorder import SQLiteRecorder
+from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
 
 _SCHEMES: Final = ("memory", "sqlite")
+_LONGEST: Final = 4096
+"""Characters of a URL: no file system has longer paths."""
 
 
 class MemoryStore(RecorderStore):
@@ -66,6 +69,7 @@ def open_store(url: str, *, create: bool = True) -> MemoryStore | SQLiteStore:
         StoreError: there is no store and none is to be made, or it cannot be used.
         NotOurStore, WrongSchema: the file holds something else.
     """
+    url = _checked(url)
     match = re.fullmatch(r"(?:(?P<scheme>[A-Za-z0-9+.-]+):)?(?P<rest>.*)", url, re.DOTALL)
     scheme, rest = (match["scheme"] or "", match["rest"]) if match else ("", url)
     match scheme:
@@ -88,3 +92,11 @@ def open_store(url: str, *, create: bool = True) -> MemoryStore | SQLiteStore:
                 "memory:// or sqlite:///path/to/file.db",
                 f"{nearest[0]}://" if nearest else None,
             )
+
+
+def _checked(url: object) -> str:
+    """`url` as text that can be the path of a file."""
+    checked = checks.text(url, "url", _LONGEST)
+    if not checked.isprintable():
+        raise InvalidInput("url", "memory:// or sqlite:///path/to/file.db, in printable characters")
+    return checked

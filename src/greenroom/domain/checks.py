@@ -2,6 +2,10 @@
 
 Each check answers the value as the domain wants it, or raises `InvalidInput` with the path of the
 fault, what was expected there, and the nearest known name.
+
+Callers pass on what strangers sent: an object may lie about its `__class__`, and its methods may
+raise anything. So types are looked at as they are, text and numbers are copied into plain ones
+by the built-in types' own methods, and what a stranger's container raises is a fault of the input.
 """
 
 from __future__ import annotations
@@ -12,8 +16,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from enum import StrEnum
-from typing import Any, Final, TypeVar, cast
+from itertools import islice
+from typing import Any, Final, TypeGuard, cast
 
 from pydantic import JsonValue, ValidationError
 
@@ -37,14 +41,27 @@ _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
-E = TypeVar("E", bound=StrEnum)
-
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
     """The known name that comes closest; None where nothing comes near."""
-    if not isinstance(name, str):
+    if not _is_text(name):
         return None
-    return next(iter(get_close_matches(name[:128], list(known), n=1)), None)
+    return next(iter(get_close_matches(plain(name)[:128], list(known), n=1)), None)
+
+
+def is_a(value: object, *kinds: type) -> bool:
+    """Whether `value` really is of one of these types, whatever it says of itself."""
+    return issubclass(type(value), kinds)
+
+
+def plain(value: str) -> str:
+    """The same text without the ways of a subclass."""
+    return str.__str__(value)
+
+
+def shown(name: str) -> str:
+    """A stranger's key, fit to stand in the path of a fault."""
+    return name[:64]
 
 
 def name(value: object, path: str) -> str:
@@ -96,42 +113,46 @@ def request_id(value: object) -> RequestId:
 
 def instant(value: object, path: str) -> datetime:
     """A point in time, in UTC."""
-    if not isinstance(value, datetime):
+    if not is_instant(value):
         raise InvalidInput(path, "a datetime")
-    if value.tzinfo is None or value.utcoffset() is None:
+    try:
+        aware = datetime.utcoffset(value) is not None
+        utc = datetime.astimezone(value, UTC) if aware else None
+    except Exception:  # noqa: BLE001 - a stranger's time zone may raise anything
+        raise InvalidInput(path, "an instant between the years 1970 and 2200") from None
+    if utc is None:
         raise InvalidInput(path, "an aware datetime: give it a time zone, e.g. datetime.now(UTC)")
-    if not _EARLIEST <= value < _LATEST:
+    if not datetime.__le__(_EARLIEST, utc) or not datetime.__lt__(utc, _LATEST):
         raise InvalidInput(path, "an instant between the years 1970 and 2200")
-    return value.astimezone(UTC)
+    return datetime.combine(datetime.date(utc), datetime.time(utc), UTC)
+
+
+def is_instant(value: object) -> TypeGuard[datetime]:
+    """Whether it is a datetime at all, aware or not."""
+    return is_a(value, datetime)
 
 
 def flag(value: object, path: str) -> bool:
     """True or False, and nothing that merely looks like it."""
-    if not isinstance(value, bool):
+    if value is not True and value is not False:
         raise InvalidInput(path, "True or False")
     return value
 
 
 def text(value: object, path: str, limit: int) -> str:
     """A piece of text that every store can hold."""
-    if not isinstance(value, str) or len(value) > limit:
+    if not _is_text(value) or str.__len__(value) > limit:
         raise InvalidInput(path, f"text of at most {limit} characters")
-    _storable(value, path)
-    return value
-
-
-def one_of(kind: type[E], value: object, path: str) -> E:
-    """A member of a closed vocabulary, by its public name."""
-    try:
-        return kind(cast("str", value))
-    except ValueError:
-        near = nearest(value, [member.value for member in kind])
-        raise InvalidInput(path, f"one of the {kind.__name__.lower()} names", near) from None
+    return _storable(value, path)
 
 
 def capability(value: object, path: str) -> Capability:
-    """What a grant allows."""
-    return one_of(Capability, value, path)
+    """What a grant allows, by its public name."""
+    known = {member.value: member for member in Capability}
+    found = known.get(plain(value)) if _is_text(value) else None
+    if found is None:
+        raise InvalidInput(path, "one of the capabilities", nearest(value, known))
+    return found
 
 
 def permissions(value: object, path: str) -> tuple[Capability, ...]:
@@ -147,11 +168,16 @@ def permissions(value: object, path: str) -> tuple[Capability, ...]:
 
 
 def settings(value: object, path: str = "settings") -> SettingsPatch:
-    """Settings by group and field; null leaves a field to the type."""
+    """Settings by group and field; null leaves a field to the type.
+
+    Args:
+        value: e.g. `{"limits": {"max_participants": 8}}`.
+        path: empty where the groups are arguments of their own.
+    """
     patch = custom(value, path, CALL_CUSTOM_BYTES)
     for group, fields in patch.items():
         known = Settings.model_fields.get(group)
-        at = f"{path}.{group}"
+        at = f"{path}.{shown(group)}" if path else shown(group)
         if known is None:
             raise InvalidInput(at, "a group of settings", nearest(group, Settings.model_fields))
         if not isinstance(fields, Mapping):
@@ -160,7 +186,7 @@ def settings(value: object, path: str = "settings") -> SettingsPatch:
         unknown = [field for field in fields if field not in known.annotation.model_fields]  # type: ignore[union-attr]  # every group is a model
         if unknown:
             near = nearest(unknown[0], known.annotation.model_fields)  # type: ignore[union-attr]  # as above
-            raise InvalidInput(f"{at}.{unknown[0]}", f"a setting of {group}", near)
+            raise InvalidInput(f"{at}.{shown(unknown[0])}", f"a setting of {group}", near)
         try:
             known.annotation.model_validate_json(json.dumps(said), strict=True)  # type: ignore[union-attr]  # as above
         except ValidationError as error:
@@ -170,10 +196,14 @@ def settings(value: object, path: str = "settings") -> SettingsPatch:
 
 def custom(value: object, path: str, limit: int) -> dict[str, JsonValue]:
     """A JSON object of at most `limit` bytes, copied, safe in every store."""
-    if not isinstance(value, Mapping):
+    if not _is_object(value):
         raise InvalidInput(path, "a JSON object (a dict with text keys)")
-    budget = _Budget(path, limit)
-    copied = budget.copy(value, path, 1)
+    try:
+        copied = _Budget(path, limit).copy(value, path, 1)
+    except InvalidInput:
+        raise
+    except Exception:  # noqa: BLE001 - a stranger's mapping or sequence may raise anything
+        raise InvalidInput(path, "a JSON object that can be read") from None
     size = len(json.dumps(copied, ensure_ascii=False, separators=(",", ":")).encode())
     if size > limit:
         raise InvalidInput(path, f"at most {limit} bytes of JSON, not {size}")
@@ -191,41 +221,38 @@ class _Budget:
     def copy(self, value: object, path: str, depth: int) -> JsonValue:
         """The same value in plain dicts and lists."""
         self._spend(1)
-        match value:
-            case None | bool():
-                return value
-            case str():
-                self._spend(len(value))
-                _storable(value, path)
-                return str(value)
-            case int():
-                if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                    raise InvalidInput(path, "an integer between -2^53 and 2^53")
-                return int(value)
-            case float():
-                if not math.isfinite(value):
-                    raise InvalidInput(path, "a finite number")
-                return float(value)
+        if value is None or value is True or value is False:
+            return value
+        if _is_text(value):
+            self._spend(str.__len__(value))
+            return _storable(value, path)
+        if _is_integer(value):
+            return _exact_integer(value, path)
+        if _is_float(value):
+            return _finite(value, path)
         if depth > MAX_DEPTH:
             raise InvalidInput(path, f"at most {MAX_DEPTH} levels of nesting")
-        if isinstance(value, Mapping):
-            return {
-                self._key(key, path): self.copy(inner, f"{path}.{key}", depth + 1)
-                for key, inner in value.items()
-            }
-        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        if _is_object(value):
+            return self._object(value, path, depth)
+        if _is_list(value):
             return [self.copy(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
         raise InvalidInput(
             path,
             f"JSON: null, true, a number, text, a list or an object, not {type(value).__name__}",
         )
 
+    def _object(self, value: Mapping[object, object], path: str, depth: int) -> JsonValue:
+        copied: dict[str, JsonValue] = {}
+        for key, inner in dict.items(value) if is_a(value, dict) else value.items():  # type: ignore[arg-type]  # is_a is no guard
+            name = self._key(key, path)
+            copied[name] = self.copy(inner, f"{path}.{shown(name)}", depth + 1)
+        return copied
+
     def _key(self, key: object, path: str) -> str:
-        if not isinstance(key, str):
+        if not _is_text(key):
             raise InvalidInput(path, "text keys")
-        self._spend(len(key))
-        _storable(key, path)
-        return key
+        self._spend(str.__len__(key))
+        return _storable(key, path)
 
     def _spend(self, size: int) -> None:
         self._spent += size
@@ -235,9 +262,10 @@ class _Budget:
 
 def integer(value: object, path: str, lowest: int, highest: int) -> int:
     """A whole number within bounds."""
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+    number = int.__pos__(value) if _is_integer(value) else None
+    if number is None or not lowest <= number <= highest:
         raise InvalidInput(path, f"a whole number from {lowest} to {highest}")
-    return value
+    return number
 
 
 def listed(value: object, path: str) -> list[tuple[str, object]]:
@@ -269,27 +297,67 @@ _KINDS: Final[Mapping[str, Any]] = {
 
 
 def _items(value: object, path: str, limit: int) -> Iterable[tuple[str, object]]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    """(path, item) pairs; a stranger's iterator is asked for one item past the limit at most."""
+    if is_a(value, str, bytes, bytearray, memoryview) or _is_object(value):
         raise InvalidInput(path, "a list")
-    for n, item in enumerate(value):
-        if n >= limit:
-            raise InvalidInput(path, f"at most {limit} at once")
-        yield f"{path}[{n}]", item
+    try:
+        found = list(islice(cast("Iterable[object]", value), limit + 1))
+    except Exception:  # noqa: BLE001 - it may be no iterable, or raise anything
+        raise InvalidInput(path, "a list") from None
+    if len(found) > limit:
+        raise InvalidInput(path, f"at most {limit} at once")
+    return ((f"{path}[{n}]", item) for n, item in enumerate(found))
 
 
 def _matching(pattern: re.Pattern[str], value: object, path: str, expected: str) -> str:
-    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+    if not _is_text(value) or pattern.fullmatch(value) is None:
         raise InvalidInput(path, expected)
-    return value
+    return plain(value)
 
 
-def _storable(value: str, path: str) -> None:
-    if "\0" in value:
+def _is_text(value: object) -> TypeGuard[str]:
+    return is_a(value, str)
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return is_a(value, int) and not is_a(value, bool)
+
+
+def _is_float(value: object) -> TypeGuard[float]:
+    return is_a(value, float)
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[object, object]]:
+    return is_a(value, Mapping)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return is_a(value, Sequence) and not is_a(value, bytes, bytearray, memoryview)
+
+
+def _exact_integer(value: int, path: str) -> int:
+    number = int.__pos__(value)
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:
+        raise InvalidInput(path, "an integer between -2^53 and 2^53")
+    return number
+
+
+def _finite(value: float, path: str) -> float:
+    number = float.__pos__(value)
+    if not math.isfinite(number):
+        raise InvalidInput(path, "a finite number")
+    return number
+
+
+def _storable(value: str, path: str) -> str:
+    text = plain(value)
+    if "\0" in text:
         raise InvalidInput(path, "text without NUL characters")
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise InvalidInput(path, "valid Unicode: a surrogate stands alone") from None
+    return text
 
 
 def _from_pydantic(error: ValidationError, path: str) -> InvalidInput:

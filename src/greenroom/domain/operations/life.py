@@ -191,10 +191,8 @@ def update(
 ) -> Operation[CallTurn]:
     """Change custom data (a JSON Merge Patch), schedule and settings."""
     patch = None if custom is None else checks.custom(custom, "custom", checks.CALL_CUSTOM_BYTES)
-    moves = not isinstance(starts_at, Unset)
-    start = checks.instant(starts_at, "starts_at") if isinstance(starts_at, datetime) else None
-    if moves and starts_at is not None and start is None:
-        raise InvalidInput("starts_at", "a datetime, or None")
+    moves = starts_at is not UNSET
+    start = checks.instant(starts_at, "starts_at") if moves and starts_at is not None else None
     own = _settings(settings, max_duration, max_participants, backstage)
 
     def decide(turn: CallTurn) -> None:
@@ -316,13 +314,14 @@ def checked_members(members: Iterable[Member]) -> tuple[tuple[UserId, Role | Non
     """(user id, role, custom) of each member, each user once."""
     found: dict[UserId, tuple[UserId, Role | None, Json]] = {}
     for path, item in checks.listed(members, "members"):
-        if not isinstance(item, Member):
+        if type(item) is not Member:
             raise InvalidInput(path, "a Member")
         user_id = checks.user_id(item.user_id, f"{path}.user_id")
         if user_id in found:
             raise InvalidInput(f"{path}.user_id", f"every user once, not {user_id} again")
         role = None if item.role is None else checks.role(item.role, f"{path}.role")
-        custom = checks.custom(item.custom or {}, f"{path}.custom", checks.MEMBER_CUSTOM_BYTES)
+        said = {} if item.custom is None else item.custom
+        custom = checks.custom(said, f"{path}.custom", checks.MEMBER_CUSTOM_BYTES)
         found[user_id] = (user_id, role, custom)
     return tuple(found.values())
 
@@ -379,12 +378,12 @@ def _settings(
         )
     named: dict[str, Any] = {"limits": limits}
     if backstage is not None:
-        if not isinstance(backstage, Backstage):
+        if type(backstage) is not Backstage:
             raise InvalidInput("backstage", "a Backstage")
-        said = {
+        fields = {
             "enabled": backstage.enabled,
             "join_ahead_time_seconds": backstage.join_ahead_time_seconds,
         }
-        named["backstage"] = {key: value for key, value in said.items() if value is not None}
-        checks.settings({"backstage": named["backstage"]}, "create")
+        said = {key: value for key, value in fields.items() if value is not None}
+        named.update(checks.settings({"backstage": said}, ""))
     return patched(patch, named)

@@ -206,14 +206,17 @@ def revoke_permissions(user_id: str, permissions: Iterable[str]) -> Operation[Ca
 
 
 def send_event(custom: Mapping[str, Any]) -> Operation[CallTurn]:
-    """May a JSON object be sent to everyone watching? Nothing is recorded."""
-    checks.custom(custom, "custom", checks.MEMBER_CUSTOM_BYTES)
+    """May a JSON object be sent to everyone watching? Nothing is recorded.
+
+    The `custom` among the arguments is a copy, safe to hand on.
+    """
+    copied = checks.custom(custom, "custom", checks.MEMBER_CUSTOM_BYTES)
 
     def decide(turn: CallTurn) -> None:
         turn.existing()
         turn.by.must(Capability.SEND_EVENT)
 
-    return Operation("send_event", decide, {"custom": custom})
+    return Operation("send_event", decide, {"custom": copied})
 
 
 def read() -> Operation[CallTurn]:

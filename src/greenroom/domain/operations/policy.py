@@ -35,7 +35,7 @@ def define_type(
     checks.name(name, "name")
     checks.name(based_on, "based_on")
     patch = {} if settings is None else checks.settings(settings)
-    declared = _declared(indexed_custom or {})
+    declared = _declared({} if indexed_custom is None else indexed_custom)
 
     def decide(turn: Turn) -> None:
         base = turn.type_named(based_on)
@@ -114,7 +114,9 @@ def upsert_user(
         "role": None if role is None else checks.role(role, "role"),
         "teams": None if teams is None else checks.teams(teams, "teams"),
         "display_name": None if name is None else checks.text(name, "name", 200),
-        "custom": checks.custom(custom or {}, "custom", checks.MEMBER_CUSTOM_BYTES),
+        "custom": checks.custom(
+            {} if custom is None else custom, "custom", checks.MEMBER_CUSTOM_BYTES
+        ),
     }
 
     def decide(turn: Turn) -> None:
@@ -171,16 +173,19 @@ def _by(turn: Turn) -> Asker:
     return Asker(turn.actor, frozenset())
 
 
-def _declared(value: Mapping[str, Mapping[str, str]]) -> IndexedCustom:
-    for place, fields in value.items():
-        at = f"indexed_custom.{place}"
+def _declared(value: object) -> IndexedCustom:
+    said = checks.custom(value, "indexed_custom", checks.MEMBER_CUSTOM_BYTES)
+    for place, fields in said.items():
+        at = f"indexed_custom.{checks.shown(place)}"
         if place not in {"members", "calls"}:
             near = checks.nearest(place, ("members", "calls"))
             raise InvalidInput(at, "members or calls", near)
+        if not isinstance(fields, dict):
+            raise InvalidInput(at, "an object of fields and their kinds")
         for field, kind in fields.items():
-            checks.name(field, f"{at}.{field}")
+            checks.name(field, f"{at}.{checks.shown(field)}")
             if kind not in _KINDS:
                 raise InvalidInput(
                     f"{at}.{field}", f"one of {', '.join(_KINDS)}", checks.nearest(kind, _KINDS)
                 )
-    return cast("IndexedCustom", {place: dict(fields) for place, fields in value.items()})
+    return cast("IndexedCustom", said)
