@@ -76,8 +76,8 @@ class Connections:
             StoreClosed, StoreError: as the writing fails.
         """
         outcome: Future[T] = Future()
-        self._waiting.put((work, outcome))
         try:
+            self._waiting.put((work, outcome))
             with self._turn:
                 if not outcome.done():
                     self._write_all(self._whoever_waits())
