@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 PYTHON = sys.executable
 PLACES = [
@@ -21,16 +22,28 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["check", "slow"]
 
 
+FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
+
+
 @nox.session
 def check(session: nox.Session) -> None:
-    """Format, lint, types, layers, doctests, fast tests: under a minute, before each commit."""
-    session.run(PYTHON, "-m", "ruff", "format", "--check", ".")
-    session.run(PYTHON, "-m", "ruff", "check", ".")
-    session.run(PYTHON, "-c", "from importlinter.cli import lint_imports_command as run; run()")
-    session.run(PYTHON, "-m", "mypy", *PLACES)
-    session.run(PYTHON, "-m", "pyright", "--pythonpath", PYTHON, *PLACES)
-    pytest = [PYTHON, "-m", "pytest", "-n", "2", "-m", "not slow", "--doctest-modules"]
-    session.run(*pytest, "src", "tests", *session.posargs)
+    """Format, lint, layers, types, doctests, fast tests: under a minute, before each commit."""
+    steps = {
+        "format": ["-m", "ruff", "format", "--check", "."],
+        "lint": ["-m", "ruff", "check", "."],
+        "layers": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
+        "mypy": ["-m", "mypy", *PLACES],
+        "pyright": ["-m", "pyright", "--pythonpath", PYTHON, *PLACES],
+        "tests": [*FAST_TESTS, "--doctest-modules", "src", "tests", *session.posargs],
+    }
+    failed = []
+    for step, command in steps.items():
+        try:
+            session.run(PYTHON, *command)
+        except CommandFailed:  # go on: one fault must not hide the others
+            failed.append(step)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session
@@ -42,5 +55,4 @@ def slow(session: nox.Session) -> None:
 @nox.session
 def deep(session: nox.Session) -> None:
     """The fast tests with every property tried 2,000 times: when the rules have changed."""
-    env = {"HYPOTHESIS_PROFILE": "deep"}
-    session.run(PYTHON, "-m", "pytest", "-n", "2", "-m", "not slow", *session.posargs, env=env)
+    session.run(PYTHON, *FAST_TESTS, *session.posargs, env={"HYPOTHESIS_PROFILE": "deep"})
