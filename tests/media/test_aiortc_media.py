@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaEntry, MediaPort, Source
+from greenroom.media.wire import Wire
 from greenroom.testing.media import TWO_WAY, Witness, offer_sdp
 from greenroom.testing.media_contract import MediaPortContract
 from greenroom.testing.peer import Peer, Sign
@@ -132,6 +134,23 @@ def test_a_screen_needs_its_own_permission(room: Room) -> None:
     assert (
         Source(entry_of("thierry"), "screenshare") in room.media.slots(entry_of("alice")).values()
     )
+
+
+def test_a_picture_survives_a_network_that_loses_one_packet_in_ten(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losing, send = random.Random(1), Wire.send
+
+    async def lossy(wire: Wire, packet: bytes) -> None:
+        if losing.random() > 0.1:
+            await send(wire, packet)
+
+    monkeypatch.setattr(Wire, "send", lossy)
+    thierry = room.enter("thierry", sends=())
+    room.enter("alice")
+    assert sees_and_hears(thierry, "green")
+    thierry.watch(2)
+    assert thierry.sees["green"] > 20  # of 30
 
 
 def test_another_call_is_another_world(room: Room) -> None:

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.domain.errors import MediaError
-from greenroom.media.description import MAX_CANDIDATES, MAX_LINES, Description
+from greenroom.media.description import MAX_CANDIDATES, Description
 from greenroom.testing.media import FINGERPRINT, HOSTILE, TWO_WAY, offer_sdp
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 LINES = st.lists(
     st.tuples(st.sampled_from(["audio", "video"]), st.sampled_from(DIRECTIONS)),
     min_size=1,
-    max_size=MAX_LINES,
+    max_size=8,
 )
 
 
@@ -97,11 +97,69 @@ def test_a_running_connection_follows_no_offer_that_breaks_with_the_last(again: 
         Description.of_offer(again).continues(before)
 
 
+HOST = "a=candidate:1 1 udp 1 {} 40000 typ host"
+
+
 def test_all_lines_carry_the_candidates_of_the_first_onto_which_they_are_bundled() -> None:
-    first, second = (f"a=candidate:1 1 udp 1 192.0.2.{n} 40000 typ host" for n in (1, 2))
     audio, _, video = offer_sdp(*TWO_WAY).partition("m=video")
-    offered = f"{audio}{first}\r\nm=video{video}{second}\r\na=end-of-candidates\r\n"
-    sdp = Description.of_offer(offered).sdp
+    first, second = HOST.format("192.0.2.1"), HOST.format("192.0.2.2")
+    sdp = Description.of_offer(f"{audio}{first}\r\nm=video{video}{second}\r\n").sdp
     assert sdp.count(first) == 2
     assert second not in sdp
-    assert "a=end-of-candidates" not in sdp
+
+
+@pytest.mark.parametrize(
+    ("host", "kept"),
+    [("192.0.2.1", 1), ("2001:db8::1", 1), ("6d1a.local", 0), ("example.org", 0), ("1.2.3", 0)],
+)
+def test_names_are_never_looked_up_for_a_stranger(host: str, kept: int) -> None:
+    sdp = Description.of_offer(offer_sdp(("audio", "sendrecv")) + HOST.format(host)).sdp
+    assert sdp.count("a=candidate") == kept
+
+
+BROWSER = """a=rtpmap:45 AV1/90000
+a=rtpmap:99 H264/90000
+a=fmtp:99 packetization-mode=1
+a=rtpmap:100 rtx/90000
+a=fmtp:100 apt=99
+a=rtpmap:98 rtx/90000
+a=fmtp:98 rtx-time=200;apt=97
+a=rtcp-fb:97 nack pli
+a=rtcp-fb:97 transport-cc
+a=extmap:3/recvonly urn:ietf:params:rtp-hdrext:sdes:mid
+a=ssrc-group:FID 11 12
+a=ssrc:11 cname:x
+a=ssrc:12 cname:x
+a=rid:h send
+a=simulcast:send h;l
+"""
+
+
+def test_what_a_browser_says_beyond_what_is_understood_reaches_no_library() -> None:
+    said = offer_sdp(("video", "sendrecv")).replace("SAVPF 97", "SAVPF 45 97 98 99 100") + BROWSER
+    sdp = Description.of_offer(said).sdp
+    assert "m=video 9 UDP/TLS/RTP/SAVPF 97 98\r\n" in sdp
+    section = sdp.partition("a=rtcp-mux\r\n")[2].splitlines()
+    assert section[:8] == [
+        "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid",
+        "a=rtpmap:97 VP8/90000",
+        "a=rtpmap:98 rtx/90000",
+        "a=fmtp:98 apt=97",
+        "a=rtcp-fb:97 nack pli",
+        "a=ssrc-group:FID 11 12",
+        "a=ssrc:11 cname:x",
+        "a=ssrc:12 cname:x",
+    ]
+    assert len(section) == 12  # fingerprint, user name, password, role
+
+
+@given(LINES)
+def test_an_offer_that_was_written_anew_reads_the_same(lines: list[tuple[str, str]]) -> None:
+    read = Description.of_offer(offer_sdp(*lines))
+    assert Description.of_offer(read.sdp) == read
+
+
+def test_a_description_full_of_rows_is_read_in_no_time() -> None:
+    rows = "".join(f"a=rtpmap:{n % 90 + 10} x{n}/90000\r\n" for n in range(1400))
+    sdp = Description.of_offer(offer_sdp(*TWO_WAY) + rows + "a=rtcp-fb:* x\r\n" * 1700).sdp
+    assert len(sdp) < 2000

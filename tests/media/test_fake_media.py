@@ -61,15 +61,10 @@ def test_an_entry_told_to_fail_is_refused_until_it_recovers() -> None:
     assert media.entry(E1) == ENTRY
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["greenroom", "greenroom.media.reactor", "greenroom.media.port", "greenroom.testing.media"],
-)
-def test_no_media_library_is_loaded_before_real_media_is_wanted(module: str) -> None:
-    program = (
-        f"import sys, {module}; print([m for m in ('aiortc', 'av', 'aioice') if m in sys.modules])"
-    )
+def test_no_media_library_is_loaded_before_real_media_is_wanted() -> None:
+    modules = "greenroom, greenroom.media.port, greenroom.media.reactor, greenroom.testing.media"
+    program = f"import sys, {modules}; print({{'aiortc', 'av', 'aioice'}} & set(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
-    assert run.stdout.strip() == "[]"
+    assert run.stdout.strip() == "set()"

@@ -241,8 +241,7 @@ class AiortcMedia:
         }
 
     async def _stop(self) -> None:
-        for entry_id in tuple(self._participants):
-            await self._close(entry_id)
+        await asyncio.gather(*(self._close(entry_id) for entry_id in tuple(self._participants)))
         while self._farewells:
             await asyncio.gather(*self._farewells, return_exceptions=True)
 

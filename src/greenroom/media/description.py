@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import islice
 from typing import Final, Literal
 
 from greenroom.domain.errors import MediaError
@@ -16,19 +18,36 @@ MAX_LINES: Final = 32
 """Media lines of a description."""
 MAX_CANDIDATES: Final = 128
 """Addresses of a description: each of them is sent packets."""
+MAX_ROWS: Final = 32
+"""Rows of one sort on a media line that are read; the rest is left out."""
 
 Media = Literal["audio", "video"]
-CODECS: Final[dict[Media, str]] = {"audio": "opus/48000/2", "video": "vp8/90000"}
+CODECS: Final[dict[Media, str]] = {"audio": "opus/48000/2", "video": "VP8/90000"}
 """The codec that everybody must offer: packets are forwarded as they are, never converted."""
+RESENDING: Final = "rtx/90000"
 
-_MEDIA_LINE = re.compile(r"(audio|video) ([0-9]{1,5})(?:/1)? UDP/TLS/RTP/SAVPF((?: [0-9]{1,3})+)")
-_CANDIDATE = re.compile(r"[^ ]+ [12] [A-Za-z]+ [0-9]+ [^ ]+ [0-9]{1,5} typ [a-z]+(?: .*)?")
+_MEDIA_LINE = re.compile(r"(audio|video) [0-9]{1,5}(?:/1)? UDP/TLS/RTP/SAVPF((?: [0-9]{1,3})+)")
+_DYNAMIC = re.compile(r"9[6-9]|1[01][0-9]|12[0-7]")
+_MID = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
+_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
+_PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _FINGERPRINT = re.compile(
     r"(sha-256|sha-384|sha-512) ([0-9A-F]{2}(?::[0-9A-F]{2})+)", re.IGNORECASE
 )
-_CANDIDATES: Final = ("a=candidate:", "a=end-of-candidates")
+_CANDIDATE = re.compile(
+    r"([A-Za-z0-9+/]{1,32} [12] ([A-Za-z]+) [0-9]{1,10} ([^ ]+) [0-9]{1,5} typ [a-z]+)( .*)?"
+)
+_EXTENSION = re.compile(r"([0-9]{1,3})(?:/[a-z]+)? ([^ ]+)( .*)?")
+_SSRC = re.compile(r"[0-9]{1,10} cname:[^ ]{1,256}")
+_SSRC_GROUP = re.compile(r"FID [0-9]{1,10} [0-9]{1,10}")
+_FEEDBACK: Final = ("nack", "nack pli", "goog-remb")
 _RECEIVES: Final = {"sendrecv": True, "recvonly": True, "sendonly": False, "inactive": False}
 _SENDS: Final = {"sendrecv": True, "recvonly": False, "sendonly": True, "inactive": False}
+
+_DIRECTIONS: Final = {(_SENDS[name], _RECEIVES[name]): name for name in _SENDS}
+
+Attributes = Sequence[tuple[str, str]]
+"""Name and value of each `a=` row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +77,11 @@ class Description:
     ufrag: str
     """Of the first line; another one under the same certificate is an ICE restart."""
     sdp: str
-    """The text, with the first line's candidates on every line: all of them are bundled onto the
-    first, whatever they offer besides."""
+    """The offer written anew from what was understood of it, for a library to read.
+
+    Everything is bundled onto the first line, so all lines have its candidates. Addresses are
+    numbers: names are not looked up, their owners reach us without.
+    """
 
     @classmethod
     def of_offer(cls, sdp: object) -> Description:
@@ -69,18 +91,20 @@ class Description:
             MediaError: it is none, too big, or lacks what a connection needs.
         """
         session, sections = _split(sdp)
-        shared = _attributes(session)
-        lines: list[Line] = []
-        secrets: list[tuple[str, str]] = []
-        for heading, rows in sections:
-            attributes = shared + _attributes(rows)
-            lines.append(_line(heading, attributes))
-            secrets.append(_secrets(lines[-1].mid, attributes))
+        described = [(heading, [*session, *rows]) for heading, rows in sections]
+        lines = tuple(_line(heading, attributes) for heading, attributes in described)
+        secrets = [_secrets(attributes) for _, attributes in described]
         if len({line.mid for line in lines}) < len(lines):
             raise MediaError("expected another a=mid on every media line")
-        if len({fingerprint for fingerprint, _ in secrets}) > 1:
+        if len({fingerprint for fingerprint, _, _ in secrets}) > 1:
             raise MediaError("expected one certificate for all media lines (bundled)")
-        return cls(tuple(lines), *secrets[0], _bundled(session, sections))
+        transport = [*_written(secrets[0]), *_candidates(described[0][1])]
+        written = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
+        written.append(f"a=group:BUNDLE {' '.join(line.mid for line in lines)}")
+        for line, (heading, attributes) in zip(lines, described, strict=True):
+            written += [*_rewritten(line, heading, attributes), *transport]
+        fingerprint, ufrag, _ = secrets[0]
+        return cls(lines, fingerprint, ufrag, "\r\n".join(written) + "\r\n")
 
     def continues(self, before: Description) -> bool:
         """Whether this renegotiates the connection that `before` was the last offer of.
@@ -98,14 +122,14 @@ class Description:
         return True
 
 
-def _split(sdp: object) -> tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]]:
-    """The rows of the session, and (heading, rows) of each media line."""
+def _split(sdp: object) -> tuple[Attributes, Sequence[tuple[str, Attributes]]]:
+    """The attributes of the session, and (heading, attributes) of each media line."""
     if not isinstance(sdp, str):
         raise MediaError(f"expected a session description as text, not {type(sdp).__name__}")
     if len(sdp) > MAX_SIZE:
         raise MediaError(f"expected a session description of at most {MAX_SIZE} characters")
-    rows = sdp.splitlines()
-    if not rows or rows[0].strip() != "v=0":
+    rows = [row.strip() for row in sdp.splitlines()]
+    if not rows or rows[0] != "v=0":
         raise MediaError("expected a session description: it begins with v=0")
     starts = [number for number, row in enumerate(rows) if row.startswith("m=")]
     if not 1 <= len(starts) <= MAX_LINES:
@@ -114,64 +138,117 @@ def _split(sdp: object) -> tuple[Sequence[str], Sequence[tuple[str, Sequence[str
         raise MediaError(f"expected at most {MAX_CANDIDATES} candidates")
     ends = [*starts[1:], len(rows)]
     sections = [
-        (rows[start][2:].strip(), rows[start + 1 : end])
+        (rows[start][2:], _attributes(rows[start + 1 : end]))
         for start, end in zip(starts, ends, strict=True)
     ]
-    return rows[: starts[0]], sections
+    return _attributes(rows[: starts[0]]), sections
 
 
-def _bundled(session: Sequence[str], sections: Sequence[tuple[str, Sequence[str]]]) -> str:
-    first = [row for row in sections[0][1] if row.startswith(_CANDIDATES)]
-    rows = list(session)
-    for heading, section in sections:
-        rows.append(f"m={heading}")
-        rows += [row for row in section if not row.startswith(_CANDIDATES)]
-        rows += first
-    return "\r\n".join(rows) + "\r\n"
+def _attributes(rows: Sequence[str]) -> Attributes:
+    parts = (row[2:].partition(":") for row in rows if row.startswith("a="))
+    return [(name, value.strip()) for name, _, value in parts]
 
 
-def _attributes(rows: Sequence[str]) -> list[tuple[str, str]]:
-    parts = (row[2:].strip().partition(":") for row in rows if row.startswith("a="))
-    return [(name, value) for name, _, value in parts]
-
-
-def _line(heading: str, attributes: Sequence[tuple[str, str]]) -> Line:
+def _line(heading: str, attributes: Attributes) -> Line:
     match = _MEDIA_LINE.fullmatch(heading)
     if match is None:
         raise MediaError(
             f"expected m=audio or m=video over UDP/TLS/RTP/SAVPF, not {heading[:64]!r}"
         )
     media: Media = "audio" if match[1] == "audio" else "video"
-    mid, numbers = next(_values(attributes, "mid"), ""), match[3].split()
+    mid = next(_values(attributes, "mid"), "")
     direction = next((name for name, _ in reversed(attributes) if name in _SENDS), None)
-    if not mid or direction is None:
+    if not _MID.fullmatch(mid) or direction is None:
         raise MediaError("expected a=mid and a direction on every media line")
-    formats = (value.partition(" ") for value in _values(attributes, "rtpmap"))
-    offered = {codec.strip().lower() for number, _, codec in formats if number in numbers}
-    if CODECS[media] not in offered:
-        raise MediaError(f"expected {CODECS[media]} among the codecs of media line {mid}")
-    if not all(_CANDIDATE.fullmatch(value) for value in _values(attributes, "candidate")):
-        raise MediaError(f"cannot read a candidate of media line {mid}")
+    if not any(name == "rtcp-mux" for name, _ in attributes):
+        raise MediaError(f"expected a=rtcp-mux on media line {mid}")
     screen = "slides" in next(_values(attributes, "content"), "").split(",")
     return Line(mid, media, _SENDS[direction], _RECEIVES[direction], screen)
 
 
-def _secrets(mid: str, attributes: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Fingerprint and ICE user name of a line."""
+def _secrets(attributes: Attributes) -> tuple[str, str, str]:
+    """Fingerprint, ICE user name and ICE password of a line."""
     if next(_values(attributes, "setup"), "") != "actpass":
         raise MediaError("expected an offer (a=setup:actpass), not an answer")
-    prints = [
-        found
-        for value in _values(attributes, "fingerprint")
-        if (found := _FINGERPRINT.fullmatch(value))
-    ]
+    prints = (_FINGERPRINT.fullmatch(value) for value in _values(attributes, "fingerprint"))
+    found = next((match for match in prints if match), None)
     ufrag, password = (next(_values(attributes, name), "") for name in ("ice-ufrag", "ice-pwd"))
-    if not prints or not ufrag or not password:
-        raise MediaError(f"expected a=fingerprint, a=ice-ufrag and a=ice-pwd on media line {mid}")
-    if not any(name == "rtcp-mux" for name, _ in attributes):
-        raise MediaError(f"expected a=rtcp-mux on media line {mid}")
-    return f"{prints[0][1].lower()} {prints[0][2].upper()}", ufrag
+    if not found or not _UFRAG.fullmatch(ufrag) or not _PASSWORD.fullmatch(password):
+        raise MediaError("expected a=fingerprint, a=ice-ufrag and a=ice-pwd on every media line")
+    return f"{found[1].lower()} {found[2].upper()}", ufrag, password
 
 
-def _values(attributes: Sequence[tuple[str, str]], name: str) -> Iterator[str]:
+def _written(secrets: tuple[str, str, str]) -> Iterator[str]:
+    names = ("fingerprint", "ice-ufrag", "ice-pwd")
+    yield from (f"a={name}:{value}" for name, value in zip(names, secrets, strict=True))
+    yield "a=setup:actpass"
+
+
+def _candidates(attributes: Attributes) -> Iterator[str]:
+    """The addresses that packets can be sent to at once."""
+    for value in _values(attributes, "candidate"):
+        match = _CANDIDATE.fullmatch(value)
+        if match is None:
+            raise MediaError(f"cannot read the candidate {value[:64]!r}")
+        if match[2].lower() == "udp" and _is_address(match[3]):
+            yield f"a=candidate:{match[1]}"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _rewritten(line: Line, heading: str, attributes: Attributes) -> Iterator[str]:
+    """The rows of a media line that matter here, without those of its transport."""
+    formats = _formats(line, heading.split()[3:], attributes)
+    yield f"m={line.media} 9 UDP/TLS/RTP/SAVPF {' '.join(formats)}"
+    yield "c=IN IP4 0.0.0.0"
+    yield f"a={_DIRECTIONS[line.sends, line.receives]}"
+    yield f"a=mid:{line.mid}"
+    yield "a=rtcp-mux"
+    for match in _matching(_EXTENSION, attributes, "extmap"):
+        yield f"a=extmap:{match[1]} {match[2]}"
+    plain = next(iter(formats))
+    for number, codec in formats.items():
+        yield f"a=rtpmap:{number} {codec}"
+        if codec == RESENDING:
+            yield f"a=fmtp:{number} apt={plain}"
+    said = set(_values(attributes, "rtcp-fb"))
+    for feedback in _FEEDBACK:
+        if said & {f"{plain} {feedback}", f"* {feedback}"}:
+            yield f"a=rtcp-fb:{plain} {feedback}"
+    for match in _matching(_SSRC_GROUP, attributes, "ssrc-group"):
+        yield f"a=ssrc-group:{match[0]}"
+    for match in _matching(_SSRC, attributes, "ssrc"):
+        yield f"a=ssrc:{match[0]}"
+
+
+def _formats(line: Line, numbers: Sequence[str], attributes: Attributes) -> dict[str, str]:
+    """The codec that is forwarded, by payload number, then what sends its packets again."""
+    codecs: dict[str, str] = {}
+    for value in _values(attributes, "rtpmap"):
+        number, _, codec = value.partition(" ")
+        codecs.setdefault(number, codec.lower())
+    wanted = CODECS[line.media]
+    plain = next((n for n in numbers if codecs.get(n) == wanted.lower()), "")
+    if not _DYNAMIC.fullmatch(plain):
+        raise MediaError(f"expected {wanted} among the codecs of media line {line.mid}")
+    of_plain = re.compile(rf"([0-9]+) (?:.*;)?apt={plain}(?:;.*)?")
+    again = (match[1] for match in _matching(of_plain, attributes, "fmtp", most=256))
+    resending = next((n for n in again if n in numbers and codecs.get(n) == RESENDING), None)
+    return {plain: wanted} if resending is None else {plain: wanted, resending: RESENDING}
+
+
+def _matching(
+    pattern: re.Pattern[str], attributes: Attributes, name: str, most: int = MAX_ROWS
+) -> Iterator[re.Match[str]]:
+    matches = (pattern.fullmatch(value) for value in _values(attributes, name))
+    return islice((match for match in matches if match), most)
+
+
+def _values(attributes: Attributes, name: str) -> Iterator[str]:
     return (value for key, value in attributes if key == name)

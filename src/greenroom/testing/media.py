@@ -208,6 +208,6 @@ HOSTILE: Final[Mapping[str, object]] = {
     "no codec in common": offer_sdp(*TWO_WAY).replace("VP8/90000", "AV1/90000"),
     "a payload type that is none": offer_sdp(*TWO_WAY).replace("SAVPF 96", "SAVPF 4096"),
     "data channels": offer_sdp(*TWO_WAY).replace("m=video", "m=application"),
-    "a candidate that is none": offer_sdp(*TWO_WAY) + "a=candidate:1 1 udp\r\n",
+    "a candidate that is none": offer_sdp(("audio", "sendrecv")) + "a=candidate:1 1 udp\r\n",
 }
 """Descriptions that nobody means well with, by what is wrong."""
