@@ -82,7 +82,8 @@ def encode(decided: Decided[Event], make_keys: MakeKeys) -> bytes:
         make_keys: asked only where something personal has to be sealed.
 
     Raises:
-        InvalidInput: the event holds something that JSON cannot: NaN, or half a character.
+        InvalidInput: the event holds something that JSON cannot: NaN, half a character, or
+            lists in lists in lists beyond what can be read again.
     """
     event = decided.event
     personal = {name: value for name in event.personal if (value := getattr(event, name))}
@@ -201,13 +202,12 @@ def _place(stream: StreamId, version: int) -> bytes:
 
 
 def _json(personal: Mapping[str, Any], event: Event) -> bytes:
-    """`personal` as JSON; strict, because it is where users' own data stands."""
+    """`personal` as JSON that can be read again: here stands what users made up themselves."""
     written = to_json(personal, inf_nan_mode="constants")
-    if any(word in written for word in (b"NaN", b"Infinity")):  # in a text they are harmless
-        try:
-            from_json(written, allow_inf_nan=False)
-        except ValueError as error:
-            raise InvalidInput(event.name, "finite numbers") from error
+    try:
+        from_json(written, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidInput(event.name, f"finite numbers, and less nesting ({error})") from error
     return written
 
 
