@@ -29,7 +29,7 @@ from greenroom.domain.call_events import (
     SessionStarted,
     WentLive,
 )
-from greenroom.domain.errors import StoreClosed, StoreError, WrongSchema
+from greenroom.domain.errors import CallNotFound, StoreClosed, StoreError, WrongSchema
 from greenroom.domain.membership import RingMissed
 from greenroom.domain.message import (
     Actor,
@@ -98,6 +98,7 @@ class World:
     members: list[UserId] = field(default_factory=list)
     inside: frozenset[UserId] = frozenset()
     switched_off: set[str] = field(default_factory=set)
+    gone: bool = False
     title: str = "${user.name}: ${call.cid}"
 
     def record(self, *events: Event, by: str = "thierry") -> None:
@@ -125,6 +126,8 @@ class World:
             yield recorded.position, recorded
 
     def template(self, cid: CallId, kind: str) -> NotificationTemplate:
+        if self.gone:
+            raise CallNotFound(cid)
         return NotificationTemplate(enabled=kind not in self.switched_off, title=self.title)
 
     def facts(self, cid: CallId, caused_by: UserId) -> Mapping[str, Any]:
@@ -419,6 +422,34 @@ def test_switching_a_kind_off_stops_what_is_still_to_be_sent(world: World, outbo
     world.switched_off = set()
     assert heard(outbox) == []
     assert [entry.status for entry in outbox.entries()] == [Status.SWITCHED_OFF]
+
+
+def test_a_call_that_is_gone_holds_up_nobody(world: World, outbox: Outbox) -> None:
+    world.gone = True
+    world.record(rung(ALICE))
+    world.followed_by(outbox)
+    world.gone = False
+    world.record(rung(CHARLIE, JAEWOONG, ring=2))
+    world.followed_by(outbox)
+    assert [sent.user_id for sent in delivered(outbox, limit=1)] == [CHARLIE]
+    world.gone = True
+    assert heard(outbox) == []
+    assert [entry.status for entry in outbox.entries()] == [Status.DELIVERED, Status.SWITCHED_OFF]
+
+
+def test_a_store_that_cannot_be_read_for_a_while_loses_no_notification(
+    world: World, outbox: Outbox
+) -> None:
+    def out_of_order(cid: CallId) -> frozenset[UserId]:
+        raise StoreError("the disk is away")
+
+    world.members = [ALICE]
+    world.record(rung(CHARLIE), went_live())
+    with pytest.raises(StoreError):
+        outbox.follow(world.feed, None, member_ids=lambda _: [ALICE], present=out_of_order)
+    assert outbox.entries() == []
+    world.followed_by(outbox)
+    assert heard(outbox) == [("call_ring", CHARLIE), ("call_live_started", ALICE)]
 
 
 def test_the_words_are_those_of_the_moment_of_delivery(world: World, outbox: Outbox) -> None:

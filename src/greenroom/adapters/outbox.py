@@ -36,6 +36,7 @@ from greenroom.adapters.outbox_tables import (
 )
 from greenroom.adapters.wording import Wording
 from greenroom.domain.call_events import CallRung
+from greenroom.domain.errors import Refused
 from greenroom.domain.message import CallId, Event, EventId, Recorded, UserId
 from greenroom.domain.ports import Notification, Notifier
 from greenroom.domain.settings import NotificationTemplate
@@ -131,7 +132,7 @@ class Outbox:
             head: position from which a new outbox starts: nobody hears of what is older. An
                 existing one goes on where it was.
             template: asked when something happens, whether anybody is to hear of it, and on each
-                attempt for the words.
+                attempt for the words. What it refuses (the call is gone) nobody hears of.
             facts: asked on each attempt. Words and facts are not stored.
             max_attempts: before a notification is given up.
 
@@ -250,7 +251,7 @@ class Outbox:
             noteworthy = True
             if isinstance(event, CallRung):
                 rung[event.cid, event.ring] = event
-            if self._template(event.cid, KIND_OF[type(event)]).enabled:
+            if self._wording(event.cid, KIND_OF[type(event)]):
                 wanted += intents(recorded, member_ids=member_ids, present=present, caller=caller)
             if len(wanted) >= _BATCH:
                 break
@@ -314,10 +315,10 @@ class Outbox:
         return _Outcome(row_id, Status.DELIVERED, settled_at=now)
 
     def _worded(self, claimed: RowMapping) -> Notification | None:
-        """The notification in the words of now; None where the kind is switched off by now."""
+        """The notification in the words of now; None where it is no longer to be sent."""
         cid, caused_by = CallId(claimed["cid"]), UserId(claimed["caused_by"])
-        template = self._template(cid, claimed["kind"])
-        if not template.enabled:
+        template = self._wording(cid, claimed["kind"])
+        if template is None:
             return None
         facts = self._facts(cid, caused_by)
         return Notification(
@@ -331,6 +332,14 @@ class Outbox:
             body=Wording(template.body).filled(facts),
             data=json.loads(claimed["data"]),
         )
+
+    def _wording(self, cid: CallId, kind: str) -> NotificationTemplate | None:
+        """The words for that kind; None where it is switched off, or the call is gone."""
+        try:
+            template = self._template(cid, kind)
+        except Refused:
+            return None
+        return template if template.enabled else None
 
     def _finish(self, now: datetime, outcome: _Outcome | None) -> None:
         with self._database.writing() as connection:

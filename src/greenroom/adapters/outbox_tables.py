@@ -56,7 +56,7 @@ class Status(StrEnum):
     GAVE_UP = "gave_up"
     """It failed too often."""
     SWITCHED_OFF = "switched_off"
-    """The call's settings said, at the time of an attempt, that this kind is not sent."""
+    """By the time of an attempt its kind was no longer sent in that call, or the call was gone."""
 
 
 _metadata = MetaData()
