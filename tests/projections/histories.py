@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+from hypothesis import strategies as st
+from tests.projections.history import History
+
 from greenroom.domain import call_events as call
 from greenroom.domain import membership, session_events
 from greenroom.domain.message import CallId
-from hypothesis import strategies as st
-from tests.projections.history import History
 
 CIDS = (CallId("livestream:123"), CallId("default:standup"))
 PEOPLE = ("thierry", "tommaso", "alice", "charlie", "jaewoong")

@@ -86,9 +86,9 @@ class History:
         defaults = {"session": number, "started_by": "thierry", "backstage": False}
         return self.in_call(call.SessionStarted, cid, **{**defaults, **values})
 
-    def session_ended(self, number: int = 1, cid: CallId = CID) -> datetime:
+    def session_ended(self, number: int = 1, cid: CallId = CID, **values: Any) -> datetime:
         reason = call.SessionEndReason.EMPTY
-        return self.in_call(call.SessionEnded, cid, session=number, reason=reason)
+        return self.in_call(call.SessionEnded, cid, session=number, reason=reason, **values)
 
     def rung(
         self, ring: int, user_ids: Iterable[str], cid: CallId = CID, **values: Any
@@ -114,10 +114,10 @@ class History:
         role: str = "call_member",
         cid: CallId = CID,
         custom: Mapping[str, Any] | None = None,
+        **values: Any,
     ) -> datetime:
-        return self.of_member(
-            membership.MemberAdded, user_id, cid, role=Role(role), custom=dict(custom or {})
-        )
+        said = {"role": Role(role), "custom": dict(custom or {}), **values}
+        return self.of_member(membership.MemberAdded, user_id, cid, **said)
 
     def removed(self, user_id: str, cid: CallId = CID) -> datetime:
         return self.of_member(membership.MemberRemoved, user_id, cid)
@@ -129,18 +129,11 @@ class History:
         return self.record(streams.session_stream(cid, number), kind.model_validate(said))
 
     def joined(
-        self, user_id: str, entry: str, number: int = 1, cid: CallId = CID, role: str = "user"
+        self, user_id: str, entry: str, number: int = 1, cid: CallId = CID, **values: Any
     ) -> datetime:
-        return self.in_session(
-            session_events.Joined,
-            number,
-            cid,
-            entry_id=EntryId(entry),
-            user_id=user_id,
-            role=role,
-            counts=True,
-            evidence=EVIDENCE,
-        )
+        defaults = {"role": "user", "counts": True, "evidence": EVIDENCE}
+        said = {**defaults, "entry_id": EntryId(entry), "user_id": user_id, **values}
+        return self.in_session(session_events.Joined, number, cid, **said)
 
     def left(
         self, user_id: str, entry: str, number: int = 1, cid: CallId = CID, **values: Any

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from tests.projections.histories import histories
+from tests.projections.history import CID, SECRET, History, at
+
 from greenroom.domain import call_events as call
 from greenroom.domain import membership
 from greenroom.domain.message import UserId
@@ -23,9 +27,6 @@ from greenroom.projections.due import (
     deadline_changes,
 )
 from greenroom.projections.views import Views
-from hypothesis import given
-from tests.projections.histories import histories
-from tests.projections.history import CID, SECRET, History, at
 
 DURATION = f"duration/{CID}/1"
 EMPTY = f"empty/{CID}/1"

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.projections.histories import histories
+from tests.projections.history import CID, SECRET, History, Pair
+
 from greenroom.domain import errors
 from greenroom.domain.message import Event, Recorded
 from greenroom.projections import sqlite, views
 from greenroom.projections.members import Members
 from greenroom.projections.projection import Write
 from greenroom.projections.views import PROJECTIONS, Views
-from hypothesis import given
-from hypothesis import strategies as st
-from tests.projections.histories import histories
-from tests.projections.history import CID, SECRET, History, Pair
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_two_processes_on_one_new_file_apply_each_record_once(file: Path, histor
 
 
 def catch_up_in_small_steps(path: Path, pairs: Sequence[Pair]) -> None:
-    views.BATCH = 3  # type: ignore[misc] - the point of the test is many small transactions
+    views.BATCH = 3  # many small transactions, so that the two meet
     made = Views.open(path, secret=SECRET)
     made.catch_up(lambda after: (pair for pair in pairs if pair[0] > after), until=pairs[-1][0])
     made.close()

@@ -91,7 +91,7 @@ class Lookups:
                     members.c.cid == cid, members.c.user_id.in_(sorted(user_ids))
                 )
             )
-            return {key: value for key, value in found}
+            return dict(found.all())
 
     def calls_with_member(self, user_id: UserId) -> Sequence[CallId]:
         """The calls that a user is a member of, deleted ones included."""
@@ -123,7 +123,7 @@ class Lookups:
                 .where(participants.c.cid == cid)
                 .group_by(participants.c.role)
             )
-            return {key: value for key, value in found}
+            return dict(found.all())
 
     def participants(self, cid: CallId) -> Sequence[ParticipantItem]:
         """Every entry of those who are in the call now, the first to come first."""

@@ -165,7 +165,7 @@ class _Parser:
         place = _place(name, self._fields, where)
         if not _is_object(said):
             return _comparison(place, "$eq", said, where)
-        if not said:
+        if not dict.__len__(said):
             raise InvalidFilter(where, f"a value, or one of {', '.join(_OPERATORS[place.kind])}")
         parts: list[Filter] = []
         for key, value in dict.items(said):
@@ -275,16 +275,15 @@ def _text(value: str, where: str) -> str:
     return text
 
 
-def _number(value: float, where: str) -> int | float:
+def _number(value: object, where: str) -> int | float:
     if isinstance(value, int):
         integer = int.__pos__(value)
         if not -MAX_INTEGER <= integer <= MAX_INTEGER:
             raise InvalidFilter(where, "an integer from -2^53 to 2^53")
         return integer
-    number = float.__pos__(value)
-    if not math.isfinite(number):
+    if not isinstance(value, float) or not math.isfinite(value):
         raise InvalidFilter(where, "a finite number")
-    return number
+    return float.__pos__(value)
 
 
 def _instant(value: object, where: str) -> int:
@@ -308,6 +307,10 @@ def _is_list(value: object) -> TypeGuard[Sequence[object]]:
 
 def _is_text(value: object) -> TypeGuard[str]:
     return issubclass(type(value), str)
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return issubclass(type(value), int)
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -89,10 +89,9 @@ def _plain(comparison: Comparison, source: Source) -> ColumnElement[bool]:
             return starts_with(source.folded(comparison.field), str(values[0]))
         case Op.EQ | Op.IN:
             there = [value for value in values if value is not None]
-            found = column.in_(there) if len(there) > 1 else or_(*(column == one for one in there))
-            if None not in values:
-                return found
-            return or_(column.is_(None), found) if there else column.is_(None)
+            # One value is compared, not looked up in a list: the plan is the better one.
+            found = column == there[0] if len(there) == 1 else column.in_(there)
+            return or_(column.is_(None), found) if None in values else found
         case op:
             return _RANGES[op](column, values[0])
 

@@ -45,7 +45,7 @@ PROJECTIONS: Final[Sequence[Projection]] = (
     Deadlines(),
     Timeline(),
 )
-BATCH: Final = 1000
+BATCH = 1000
 """Records in one transaction."""
 TIME_LIMIT: Final = timedelta(milliseconds=250)
 """Of one query."""
@@ -248,7 +248,7 @@ class Views:
 
     def _positions(self, connection: Connection) -> dict[str, int]:
         rows = connection.execute(select(positions.c.projection, positions.c.position))
-        found = {name: position for name, position in rows}
+        found = dict(rows.all())
         return {each.name: found[each.name] for each in self._projections}
 
     def _tables(self) -> Sequence[Table]:
@@ -284,7 +284,7 @@ class Views:
     def _renew(self, connection: Connection) -> None:
         """Tables for every projection; fresh ones where theirs are of another version."""
         rows = connection.execute(select(positions.c.projection, positions.c.version))
-        stand = {name: version for name, version in rows}
+        stand = dict(rows.all())
         for projection in self._projections:
             if stand.get(projection.name) == projection.version:
                 continue
