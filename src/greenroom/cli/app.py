@@ -1,0 +1,89 @@
+"""`greenroom`: the program with all its commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from importlib.metadata import version
+from typing import Annotated, Final
+
+import typer
+
+from greenroom.cli import call_types, explain, history, lists, rebuild, worker
+from greenroom.cli.demo import command as demo
+from greenroom.cli.failing import Guarded
+from greenroom.cli.output import out
+
+_HELP: Final = """
+[bold]greenroom[/bold] decides, records and explains calls, livestreams and audio rooms.
+
+These commands look into a store, act for it, or show what it can do. They read as the system does;
+[cyan]--as[/cyan] shows what one user sees.
+
+[bold]Begin with[/bold]
+
+  [cyan]greenroom demo --keep ./demo[/cyan]             everything, live, in a few seconds
+  [cyan]export GREENROOM_STORE=sqlite:///calls.db[/cyan]   which store is meant from now on
+  [cyan]greenroom calls --filter '{"ongoing": true}'[/cyan]
+  [cyan]greenroom explain default:123 join --user alice[/cyan]
+"""
+_EPILOG: Final = (
+    "Exit codes: 0 fine, 1 refused by the rules, 2 not a valid question,"
+    " 3 the store cannot be used."
+)
+_LOOK, _ASK, _RUN = "Look into a store", "Ask why", "Run and repair"
+
+app: Final = typer.Typer(
+    name="greenroom",
+    help=_HELP,
+    epilog=_EPILOG,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+"""The entry point of the script, and of `python -m greenroom`."""
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - the shape of an option's callback
+    if asked:
+        out().print(f"greenroom {version('greenroom')}")
+        raise typer.Exit
+
+
+@app.callback()
+def greenroom(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            help="Show the version, and nothing else.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """What comes before every command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shows its number instead of ending the program.
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError):
+                stream.reconfigure(errors="backslashreplace")
+
+
+for _panel, _name, _function in (
+    ("Begin here", "demo", demo.demo),
+    (_LOOK, "calls", lists.calls),
+    (_LOOK, "members", lists.members),
+    (_LOOK, "participants", lists.participants),
+    (_LOOK, "sessions", lists.sessions),
+    (_LOOK, "types", call_types.types),
+    (_ASK, "history", history.history),
+    (_ASK, "explain", explain.explain),
+    (_RUN, "worker", worker.worker),
+    (_RUN, "rebuild", rebuild.rebuild),
+):
+    app.command(_name, cls=Guarded, rich_help_panel=_panel)(_function)

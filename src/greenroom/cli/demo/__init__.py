@@ -1,0 +1,1 @@
+"""The demo: the guide of joining and creating calls, played on real stores and real media."""

@@ -1,0 +1,214 @@
+"""`calls`, `members`, `participants`, `sessions`: one page of a query each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from rich.table import Table
+from rich.text import Text
+
+from greenroom.cli.opening import asking, call_of, helping_to_find, opened
+from greenroom.cli.options import (
+    DEFAULT_STORE,
+    AsOption,
+    Cid,
+    CursorOption,
+    DebugOption,
+    FilterOption,
+    JsonOption,
+    LimitOption,
+    SortOption,
+    StoreOption,
+    parsed_filter,
+    parsed_sort,
+)
+from greenroom.cli.output import cell, document, filled, out, table
+from greenroom.projections.items import CallItem, MemberItem, ParticipantItem, SessionItem
+from greenroom.projections.pages import DEFAULT_LIMIT, Page
+
+T = TypeVar("T")
+
+
+def calls(
+    *,
+    as_user: AsOption = None,
+    filters: FilterOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    cursor: CursorOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+) -> None:
+    """List calls, newest first.
+
+    [dim]greenroom calls --filter '{"members": {"$in": ["alice"]}}' --sort -starts_at[/dim]
+    """
+    with opened(store) as room:
+        page = asking(room, as_user).query_calls(
+            parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+        )
+        _show(page, _CALLS, _call_row, "No calls to see.", as_json=as_json)
+
+
+def members(
+    cid: Cid,
+    *,
+    as_user: AsOption = None,
+    filters: FilterOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    cursor: CursorOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+) -> None:
+    """List the members of a call, oldest first.
+
+    [dim]greenroom members livestream:launch --filter '{"role": "host"}' --sort -created_at[/dim]
+    """
+    with opened(store) as room:
+        handle = asking(room, as_user)
+        with helping_to_find(handle, cid):
+            page = call_of(handle, cid).query_members(
+                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+            )
+        _show(page, _MEMBERS, _member_row, "No members to see.", as_json=as_json)
+
+
+def participants(
+    cid: Cid,
+    *,
+    as_user: AsOption = None,
+    filters: FilterOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    cursor: CursorOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+) -> None:
+    """List who is in a call now, one row a connection."""
+    with opened(store) as room:
+        handle = asking(room, as_user)
+        with helping_to_find(handle, cid):
+            page = call_of(handle, cid).query_participants(
+                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+            )
+        _show(page, _PARTICIPANTS, _participant_row, "Nobody is in the call.", as_json=as_json)
+
+
+def sessions(
+    cid: Cid,
+    *,
+    as_user: AsOption = None,
+    filters: FilterOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    cursor: CursorOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+) -> None:
+    """List a call's sessions, latest first.
+
+    [dim]greenroom sessions default:123 --filter '{"duration": {"$gt": 60}}'[/dim]
+    """
+    with opened(store) as room:
+        handle = asking(room, as_user)
+        with helping_to_find(handle, cid):
+            page = call_of(handle, cid).query_sessions(
+                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+            )
+        _show(page, _SESSIONS, _session_row, "No session was held yet.", as_json=as_json)
+
+
+def members_table(page: Page[MemberItem]) -> Table:
+    """A page of members as a table."""
+    return filled(table(*_MEMBERS), map(_member_row, page.items))
+
+
+def _show(
+    page: Page[T],
+    columns: Sequence[str],
+    row: Callable[[T], Sequence[object]],
+    nothing: str,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        document({"items": page.items, "next": page.next, "prev": page.prev})
+        return
+    console = out()
+    if page.items:
+        console.print(filled(table(*columns), map(row, page.items)))
+    else:
+        console.print(nothing, style="dim")
+    for way, cursor in (("next", page.next), ("prev", page.prev)):
+        if cursor is not None:
+            console.print(f"{way}: --cursor {cursor}", style="dim", soft_wrap=True)
+
+
+_CALLS = ("Call", "State", "Starts (UTC)", "Created (UTC)", "By", "Members")
+_MEMBERS = ("User", "Role", "Added (UTC)", "Custom", "Name")
+_PARTICIPANTS = ("User", "Role", "Joined (UTC)", "Media", "Entry")
+_SESSIONS = ("#", "Started (UTC)", "Lasted", "Ended by", "People", "Entries", "Started by")
+
+
+def _call_row(item: CallItem) -> Sequence[object]:
+    return (
+        cell(item.cid, "bold"),
+        _state(item),
+        item.starts_at,
+        item.created_at,
+        item.created_by,
+        item.member_count,
+    )
+
+
+def _state(item: CallItem) -> Text:
+    """Where the call is in its life; green while somebody may be in it."""
+    if item.ended_at is not None:
+        word, style = "ended", "dim"
+    elif item.backstage:
+        word, style = "backstage", "yellow"
+    else:
+        word, style = "open", ""
+    if item.ongoing:
+        word, style = f"{word}, ongoing", "green"
+    return Text(word, style=style)
+
+
+def _member_row(item: MemberItem) -> Sequence[object]:
+    return (
+        cell(item.user_id, "bold"),
+        item.role,
+        item.created_at,
+        dict(item.custom) or None,
+        item.user.name,
+    )
+
+
+def _participant_row(item: ParticipantItem) -> Sequence[object]:
+    media = Text("flows", style="green") if item.connected else None
+    return (cell(item.user_id, "bold"), item.role, item.joined_at, media, item.entry_id)
+
+
+def _session_row(item: SessionItem) -> Sequence[object]:
+    return (
+        item.number,
+        item.started_at,
+        Text("ongoing", style="green") if item.duration is None else _length(item.duration),
+        item.end_reason,
+        item.participant_count,
+        item.entry_count,
+        item.started_by,
+    )
+
+
+def _length(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    return str(timedelta(seconds=round(seconds)))

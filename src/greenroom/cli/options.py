@@ -1,0 +1,113 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+from greenroom.domain.errors import InvalidInput
+from greenroom.projections.query import SortKey, asc, desc
+
+DEFAULT_STORE: Final = "sqlite:///greenroom.db"
+_COMMON, _QUERY = "Store and output", "Query"
+
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="GREENROOM_STORE",
+        help="The store: [cyan]sqlite:///relative.db[/cyan] or [cyan]sqlite:////absolute.db[/cyan].",
+        rich_help_panel=_COMMON,
+    ),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Answer JSON on standard output, for programs.", rich_help_panel=_COMMON
+    ),
+]
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug", help="Show where an error comes from.", rich_help_panel=_COMMON),
+]
+AsOption = Annotated[
+    str | None,
+    typer.Option("--as", metavar="USER", help="Ask as this user; as the system without."),
+]
+Cid = Annotated[str, typer.Argument(metavar="CID", help="The call: [cyan]type:id[/cyan].")]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        "-f",
+        metavar="JSON",
+        help='Mongo-style, e.g. [cyan]{"role": {"$in": ["host"]}}[/cyan].',
+        rich_help_panel=_QUERY,
+    ),
+]
+SortOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sort",
+        "-s",
+        metavar="FIELD",
+        help="[cyan]field[/cyan] rising or [cyan]-field[/cyan] falling; up to twice.",
+        rich_help_panel=_QUERY,
+    ),
+]
+LimitOption = Annotated[
+    int,
+    typer.Option(
+        "--limit", "-n", metavar="N", help="Rows in a page, 1 to 1000.", rich_help_panel=_QUERY
+    ),
+]
+CursorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cursor",
+        metavar="CURSOR",
+        help="[cyan]next[/cyan] or [cyan]prev[/cyan] of a page of the same query.",
+        rich_help_panel=_QUERY,
+    ),
+]
+
+
+def parsed_filter(said: str | None) -> Mapping[str, Any] | None:
+    """The filter that `--filter` says.
+
+    Raises:
+        InvalidInput: it is not a JSON object.
+    """
+    if said is None:
+        return None
+    found = parsed_json(said, "--filter")
+    if not isinstance(found, dict):
+        raise InvalidInput("--filter", 'a JSON object, e.g. {"user_id": "alice"}')
+    return found
+
+
+def parsed_json(said: str, path: str) -> Any:
+    """The JSON that `said` is.
+
+    Raises:
+        InvalidInput: it is none; says where it ceases to be.
+    """
+    try:
+        return json.loads(said)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise InvalidInput(path, f"JSON ({error.msg}, {where})") from None
+    except (ValueError, RecursionError):
+        raise InvalidInput(path, "JSON of sensible depth and numbers") from None
+
+
+def parsed_sort(said: Sequence[str] | None) -> tuple[SortKey, ...]:
+    """The sort keys that `--sort` says, in order."""
+    return tuple(
+        desc(field.removeprefix("-")) if field.startswith("-") else asc(field.removeprefix("+"))
+        for field in said or ()
+    )
