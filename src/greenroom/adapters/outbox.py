@@ -307,7 +307,7 @@ class Outbox:
                 return _Outcome(row_id, Status.SWITCHED_OFF, settled_at=now)
             notifier.notify(notification)
         except Exception as error:  # noqa: BLE001 - whatever it raises, it has failed
-            _log.warning("attempt %s failed: %s", attempts, claimed["key"], exc_info=True)
+            _log.warning("attempt %s failed: %s", attempts, claimed["key"], exc_info=attempts == 1)
             what = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
             if attempts >= self._max_attempts:
                 return _Outcome(row_id, Status.GAVE_UP, what, settled_at=now)

@@ -40,7 +40,7 @@ class RecordingNotifier:
             if self._failures > 0:
                 self._failures -= 1
                 self.failed.append(notification)
-                raise self._error
+                raise self._error.with_traceback(None)  # the same one, without its last journey
             self.sent.append(notification)
 
     def kinds_for(self, user_id: UserId | str) -> Sequence[str]:
