@@ -249,6 +249,8 @@ def test_nothing_of_the_source_before_is_sent_again() -> None:
         outgoing.carry(first)
         for number in range(5):
             await publish(first, number, KEY)
+        for number in range(90, 100):
+            await publish(second, number, KEY)
         outgoing.carry(second)
         for number in range(100, 103):
             await publish(second, number, KEY)

@@ -195,6 +195,20 @@ def test_a_grant_of_a_type_reaches_every_call_of_that_type(room: Room) -> None:
     assert room.sends(CHAT, THIERRY) == NOTHING
 
 
+def test_a_grant_of_a_type_reaches_who_stayed_when_others_left_the_call(room: Room) -> None:
+    room.feed.says(joined(LOUNGE, ALICE), joined(LOUNGE, CHARLIE), left(LOUNGE, CHARLIE))
+    room.rights[LOUNGE, ALICE] = SOUND
+    room.feed.says(CHANGES["role granted"])
+    assert room.sends(LOUNGE, ALICE) == SOUND
+
+
+def test_nothing_is_remembered_of_those_who_left(room: Room) -> None:
+    everybody = [(LOUNGE, ALICE), (LOUNGE, CHARLIE), (STUDIO, ALICE), (CHAT, THIERRY)]
+    room.feed.says(*(joined(*who) for who in everybody), *(left(*who) for who in everybody))
+    kept = {name: value for name, value in vars(room.feed.reactor).items() if value}
+    assert set(kept) == {"_media", "_may_send", "_position"}
+
+
 def test_a_permission_in_one_call_changes_nothing_in_another(room: Room) -> None:
     room.feed.says(joined(LOUNGE, ALICE), joined(STUDIO, ALICE))
     before = len(room.media.told)

@@ -246,7 +246,7 @@ class AiortcMedia:
             await asyncio.gather(*self._farewells, return_exceptions=True)
 
     def _told(self, connection: Connection, state: State) -> None:
-        """A connection came up, or died without having been closed."""
+        """A connection came up or died; what is no longer anybody's connection is no news."""
         participant = self._participants.get(connection.entry_id)
         observer = self._observer
         if participant is None or participant.connection is not connection or observer is None:

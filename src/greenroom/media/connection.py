@@ -32,7 +32,7 @@ class Connection:
     Args:
         entry_id: whose it is.
         addresses: to offer candidates on; None for all of the machine's but loopback.
-        told: called when it connects, and when it dies without having been closed.
+        told: called when it connects and when it dies, `close` included; the latter maybe twice.
     """
 
     def __init__(
@@ -54,7 +54,6 @@ class Connection:
         self._peer.on("connectionstatechange", self._changed)
         self._incoming: list[Incoming] = []
         self._outgoing: list[Outgoing] = []
-        self._closed = False
 
     async def answer(self, offer: Description) -> str:
         """The answer to a first or a further offer.
@@ -95,8 +94,7 @@ class Connection:
                 outgoing.carry(None)
 
     async def close(self) -> None:
-        """End it; nothing is told about that. Twice is fine."""
-        self._closed = True
+        """End it. Twice is fine."""
         self.stop_forwarding()
         await self._peer.close()
 
@@ -122,12 +120,10 @@ class Connection:
         self._outgoing.append(outgoing)
 
     def _changed(self) -> None:
-        if self._closed:
-            return
         match self._peer.connectionState:
             case "connected" if not self.connected:
                 self.connected = True
                 self._told(self, "connected")
             case "failed" | "closed":
-                self._closed, self.connected = True, False
+                self.connected = False
                 self._told(self, "dead")
