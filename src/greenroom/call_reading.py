@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.answers import Explanation, HistoryEvent, SessionState
 from greenroom.domain import checks
-from greenroom.domain.message import CallId, Role
+from greenroom.domain.message import CallId
 from greenroom.domain.operations import people
 from greenroom.domain.turn import Claim
 
@@ -93,12 +94,9 @@ class CallReading:
             **arguments: of the command, e.g. `create=True`, or `user_id="eve"`.
         """
         self._readable()
-        claim = self._claim
-        if user is not None:
-            claim = Claim(
-                checks.user_id(user, "user"),
-                None if role is None else Role(checks.role(role, "role")),
-            )
+        claim = self._claim if user is None else Claim(checks.user_id(user, "user"))
+        if role is not None:
+            claim = replace(claim, role=checks.role(role, "role"))
         return self._core.explain(self.cid, claim, operation, arguments)
 
     # What answers read on demand

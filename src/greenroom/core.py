@@ -268,8 +268,7 @@ class LiveCore(Core):
         """The views, caught up with the log."""
         position = self._store.position()
         if at_least is not None:
-            checks.integer(at_least, "at_least", 0, checks.MAX_INTEGER)
-            if at_least > position:
+            if checks.integer(at_least, "at_least", 0, checks.MAX_INTEGER) > position:
                 raise InvalidInput("at_least", f"a position of this log, which ends at {position}")
         self._views.catch_up(self._store.feed, until=position)
         return self._views

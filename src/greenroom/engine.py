@@ -177,6 +177,8 @@ class Greenroom:
         Returns:
             The position they now stand at.
         """
+        if progress is not None and not callable(progress):
+            raise InvalidInput("progress", "a function of a position")
         return self._views.rebuild(
             self._store.feed, until=self.position, progress=progress or (lambda _: None)
         )

@@ -168,16 +168,11 @@ def permissions(value: object, path: str) -> tuple[Capability, ...]:
 
 
 def settings(value: object, path: str = "settings") -> SettingsPatch:
-    """Settings by group and field; null leaves a field to the type.
-
-    Args:
-        value: e.g. `{"limits": {"max_participants": 8}}`.
-        path: empty where the groups are arguments of their own.
-    """
+    """Settings by group and field; null leaves a field to the type."""
     patch = custom(value, path, CALL_CUSTOM_BYTES)
     for group, fields in patch.items():
         known = Settings.model_fields.get(group)
-        at = f"{path}.{shown(group)}" if path else shown(group)
+        at = f"{path}.{shown(group)}"
         if known is None:
             raise InvalidInput(at, "a group of settings", nearest(group, Settings.model_fields))
         if not isinstance(fields, Mapping):

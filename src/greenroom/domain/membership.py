@@ -323,7 +323,7 @@ def _answer(member: Membership, command: Accept | Reject | Miss) -> Sequence[Mem
                 raise AnswerFinal(user)
             return [RingRejected(at=at, cid=cid, user_id=user, ring=ring, reason=reason)]
         case Miss():
-            if answer is not None:
+            if answer is not None or ring < member.ring:  # who was rung again was done with it
                 return []
             return [RingMissed(at=at, cid=cid, user_id=user, ring=ring)]
         case _:

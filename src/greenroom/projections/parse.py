@@ -275,15 +275,16 @@ def _text(value: str, where: str) -> str:
     return text
 
 
-def _number(value: object, where: str) -> int | float:
-    if isinstance(value, int):
+def _number(value: float, where: str) -> int | float:
+    if _is_integer(value):
         integer = int.__pos__(value)
         if not -MAX_INTEGER <= integer <= MAX_INTEGER:
             raise InvalidFilter(where, "an integer from -2^53 to 2^53")
         return integer
-    if not isinstance(value, float) or not math.isfinite(value):
+    number = float.__pos__(value)
+    if not math.isfinite(number):
         raise InvalidFilter(where, "a finite number")
-    return float.__pos__(value)
+    return number
 
 
 def _instant(value: object, where: str) -> int:

@@ -86,7 +86,8 @@ class NewCall:
         """Create the call with its members, unless it exists; whether it was created."""
         existed = turn.call.existence is Existence.HERE
         declared = turn.known_type().indexed_custom
-        checks.typed(self.custom or {}, declared.get("calls", {}), "custom")
+        if not existed:
+            checks.typed(self.custom or {}, declared.get("calls", {}), "custom")
         turn.tell_call(
             CreateCall(
                 at=turn.at,
@@ -353,10 +354,9 @@ def put_members(
 
 
 def _miss_all(turn: CallTurn, before: Call, by: Asker) -> None:
-    """Whoever was still being rung has missed the call, now that it is over."""
+    """Whoever has not answered has missed the call, now that it is over."""
     for ring in before.rings:
-        if turn.at < ring.missed_at:
-            turn.miss(ring, by)
+        turn.miss(ring, by if turn.at < ring.missed_at else TIMERS)
 
 
 def _settings(
@@ -380,10 +380,17 @@ def _settings(
     if backstage is not None:
         if type(backstage) is not Backstage:
             raise InvalidInput("backstage", "a Backstage")
-        fields = {
-            "enabled": backstage.enabled,
-            "join_ahead_time_seconds": backstage.join_ahead_time_seconds,
-        }
-        said = {key: value for key, value in fields.items() if value is not None}
-        named.update(checks.settings({"backstage": said}, ""))
+        named["backstage"] = _said(backstage)
     return patched(patch, named)
+
+
+def _said(backstage: Backstage) -> dict[str, Any]:
+    """What somebody says of backstage, checked."""
+    said: dict[str, Any] = {}
+    if backstage.enabled is not None:
+        said["enabled"] = checks.flag(backstage.enabled, "backstage.enabled")
+    if backstage.join_ahead_time_seconds is not None:
+        said["join_ahead_time_seconds"] = checks.integer(
+            backstage.join_ahead_time_seconds, "backstage.join_ahead_time_seconds", 0, 366 * 86400
+        )
+    return said

@@ -32,8 +32,8 @@ def define_type(
     indexed_custom: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Operation[Turn]:
     """Define a call type as a copy of another one, with other settings where given."""
-    checks.name(name, "name")
-    checks.name(based_on, "based_on")
+    name = checks.name(name, "name")
+    based_on = checks.name(based_on, "based_on")
     patch = {} if settings is None else checks.settings(settings)
     declared = _declared({} if indexed_custom is None else indexed_custom)
 
@@ -63,7 +63,7 @@ def define_type(
 
 def change_type(name: str, settings: Mapping[str, Any]) -> Operation[Turn]:
     """Change settings of a call type; running calls follow where they have none of their own."""
-    checks.name(name, "name")
+    name = checks.name(name, "name")
     patch = checks.settings(settings)
 
     def decide(turn: Turn) -> None:
@@ -76,7 +76,7 @@ def change_type(name: str, settings: Mapping[str, Any]) -> Operation[Turn]:
 
 def grant(name: str, role: str, capability: str) -> Operation[Turn]:
     """Let a role do more in calls of a type."""
-    checks.name(name, "name")
+    name = checks.name(name, "name")
     who, what = checks.role(role, "role"), checks.capability(capability, "capability")
 
     def decide(turn: Turn) -> None:
@@ -89,7 +89,7 @@ def grant(name: str, role: str, capability: str) -> Operation[Turn]:
 
 def revoke(name: str, role: str, capability: str) -> Operation[Turn]:
     """Let a role do less in calls of a type."""
-    checks.name(name, "name")
+    name = checks.name(name, "name")
     who, what = checks.role(role, "role"), checks.capability(capability, "capability")
 
     def decide(turn: Turn) -> None:

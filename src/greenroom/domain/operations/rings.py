@@ -14,7 +14,7 @@ from greenroom.domain.errors import CallEnded, InvalidInput, MemberNotFound
 from greenroom.domain.membership import Accept, Answer, Reject
 from greenroom.domain.message import UserId
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.turn import CallTurn
+from greenroom.domain.turn import TIMERS, CallTurn
 
 
 def ring(member_ids: Iterable[str], *, video: bool = True) -> Operation[CallTurn]:
@@ -46,6 +46,9 @@ def ring_members(turn: CallTurn, users: Iterable[UserId], *, video: bool) -> Non
     """Ring those of these members who are not in the call and do not ring already."""
     _must_belong(turn)
     call, by, session = turn.call, turn.by, turn.session
+    for past in call.rings:
+        if past.missed_at <= turn.at:  # about to be forgotten, whether or not the timer was heard
+            turn.miss(past, TIMERS)
     called = tuple(
         user
         for user in users
@@ -103,15 +106,16 @@ def accept() -> Operation[CallTurn]:
 
 def reject(reason: str = "decline") -> Operation[CallTurn]:
     """Decline the call one was rung for; for the caller, withdraw the ring with `cancel`."""
-    checks.text(reason, "reason", 200)
+    reason = checks.text(reason, "reason", 200)
 
     def decide(turn: CallTurn) -> None:
         call, by = _open(turn), turn.by
         user_id = by.user_id
-        if reason == "cancel" and any(ring.caller == user_id for ring in call.rings):
+        number = call.rung.get(user_id, 0)
+        calls = any(ring.caller == user_id for ring in call.rings)
+        if reason == "cancel" and (calls or number == 0):  # nobody calls them: it can only be theirs
             _cancel_own(turn)
             return
-        number = call.rung.get(user_id, 0)
         turn.tell_member(
             Reject(
                 at=turn.at,
