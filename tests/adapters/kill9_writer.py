@@ -1,0 +1,48 @@
+"""A process that appends until it is killed, and acknowledges each commit on a pipe.
+
+Each append is one command's: an event in a stream of its own, one in a stream it shares with other
+writers, a sealed one, and the request.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from greenroom.adapters.stores import SQLiteStore
+from greenroom.domain.errors import Conflict
+from greenroom.domain.message import RequestId, StreamId
+from greenroom.domain.ports import EventStore, Request
+from greenroom.testing.store_events import STAGE, added, pinned
+
+
+def version_of(store: EventStore, stream: StreamId, known: int = 0) -> int:
+    return known + sum(1 for _ in store.events(stream, after=known))
+
+
+def write_for_ever(path: Path, writer: str, acknowledge: Connection) -> None:
+    """Say the number of each append once it is durable."""
+    store = SQLiteStore(path, create=False)
+    own = StreamId(f"session-livestream:{writer}/1")
+    version, shared = version_of(store, own), version_of(store, STAGE)
+    assert version == version_of(store, added(writer).stream)
+    for number in count(version + 1):
+        request_id = RequestId(f"{writer}-{number}")
+        while True:
+            events = [pinned(number, own), pinned(shared + 1), added(writer, number, phone="123")]
+            try:
+                store.append(
+                    [replace(event, request_id=request_id) for event in events],
+                    expects={STAGE: shared},
+                    request=Request(request_id, "fingerprint", b"answer"),
+                )
+                break
+            except Conflict:
+                shared = version_of(store, STAGE, shared)
+        shared += 1
+        acknowledge.send(number)
+        time.sleep(random.uniform(0, 0.003))  # or the other writer never gets its turn
