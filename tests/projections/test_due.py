@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from tests.projections.histories import histories
 from tests.projections.history import CID, SECRET, History, at
+from tests.projections.shared import refilled
 
 from greenroom.domain import call_events as call
 from greenroom.domain import membership
@@ -212,8 +213,7 @@ def test_what_is_due_comes_in_the_order_of_its_instants_and_no_earlier(history: 
 def test_every_deadline_is_of_a_session_that_is_on_or_a_ring_that_is_open(
     history: History,
 ) -> None:
-    views = Views.open(None, secret=SECRET)
-    views.catch_up(history.feed, until=history.head)
+    views = refilled(history)
     running = set(sessions_that_are_on(history))
     open_rings = dict(rings_with_answers_missing(history))
     for one in views.lookups.due(at(10**9), limit=1000):
@@ -221,7 +221,6 @@ def test_every_deadline_is_of_a_session_that_is_on_or_a_ring_that_is_open(
             assert (one.cid, one.number) in running
         else:
             assert (one.cid, one.number) in open_rings
-    views.close()
 
 
 def sessions_that_are_on(history: History) -> Iterable[tuple[str, int]]:

@@ -149,7 +149,7 @@ USER: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 @given(
     st.lists(MEMBER, max_size=8, unique_by=_user_id),
     st.lists(USER, max_size=4, unique_by=_user_id),
-    st.lists(filters(MEMBER_FIELDS), min_size=1, max_size=8),
+    st.lists(filters(MEMBER_FIELDS), min_size=1, max_size=3),
 )
 @example([], [], [{}])
 @example(
@@ -208,7 +208,7 @@ CALL: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(CALL, max_size=6), st.lists(filters(CALL_FIELDS), min_size=1, max_size=8))
+@given(st.lists(CALL, max_size=6), st.lists(filters(CALL_FIELDS), min_size=1, max_size=3))
 def test_calls(calls: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
     history = History()
     rows: dict[str, Row] = {}
@@ -260,7 +260,7 @@ def test_calls(calls: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None
 
 @given(
     st.lists(st.tuples(SECONDS, st.none() | SECONDS), max_size=5),
-    st.lists(filters(SESSION_FIELDS), min_size=1, max_size=8),
+    st.lists(filters(SESSION_FIELDS), min_size=1, max_size=3),
 )
 def test_sessions(sessions: list[tuple[int, int | None]], asked: list[dict[str, Any]]) -> None:
     history = History()

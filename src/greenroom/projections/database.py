@@ -95,6 +95,11 @@ class Database:
         ):
             yield connection
 
+    def forget(self) -> bool:
+        """Let no file keep what was deleted; False if readers were in the way: ask again later."""
+        with self._turn, self._speaking(), self._writer.connect() as connection:
+            return self.path is None or sqlite.emptied_log(connection)
+
     def close(self) -> None:
         """Release every connection. Twice is fine."""
         with self._turn:

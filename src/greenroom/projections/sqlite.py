@@ -32,6 +32,7 @@ SCHEMA_VERSION: Final = 1
 """Of the bookkeeping tables; projections have versions of their own."""
 
 BUSY_SECONDS = 30
+_CHECKPOINT_PATIENCE_MS: Final = 100
 _READERS: Final = 16
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 """Of SQLite's virtual machine between two looks at the clock: stops within a millisecond."""
@@ -62,6 +63,8 @@ def engine(uri: str, *, shared: bool) -> Engine:
 def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     # Lost view transactions are projected again, so an fsync for each would buy nothing.
     connection.execute("PRAGMA synchronous=NORMAL")
+    # What was erased must not be found in the free pages of the file.
+    connection.execute("PRAGMA secure_delete=ON")
     connection.create_function("greenroom_fold", 1, _fold, deterministic=True)
 
 
@@ -119,6 +122,20 @@ def drop(connection: Connection, tables: frozenset[str]) -> None:
 def keep_a_write_ahead_log(connection: Connection) -> None:
     """Let readers read while somebody writes; the file remembers it. Outside a transaction."""
     driver(connection).execute("PRAGMA journal_mode=WAL")
+
+
+def emptied_log(connection: Connection) -> bool:
+    """Move the write-ahead log into the file and cut it to nothing; False if readers hinder it.
+
+    Outside a transaction. Until it succeeds the log may hold pages from before an erasure.
+    """
+    raw = driver(connection)
+    raw.execute(f"PRAGMA busy_timeout={_CHECKPOINT_PATIENCE_MS}")
+    try:
+        busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
 
 @contextmanager

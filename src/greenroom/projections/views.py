@@ -17,8 +17,10 @@ from typing import Final, Self
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, select, update
 from sqlalchemy import insert as plain_insert
 
+from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 from greenroom.domain.message import Event, Recorded
+from greenroom.domain.user import UserErased
 from greenroom.projections import sqlite
 from greenroom.projections.calls import Calls
 from greenroom.projections.columns import TEXT, key, metadata
@@ -82,6 +84,7 @@ class Views:
         self._projections = projections
         self._writing = threading.Lock()
         self._position = 0
+        self._to_forget = False
 
     @classmethod
     def open(
@@ -201,6 +204,7 @@ class Views:
         while reached < until:
             for batch in _batches(feed(reached), until):
                 reached = self._apply(batch, reached)
+                self._forget(batch)
                 progress(reached)
                 if reached != batch[-1][0]:
                     break  # Others were here: read on from where the views stand now.
@@ -226,6 +230,12 @@ class Views:
                     _run(connection, projection, batch, seen)
                     connection.execute(_MOVE, {"key_projection": projection.name, "position": last})
             return max(last, min(stand.values()))
+
+    def _forget(self, batch: _Batch) -> None:
+        """Leave no trace in the files of what `batch`, or an earlier one, has erased."""
+        self._to_forget = self._to_forget or any(_erases(recorded.event) for _, recorded in batch)
+        if self._to_forget:
+            self._to_forget = not self._database.forget()
 
     def _taken_over(self, fresh: Views, reached: int, *, even_back: bool) -> bool:
         """Put the rows of `fresh` in place of ours; not, unless `even_back`, if ours are ahead."""
@@ -294,6 +304,10 @@ class Views:
                 sqlite.upsert(positions),
                 {"projection": projection.name, "version": projection.version, "position": 0},
             )
+
+
+def _erases(event: Event) -> bool:
+    return isinstance(event, UserErased) or (isinstance(event, CallDeleted) and event.hard)
 
 
 def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[_Batch]:
