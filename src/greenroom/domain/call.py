@@ -53,7 +53,7 @@ from greenroom.domain.call_events import (
 from greenroom.domain.decider import Decider
 from greenroom.domain.errors import CallEnded as AlreadyEnded
 from greenroom.domain.errors import CallNotFound, NotAllowed, RingingDisabled
-from greenroom.domain.merge import merge_patch
+from greenroom.domain.merge import merge_patch, same_json
 from greenroom.domain.message import CallId, Json, Team, UserId
 from greenroom.domain.settings import Settings, SettingsPatch, patched
 
@@ -298,7 +298,7 @@ def _update(call: Call, command: UpdateCall) -> Sequence[CallEvent]:
         timer_ends_at=timer,
     )
     unchanged = replace(evolve(call, updated), updated_at=call.updated_at) == call
-    return [] if unchanged else [updated]
+    return [] if unchanged and same_json(updated.custom, call.custom) else [updated]
 
 
 def _may_update(command: UpdateCall) -> None:

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from greenroom.domain.access import CALL_MEMBER, Capability
 from greenroom.domain.decider import Command, Decider
 from greenroom.domain.errors import AnswerFinal, NotRung
-from greenroom.domain.merge import merge_patch
+from greenroom.domain.merge import merge_patch, same_json
 from greenroom.domain.message import CallId, Event, Json, Role, UserId
 
 
@@ -301,7 +301,7 @@ def _put(member: Membership, command: PutMember) -> Sequence[MembershipEvent]:
     custom = merge_patch(member.custom, command.custom)
     if member.role is None:
         return [MemberAdded(at=at, cid=cid, user_id=user, role=role, custom=custom)]
-    if (role, custom) == (member.role, member.custom):
+    if role == member.role and same_json(custom, member.custom):
         return []
     return [MemberUpdated(at=at, cid=cid, user_id=user, role=role, custom=custom)]
 

@@ -1,7 +1,8 @@
-"""JSON Merge Patch (RFC 7396)."""
+"""JSON Merge Patch (RFC 7396), and when two JSON values are the same."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from pydantic import JsonValue
@@ -21,3 +22,8 @@ def merge_patch(target: Json, patch: Json) -> dict[str, JsonValue]:
         else:
             merged[key] = value
     return merged
+
+
+def same_json(one: Json, other: Json) -> bool:
+    """Whether both say the same in JSON, where `true` is not `1` as it is in Python."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

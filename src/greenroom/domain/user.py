@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from greenroom.domain.access import USER
 from greenroom.domain.decider import Command, Decider
-from greenroom.domain.merge import merge_patch
+from greenroom.domain.merge import merge_patch, same_json
 from greenroom.domain.message import Event, Json, Role, Team, UserId
 
 
@@ -79,7 +79,7 @@ def decide(user: User, command: UserCommand) -> Sequence[UserEvent]:
                 ),
                 custom=merge_patch(user.custom, command.custom),
             )
-            if wanted == user:
+            if wanted == user and same_json(wanted.custom, user.custom):
                 return []
             return [
                 UserUpserted(
@@ -92,12 +92,13 @@ def decide(user: User, command: UserCommand) -> Sequence[UserEvent]:
                 )
             ]
         case EraseUser(user_id=user_id):
-            return [UserErased(at=command.at, user_id=user_id)] if user.known else []
+            # Each time anew: calls may hold more about somebody unknown here, or erased before.
+            return [UserErased(at=command.at, user_id=user_id)]
         case _:
             assert_never(command)
 
 
-def evolve(user: User, event: UserEvent) -> User:
+def evolve(user: User, event: UserEvent) -> User:  # noqa: ARG001 - the shape of every evolve
     """The user after `event`. Never refuses: what is recorded has happened."""
     match event:
         case UserUpserted():

@@ -113,7 +113,9 @@ def reject(reason: str = "decline") -> Operation[CallTurn]:
         user_id = by.user_id
         number = call.rung.get(user_id, 0)
         calls = any(ring.caller == user_id for ring in call.rings)
-        if reason == "cancel" and (calls or number == 0):  # nobody calls them: it can only be theirs
+        if reason == "cancel" and (
+            calls or number == 0
+        ):  # nobody calls them: it can only be theirs
             _cancel_own(turn)
             return
         turn.tell_member(

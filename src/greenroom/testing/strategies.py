@@ -1,0 +1,190 @@
+"""Random wishes and courses of wishes, for Hypothesis (extra `test`).
+
+Made so that the rules meet one another: few people, few values, pauses around the time limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from greenroom.domain.access import PERMISSIONS
+from greenroom.domain.message import Role, Team
+from greenroom.domain.operations.life import Backstage, Member
+from greenroom.domain.turn import Claim
+from greenroom.testing.history import EMBEDDER, START, Wish
+
+PEOPLE: Final = ("thierry", "tommaso", "alice", "charlie", "jaewoong")
+SYSTEM: Final = Claim("scheduler", system=True)
+
+Drawn = st.SearchStrategy[Any]
+
+
+def actors() -> st.SearchStrategy[Claim]:
+    """Somebody who asks: a user whose role is in their record, one who brings it, the system."""
+    recorded = st.sampled_from(("thierry", *PEOPLE)).map(Claim)
+    bringing = st.builds(
+        Claim,
+        st.sampled_from(PEOPLE),
+        st.sampled_from(("user", "guest", "admin")).map(Role),
+        st.sampled_from(((), (Team("blue"),))),
+    )
+    return st.one_of(recorded, recorded, bringing, st.just(SYSTEM))
+
+
+def wishes() -> st.SearchStrategy[Wish]:
+    """Something that somebody asks for of a call, sensible or not."""
+    frequent = st.one_of(*(_wish(name, actors()) for name in _FREQUENT))
+    answers = st.one_of(*(_wish(name, st.sampled_from(_CALLED)) for name in ("accept", "reject")))
+    everyday = st.one_of(*(_wish(name, actors()) for name in _NEEDED))
+    of_embedder = st.one_of(*(_wish(name, st.just(EMBEDDER)) for name in _OF_EMBEDDER))
+    return st.one_of(frequent, frequent, answers, everyday, everyday, of_embedder)
+
+
+def courses(*, shortest: int = 10, longest: int = 30) -> st.SearchStrategy[list[Wish]]:
+    """What may become of one call: thierry creates it, then come so many wishes."""
+    founding = st.builds(Wish, st.just("create"), st.just(Claim("thierry")), st.just(0), _FOUNDING)
+    rest = st.lists(wishes(), min_size=shortest, max_size=longest)
+    return st.builds(lambda first, others: [first, *others], founding, rest)
+
+
+def cids() -> st.SearchStrategy[str]:
+    """A call of a built-in type; mostly of one that rings."""
+    return st.sampled_from(("default:123", "development:123", "livestream:123"))
+
+
+def _wish(name: str, who: st.SearchStrategy[Claim]) -> st.SearchStrategy[Wish]:
+    needed = _NEEDED.get(name) or _OF_EMBEDDER.get(name) or {}
+    said = st.fixed_dictionaries({**needed}, optional={**_OPTIONAL.get(name, {})})
+    return st.builds(Wish, st.just(name), who, _PAUSES, said)
+
+
+def _some(**fields: Drawn) -> Drawn:
+    """Any of these fields, or none."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+_PAUSES: Final = st.sampled_from((0, 0, 0, 1, 1, 5, 5, 15, 31, 90))
+_FLAG: Final = st.booleans()
+_USER: Final = st.sampled_from(PEOPLE)
+_USERS: Final = st.lists(_USER, min_size=1, max_size=3, unique=True)
+_INVITED: Final = st.lists(
+    st.sampled_from(("alice", "tommaso", "alice", "tommaso", *PEOPLE)), min_size=1, max_size=2
+)
+_CUSTOM: Final = st.dictionaries(
+    st.sampled_from(("color", "plan")),
+    st.sampled_from((None, "red", 0, 1, True, False, {"deep": 1}, {"deep": None})),
+    max_size=2,
+)
+_STARTS: Final = st.sampled_from((0, 60, 300)).map(lambda n: START + timedelta(seconds=n))
+_BACKSTAGE: Final = st.builds(
+    Backstage,
+    enabled=st.sampled_from((None, True, False)),
+    join_ahead_time_seconds=st.sampled_from((None, 0, 30, 300)),
+)
+_MEMBERS: Final = st.lists(
+    st.builds(
+        Member,
+        _USER,
+        role=st.sampled_from((None, "call_member", "host", "moderator", "admin")),
+        custom=st.none() | _CUSTOM,
+    ),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda member: member.user_id,
+)
+_PERMISSIONS: Final = st.lists(
+    st.sampled_from(sorted(PERMISSIONS)), min_size=1, max_size=2, unique=True
+)
+_MILLISECONDS: Final = st.sampled_from((None, 5_000, 60_000))
+_SETTINGS: Final = _some(
+    session=_some(inactivity_timeout_seconds=st.sampled_from((None, 0, 5, 30))),
+    limits=_some(
+        max_duration_seconds=st.sampled_from((None, 10, 60)),
+        max_participants=st.sampled_from((None, 1, 2)),
+        max_participants_exclude_owner=_FLAG,
+        max_participants_exclude_roles=st.sampled_from(([], ["host"], ["guest"])),
+    ),
+    ring=_some(auto_cancel_timeout_ms=_MILLISECONDS, missed_call_timeout_ms=_MILLISECONDS),
+    backstage=_some(enabled=st.sampled_from((None, True, False))),
+)
+_GRANT: Final[Mapping[str, Drawn]] = {
+    "role": st.sampled_from(("user", "guest", "call_member")),
+    "capability": st.sampled_from(("join-call", "join-backstage", "join-ended-call", "end-call")),
+}
+
+_FOUNDING: Final = st.fixed_dictionaries(
+    {"members": st.just([Member("tommaso", role="host"), Member("alice")])},
+    optional={
+        "custom": _CUSTOM,
+        "starts_at": _STARTS,
+        "team": st.sampled_from((None, None, None, "blue")),
+        "max_participants": st.integers(1, 3),
+        "max_duration": st.sampled_from((10, 60)),
+        "backstage": _BACKSTAGE,
+        "notify": _FLAG,
+    },
+)
+
+_FREQUENT: Final = ("join", "join", "join", "leave", "ring", "ring", "timers")
+_CALLED: Final = (Claim("alice"), Claim("tommaso"))
+_NEEDED: Final[Mapping[str, Mapping[str, Drawn]]] = {
+    "accept": {},
+    "add_members": {"members": _MEMBERS},
+    "block": {"user_id": _USER},
+    "cancel_ring": {},
+    "create": {},
+    "delete": {},
+    "end": {},
+    "get": {},
+    "go_live": {},
+    "grant_permissions": {"user_id": _USER, "permissions": _PERMISSIONS},
+    "join": {},
+    "kick": {"user_id": _USER},
+    "leave": {"entry": st.integers(0, 5)},
+    "mute": {"user_ids": st.none() | _USERS, "audio": st.just(value=True)},
+    "notify": {"member_ids": _USERS},
+    "pin": {"user_id": _USER},
+    "reject": {},
+    "remove_members": {"user_ids": _USERS},
+    "request_permissions": {"permissions": _PERMISSIONS},
+    "restore": {},
+    "revoke_permissions": {"user_id": _USER, "permissions": _PERMISSIONS},
+    "ring": {"member_ids": _INVITED},
+    "send_event": {"custom": _CUSTOM},
+    "stop_live": {},
+    "timers": {},
+    "unblock": {"user_id": _USER},
+    "unpin": {"user_id": _USER},
+    "update": {},
+}
+_OPTIONAL: Final[Mapping[str, Mapping[str, Drawn]]] = {
+    "create": {"member_ids": _USERS, "ring": _FLAG, "notify": _FLAG, "custom": _CUSTOM},
+    "delete": {"hard": _FLAG},
+    "get": {"ring": _FLAG, "notify": _FLAG},
+    "join": {"create": _FLAG, "ring": _FLAG},
+    "kick": {"block": _FLAG},
+    "reject": {"reason": st.sampled_from(("busy", "cancel"))},
+    "update": {
+        "custom": _CUSTOM,
+        "starts_at": st.none() | _STARTS,
+        "settings": _SETTINGS,
+        "max_duration": st.sampled_from((10, 60)),
+        "max_participants": st.integers(1, 3),
+        "backstage": _BACKSTAGE,
+    },
+}
+_OF_EMBEDDER: Final[Mapping[str, Mapping[str, Drawn]]] = {
+    "types.grant": _GRANT,
+    "types.revoke": _GRANT,
+    "types.update": {"settings": _SETTINGS},
+    "users.upsert": {
+        "user_id": _USER,
+        "role": st.sampled_from(("user", "guest", "admin")),
+        "teams": st.sampled_from(((), ("blue",))),
+        "custom": _CUSTOM,
+    },
+}
