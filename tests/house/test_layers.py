@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +38,8 @@ DOMAIN_STANDS_ON = {
     "types",
     "typing",
 }
+COME_WITH_OTHERS = {"aioice", "av", "pylibsrtp", "typing_extensions"}
+"""Declared by aiortc and pydantic, whose own interfaces show them."""
 DOMAIN_FILES = sorted((SRC / "domain").rglob("*.py"))
 
 
@@ -89,3 +94,20 @@ def test_the_domain_never_looks_at_a_clock_or_a_file(file: Path) -> None:
 def test_there_are_files_to_look_at() -> None:
     assert {"call.py", "errors.py"} <= {file.name for file in DOMAIN_FILES}
     assert all(len(modules_in(room)) > 1 for room in ROOMS)
+
+
+def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
+    project = tomllib.loads((SRC.parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    declared = {
+        re.split(r"[\[<>=]", requirement)[0].replace("-", "_")
+        for requirement in [*project["dependencies"], *extras["media"], *extras["test"]]
+    }
+    used = {
+        imported
+        for module in imports().modules
+        if module.startswith("greenroom")
+        for imported in imports().find_modules_directly_imported_by(module)
+        if not imported.startswith("greenroom") and imported not in sys.stdlib_module_names
+    }
+    assert used - COME_WITH_OTHERS == declared
