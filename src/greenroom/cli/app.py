@@ -18,15 +18,13 @@ from greenroom.cli.output import out
 _HELP: Final = """
 [bold]greenroom[/bold] decides, records and explains calls, livestreams and audio rooms.
 
-These commands look into a store, act for it, or show what it can do. They read as the system does;
-[cyan]--as[/cyan] shows what one user sees.
+[not dim]These commands look into a store, act for it, or show what it can do.[/not dim]
 
-[bold]Begin with[/bold]
-
-  [cyan]greenroom demo --keep ./demo[/cyan]             everything, live, in a few seconds
-  [cyan]export GREENROOM_STORE=sqlite:///calls.db[/cyan]   which store is meant from now on
-  [cyan]greenroom calls --filter '{"ongoing": true}'[/cyan]
-  [cyan]greenroom explain default:123 join --user alice[/cyan]
+[not dim]  greenroom demo --keep ./demo                   [dim]everything, live[/dim]
+  export GREENROOM_STORE=sqlite:///calls.db      [dim]the store that is meant[/dim]
+  greenroom calls --filter '{"ongoing": true}'   [dim]who is talking[/dim]
+  greenroom history default:123                  [dim]what happened[/dim]
+  greenroom explain default:123 join -u alice    [dim]why, or why not[/dim][/not dim]
 """
 _EPILOG: Final = (
     "Exit codes: 0 fine, 1 refused by the rules, 2 not a valid question,"

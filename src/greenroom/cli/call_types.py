@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from greenroom import Greenroom
 from greenroom.cli.opening import inside, opened
 from greenroom.cli.options import DEFAULT_STORE, DebugOption, JsonOption, StoreOption
-from greenroom.cli.output import cell, document, filled, out, table
+from greenroom.cli.output import cell, document, err, filled, out, table
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
+from greenroom.domain.call_type import CallTypeDefined
 from greenroom.domain.errors import CallTypeNotFound
 from greenroom.policy import TypeState
 
@@ -30,9 +32,8 @@ def types(
     [dim]greenroom types livestream[/dim]
     """
     with opened(store) as room:
-        known = sorted(inside(room).seen().lookups.call_types())
         if name is None:
-            found = [room.call_types.get(each) for each in known]
+            found = [room.call_types.get(each) for each in _defined(room)]
             if as_json:
                 document({"items": found})
             else:
@@ -41,6 +42,7 @@ def types(
         try:
             state = room.call_types.get(name)
         except CallTypeNotFound as error:
+            known = _defined(room)
             near = checks.nearest(name, known)
             error.add_note(f"Did you mean {near}?" if near else f"There are {', '.join(known)}.")
             raise
@@ -50,6 +52,16 @@ def types(
             _show(state)
 
 
+def _defined(room: Greenroom) -> list[str]:
+    """The names of all types, built-in ones first; no view keeps them, so the log is read."""
+    with err().status("reading the log"):
+        return [
+            record.event.call_type
+            for _, record in inside(room).feed(0)
+            if isinstance(record.event, CallTypeDefined)
+        ]
+
+
 def _show_all(found: list[TypeState]) -> None:
     rows = (
         (
@@ -57,12 +69,12 @@ def _show_all(found: list[TypeState]) -> None:
             state.settings.backstage.enabled,
             state.settings.video.enabled,
             state.settings.ring.auto_cancel_timeout_ms is not None,
+            state.settings.screensharing.enabled,
             state.settings.limits.max_participants,
-            ", ".join(state.grants),
         )
         for state in found
     )
-    columns = ("Type", "Backstage", "Video", "Rings", "Most people", "Roles with grants")
+    columns = ("Type", "Backstage", "Video", "Rings", "Screens", "Most people")
     out().print(filled(table(*columns), rows))
 
 

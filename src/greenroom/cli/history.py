@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -22,7 +24,7 @@ from greenroom.cli.options import (
     JsonOption,
     StoreOption,
 )
-from greenroom.cli.output import cell, document_line, filled, out, printable, table
+from greenroom.cli.output import document_line, filled, out, printable, table
 from greenroom.domain.errors import CallNotFound
 
 _LOOK_AGAIN_SECONDS: Final = 0.2
@@ -43,9 +45,10 @@ def history(
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
 ) -> None:
-    """Show every event of a call: when, what, by whom. JSON Lines with --json.
+    """Show every event of a call: when, what, by whom.
 
-    The system sees the history of deleted calls too, without what was erased.
+    With --json, one JSON document a line. The system sees the history of deleted calls too,
+    without what was erased.
 
     [dim]greenroom history default:123 --follow[/dim]
     """
@@ -64,40 +67,56 @@ def history(
                 return  # the way out
 
 
-def events_table(events: Iterable[HistoryEvent]) -> Table:
-    """A history as a table."""
+def events_table(events: Sequence[HistoryEvent]) -> Table:
+    """A history as a table; the date stands above it where all is of one day."""
+    days = {event.at.date() for event in events}
+    one_day = len(days) == 1
     columns = (
         Column("#", justify="right", style="dim"),
-        Column("At (UTC)", no_wrap=True),
+        Column(f"{days.pop()} UTC" if one_day else "At (UTC)"),
         Column("Event", no_wrap=True),
         Column("By", overflow="fold"),
         Column("With", overflow="fold", ratio=1),
     )
-    return filled(table(*columns), map(_row, events))
+    made = filled(table(*columns), (_row(event, dated=not one_day) for event in events))
+    made.columns[1].no_wrap = not one_day
+    return made
 
 
-def _row(event: HistoryEvent) -> Sequence[object]:
+def _row(event: HistoryEvent, *, dated: bool) -> Sequence[object]:
     return (
         event.seq,
-        f"{event.at:%m-%d %H:%M:%S}.{event.at.microsecond // 1000:03d}",
+        f"{event.at:%Y-%m-%d %H:%M:%S}" if dated else f"{event.at:%H:%M:%S.%f}"[:-3],
         Text(event.name, style=_STYLES.get(event.name.partition(".")[0], "")),
         event.by,
-        _gist(event.event),
+        _gist(event),
     )
 
 
 _STYLES: Final = {"call": "cyan", "session": "green", "member": "magenta"}
 
 
-def _gist(fields: dict[str, Any] | Any) -> Text:
-    """What is worth knowing of an event at a glance."""
+def _gist(event: HistoryEvent) -> Text:
+    """What is worth knowing of an event beside who, what and when."""
     text = Text()
-    for name, value in fields.items():
-        if name in _LESS_TELLING or value in (None, "", [], {}):
+    for name, value in event.event.items():
+        if name in _LESS_TELLING or value in (None, "", [], {}, event.by):
             continue
-        shown = str(cell(value)) if not isinstance(value, str) else printable(value)
-        text.append(f"{' ' if text else ''}{name}=", style="dim").append(shown)
+        text.append(f"{' ' if text else ''}{name}=", style="dim").append(_shown(value, event))
     return text
+
+
+def _shown(value: Any, event: HistoryEvent) -> str:
+    """A field's value: plain text as it is, instants without what they share with the event's."""
+    if not isinstance(value, str):
+        return printable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    if _INSTANT.fullmatch(value):
+        at = datetime.fromisoformat(value)
+        return f"{at:%H:%M:%S}" if at.date() == event.at.date() else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return printable(value)
+
+
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def _reader(room: Greenroom, cid: str, as_user: str | None) -> Callable[[], Sequence[HistoryEvent]]:
@@ -143,15 +162,14 @@ def _print_lines(events: Sequence[HistoryEvent]) -> None:
 def _print_rows(events: Sequence[HistoryEvent]) -> None:
     console = out()
     for event in events:
-        seq, at, name, by, gist = (str(value) for value in _row(event))
+        seq, at, name, by, gist = (str(value) for value in _row(event, dated=True))
         console.print(f"{seq:>3}  {at}  {name:<20}  {by:<10}  {gist}", markup=False, soft_wrap=True)
 
 
 def _say_if_deleted(events: Sequence[HistoryEvent]) -> None:
     last = [event for event in events if event.name in {"call.deleted", "call.restored"}][-1:]
     if last and last[0].name == "call.deleted":
-        console: Console = out()
-        console.print(
+        out().print(
             f"deleted by {last[0].by} at {last[0].at:%Y-%m-%d %H:%M:%S} UTC;"
             " its history stays, users see nothing of it",
             style="yellow",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from greenroom.cli.opening import asking, call_of, helping_to_find, opened
@@ -29,6 +29,8 @@ from greenroom.projections.items import CallItem, MemberItem, ParticipantItem, S
 from greenroom.projections.pages import DEFAULT_LIMIT, Page
 
 T = TypeVar("T")
+_UNFOLDED: Final = 36
+"""Characters of a first column that stay on one line: a type and a uuid on most terminals."""
 
 
 def calls(
@@ -127,7 +129,15 @@ def sessions(
 
 def members_table(page: Page[MemberItem]) -> Table:
     """A page of members as a table."""
-    return filled(table(*_MEMBERS), map(_member_row, page.items))
+    return _listed(_MEMBERS, map(_member_row, page.items))
+
+
+def _listed(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table whose first column, which says what a row is, is folded last."""
+    listed = list(rows)
+    longest = max((len(str(row[0])) for row in listed), default=0)
+    first = Column(columns[0], overflow="fold", no_wrap=longest <= _UNFOLDED)
+    return filled(table(first, *columns[1:]), listed)
 
 
 def _show(
@@ -143,7 +153,7 @@ def _show(
         return
     console = out()
     if page.items:
-        console.print(filled(table(*columns), map(row, page.items)))
+        console.print(_listed(columns, map(row, page.items)))
     else:
         console.print(nothing, style="dim")
     for way, cursor in (("next", page.next), ("prev", page.prev)):
@@ -154,7 +164,7 @@ def _show(
 _CALLS = ("Call", "State", "Starts (UTC)", "Created (UTC)", "By", "Members")
 _MEMBERS = ("User", "Role", "Added (UTC)", "Custom", "Name")
 _PARTICIPANTS = ("User", "Role", "Joined (UTC)", "Media", "Entry")
-_SESSIONS = ("#", "Started (UTC)", "Lasted", "Ended by", "People", "Entries", "Started by")
+_SESSIONS = ("#", "Started (UTC)", "Lasted", "Ended by", "People", "Joins", "Started by")
 
 
 def _call_row(item: CallItem) -> Sequence[object]:
@@ -177,7 +187,7 @@ def _state(item: CallItem) -> Text:
     else:
         word, style = "open", ""
     if item.ongoing:
-        word, style = f"{word}, ongoing", "green"
+        word, style = "ongoing" if word == "open" else f"{word}, ongoing", "green"
     return Text(word, style=style)
 
 

@@ -78,14 +78,15 @@ def cell(value: object, style: str = "") -> Text:
 
 def table(*columns: str | Column, title: str | None = None) -> Table:
     """An empty table; long values are folded, never cut."""
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for column in columns:
-        if isinstance(column, Column):
-            made.columns.append(column)
-            column._index = len(made.columns) - 1  # noqa: SLF001 - rich sets it in `add_column` only
-        else:
-            made.add_column(column, overflow="fold")
-    return made
+    headers = (one if isinstance(one, Column) else Column(one, overflow="fold") for one in columns)
+    return Table(
+        *headers,
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
 
 
 def filled(made: Table, rows: Iterable[Sequence[object]]) -> Table:
