@@ -73,7 +73,8 @@ class AiortcMedia:
         self._life = threading.Lock()
         # From here on only the media loop touches anything.
         self._participants: dict[EntryId, _Participant] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[Any]] = set()
+        """Operations under way, and connections being closed."""
 
     def start(self, observer: MediaObserver) -> None:
         """Get ready; threads start with the first entry."""
@@ -139,7 +140,7 @@ class AiortcMedia:
             work.close()
             raise
         try:
-            future = asyncio.run_coroutine_threadsafe(work, loop)
+            future = asyncio.run_coroutine_threadsafe(self._busy_with(work), loop)
         except RuntimeError:  # the loop was closed a moment ago
             work.close()
             raise MediaError("media was stopped") from None
@@ -165,6 +166,13 @@ class AiortcMedia:
             return self._loop
 
     # On the media loop
+
+    async def _busy_with(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work`, which a stop then waits for."""
+        task = asyncio.ensure_future(work)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+        return await task
 
     async def _open(self, entry: MediaEntry) -> None:
         known = self._participants.get(entry.entry_id)
@@ -242,8 +250,8 @@ class AiortcMedia:
 
     async def _stop(self) -> None:
         await asyncio.gather(*(self._close(entry_id) for entry_id in tuple(self._participants)))
-        while self._farewells:
-            await asyncio.gather(*self._farewells, return_exceptions=True)
+        while self._busy:
+            await asyncio.wait(self._busy)
 
     def _told(self, connection: Connection, state: State) -> None:
         """A connection came up or died; what is no longer anybody's connection is no news."""
@@ -280,8 +288,8 @@ class AiortcMedia:
         """Let nothing through any more, and close it in the background."""
         connection.stop_forwarding()
         farewell = asyncio.get_running_loop().create_task(connection.close())
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
+        self._busy.add(farewell)
+        farewell.add_done_callback(self._busy.discard)
         return farewell
 
     def _arrange(self, room: tuple[CallId, int]) -> None:
