@@ -17,8 +17,26 @@ def _spoil(*_: object, **__: object) -> NoReturn:
 
 _METHODS: Final = (
     *("__str__", "__repr__", "__format__", "__bool__", "__len__", "__hash__", "__eq__", "__ne__"),
-    *("__lt__", "__le__", "__gt__", "__ge__", "__iter__", "__next__", "__getitem__", "__contains__"),
-    *("__int__", "__index__", "__float__", "__pos__", "__add__", "__sub__", "__call__", "__reversed__"),
+    *(
+        "__lt__",
+        "__le__",
+        "__gt__",
+        "__ge__",
+        "__iter__",
+        "__next__",
+        "__getitem__",
+        "__contains__",
+    ),
+    *(
+        "__int__",
+        "__index__",
+        "__float__",
+        "__pos__",
+        "__add__",
+        "__sub__",
+        "__call__",
+        "__reversed__",
+    ),
     *("encode", "items", "keys", "values", "get", "isoformat", "utcoffset", "astimezone", "lower"),
     *("startswith", "partition", "strip", "__getattr__", "__fspath__"),
 )

@@ -1,0 +1,148 @@
+"""Arbitrary arguments, in any order, many times: a room answers, or refuses in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenroom import Backstage, Member, asc, desc
+from greenroom.domain.access import Capability
+from greenroom.domain.errors import GreenroomError, InvalidInput
+from tests.hostile.entry_points import ENTRY_POINTS, EntryPoint, House
+from tests.hostile.evil import NEVER, STRANGE
+
+EVIL: Final = {**NEVER, **STRANGE}
+
+people = st.sampled_from(["thierry", "tommaso", "alice", "charlie", "jaewoong"])
+plain: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.binary(max_size=8),
+    st.datetimes(timezones=st.none() | st.timezones()),
+    st.timedeltas(),
+    people,
+    st.sampled_from([*Capability, "default", "livestream", "host", "user", "call_member"]),
+    st.sampled_from(["join", "create", "kick", "role", "user_id", "custom.a", "$or", "$in"]),
+    st.sampled_from(sorted(EVIL)).map(lambda name: EVIL[name]()),
+)
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.lists(inner, max_size=4),
+        st.tuples(inner, inner),
+        st.dictionaries(st.text(max_size=8) | people, inner, max_size=4),
+        st.dictionaries(
+            st.sampled_from(["role", "user_id", "custom.a", "$or", "$and", "$in", "$gt", "limits"]),
+            inner,
+            max_size=3,
+        ),
+        st.builds(Member, inner, inner, inner),
+        st.builds(Backstage, inner, inner),
+        st.builds(asc, inner) | st.builds(desc, inner),
+    )
+
+
+anything = st.recursive(plain, _containers, max_leaves=8)
+
+
+@st.composite
+def attempts(draw: st.DrawFn) -> tuple[EntryPoint, Mapping[str, Any]]:
+    """A method, and for each of its arguments something well meant, anything, or nothing."""
+    point = draw(st.sampled_from(ENTRY_POINTS))
+    arguments = {
+        name: draw(st.just(good) | anything)
+        for name, good in point.good.items()
+        if name not in {"request_id", "progress"} and draw(st.booleans())
+    }
+    return point, arguments
+
+
+def reached(house: House, point: EntryPoint, arguments: Mapping[str, Any]) -> None:
+    before = house.room.position
+    try:
+        point(house, **arguments)
+    except InvalidInput as refusal:
+        assert refusal.path
+        assert refusal.expected
+        assert str(refusal).encode()
+        assert house.room.position == before
+    except GreenroomError as refusal:
+        assert str(refusal).encode()
+        assert house.room.position == before
+
+
+@settings(max_examples=20)
+@given(st.lists(attempts(), min_size=10, max_size=25))
+def test_only_greenrooms_own_errors_come_out(
+    wishes: list[tuple[EntryPoint, Mapping[str, Any]]],
+) -> None:
+    house = House.build()
+    with house.room:
+        for point, arguments in wishes:
+            reached(house, point, arguments)
+        house.clock.advance(timedelta(days=400))
+        assert house.room.system("auditor").query_calls(limit=1000).items is not None
+        assert [one.seq for one in _history(house)] == list(range(1, len(_history(house)) + 1))
+
+
+@settings(max_examples=100)
+@given(st.datetimes(timezones=st.timezones()), st.integers(0, 10**9))
+def test_any_instant_is_a_start_or_refused(start: datetime, ahead: int) -> None:
+    house = _shared()
+    call = house.thierry.call("livestream")
+    try:
+        state = call.create(
+            starts_at=start, backstage=Backstage(enabled=True, join_ahead_time_seconds=ahead)
+        )
+    except InvalidInput as refusal:
+        assert refusal.path in {"starts_at", "backstage.join_ahead_time_seconds"}
+    else:
+        assert state.starts_at == start
+        assert call.get().starts_at == start
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=100)
+@given(st.dictionaries(st.text(), json_values, max_size=5))
+def test_any_json_object_is_kept_exactly_or_refused(custom: dict[str, Any]) -> None:
+    house = _shared()
+    call = house.thierry.call("default")
+    try:
+        state = call.create(custom=custom)
+    except InvalidInput as refusal:
+        assert refusal.path.startswith("custom")
+    else:
+        assert state.custom == custom
+        (found,) = house.thierry.query_calls(filters={"cid": call.cid}).items
+        assert found.custom == custom
+
+
+_HOUSES: list[House] = []
+
+
+def _shared() -> House:
+    if not _HOUSES:
+        _HOUSES.append(House.build())
+    return _HOUSES[0]
+
+
+def _history(house: House) -> list[Any]:
+    system = house.room.system("auditor").call("default", "appointment-7")
+    try:
+        return list(system.history())
+    except GreenroomError:  # somebody deleted it
+        return []
