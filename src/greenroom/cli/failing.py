@@ -34,7 +34,7 @@ class Guarded(TyperCommand):
         except Exception as error:
             if not as_json or getattr(error, "exit_code", None) != INVALID:
                 raise
-            _tell({"code": "usage", "message": getattr(error, "message", str(error))}, as_json=True)
+            _tell({"code": "usage", "message": _usage(error)}, as_json=True)
             raise typer.Exit(INVALID) from None
 
     def invoke(self, ctx: Any) -> Any:
@@ -75,6 +75,12 @@ def described(error: GreenroomError) -> dict[str, Any]:
     hint = " ".join(getattr(error, "__notes__", ()))
     told = {"code": error.code, "message": str(error), **facts}
     return {**told, "hint": hint} if hint else told
+
+
+def _usage(error: Exception) -> str:
+    """What the parser of arguments complains of."""
+    worded = getattr(error, "format_message", None)
+    return str(error) if worded is None else str(worded())
 
 
 def _tell(error: dict[str, Any], *, as_json: bool) -> None:
