@@ -110,7 +110,14 @@ def test_all_lines_carry_the_candidates_of_the_first_onto_which_they_are_bundled
 
 @pytest.mark.parametrize(
     ("host", "kept"),
-    [("192.0.2.1", 1), ("2001:db8::1", 1), ("6d1a.local", 0), ("example.org", 0), ("1.2.3", 0)],
+    [
+        ("192.0.2.1", 1),
+        ("2001:db8::1", 1),
+        ("6d1a.local", 0),
+        ("fe80::1%eth0", 0),
+        ("example.org", 0),
+        ("1.2.3", 0),
+    ],
 )
 def test_names_are_never_looked_up_for_a_stranger(host: str, kept: int) -> None:
     sdp = Description.of_offer(offer_sdp(("audio", "sendrecv")) + HOST.format(host)).sdp

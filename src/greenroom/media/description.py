@@ -199,7 +199,7 @@ def _is_address(host: str) -> bool:
         ip_address(host)
     except ValueError:
         return False
-    return True
+    return "%" not in host  # a zone means something on the machine that wrote it alone
 
 
 def _rewritten(line: Line, heading: str, attributes: Attributes) -> Iterator[str]:
