@@ -49,7 +49,8 @@ def check(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """Processes, packages, faults, long properties: before merging and before a release."""
-    session.run(PYTHON, "-m", "pytest", "-m", "slow", *session.posargs)
+    by_file = ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they have built
+    session.run(PYTHON, "-m", "pytest", *by_file, "-m", "slow", *session.posargs)
 
 
 @nox.session
