@@ -56,6 +56,7 @@ def test_an_erased_call_tells_no_more_what_was_personal(run: Run, clinic: str) -
     assert "color" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a POSIX signal")
 def test_following_shows_what_happens_until_ctrl_c(clinic: str) -> None:
     command = [sys.executable, "-m", "greenroom", "history", CID, "--follow", "--json"]

@@ -38,8 +38,8 @@ def test_help_names_every_command_within_the_width(columns: str) -> None:
     assert max(map(len, result.stdout.splitlines())) <= int(columns)
 
 
-def test_the_version_is_the_packages() -> None:
-    assert greenroom("--version").stdout == f"greenroom {version('greenroom')}\n"
+def test_the_version_is_the_packages(run: Any) -> None:
+    assert run("--version").stdout == f"greenroom {version('greenroom')}\n"
 
 
 def test_a_terminal_that_lacks_characters_still_gets_an_answer(clinic: str) -> None:

@@ -45,10 +45,9 @@ def wait_for(name: str, url: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by POSIX signals")
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_deadline_falls_due_in_a_worker_that_ends_when_told(store: str, number: int) -> None:
     worker = subprocess.Popen(
         [sys.executable, "-m", "greenroom", "worker", "--store", store, "--json"],

@@ -91,10 +91,11 @@ def _play(stage: Stage, place: Path, *, media: bool) -> None:
         with Greenroom.open(url(place / STUDIO), clock=clock) as studio:
             livestream.play(stage, studio, clock)
         restricted.play(stage, clinic)
-        with stage.act(f"4  The history of {cid}"), stage.step("who did what, and when") as step:
-            events = clinic.system(NAME).call(*cid.split(":")).history()
-            step.check(events, "there is none")
-            step.see(f"{len(events)} events", events=len(events))
+        with stage.act(f"4  The history of {cid}"):
+            with stage.step("who did what, and when") as step:
+                events = clinic.system(NAME).call(*cid.split(":")).history()
+                step.check(events and events[-1].name == "session.ended", "it does not end so")
+                step.see(f"{len(events)} events", events=len(events))
             stage.show(events_table(events))
     crash.play(stage, url(place / CRASH))
 

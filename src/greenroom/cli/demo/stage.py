@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
-from greenroom.cli.output import cell, printable, sign
+from greenroom.cli.output import printable, sign
 from greenroom.domain.errors import GreenroomError
 
 Fact = int | float | str | bool
@@ -97,16 +98,21 @@ class Stage:
     def leave_out(self, does: str, why: str) -> None:
         """Say that a step is not done, and why."""
         self.steps.append(Step(self._act, does, saw=why))
-        self._console.print(Text.assemble(("- ", "yellow"), does, (" · ", "dim"), (why, "yellow")))
+        self._line(Text("-", style="yellow"), Text(does), Text(why, style="yellow"))
 
     def show(self, shown: RenderableType) -> None:
         """Something to look at, below the last step."""
         self._console.print(Padding(shown, (0, 0, 0, 2)))
 
     def _tick(self, step: Step) -> None:
-        line = Text.assemble(sign(passed=bool(step.passed)), " ", printable(step.does))
-        if step.saw:
-            line.append_text(
-                Text.assemble((" · ", "dim"), cell(step.saw, "cyan" if step.passed else "red"))
-            )
+        self._line(
+            sign(passed=bool(step.passed)),
+            Text(printable(step.does)),
+            Text(printable(step.saw), style="cyan" if step.passed else "red"),
+        )
+
+    def _line(self, mark: Text, does: Text, saw: Text) -> None:
+        """One line; where it takes more, they stay clear of the mark."""
+        line = Table.grid(padding=(0, 1))
+        line.add_row(mark, Text.assemble(does, (" · ", "dim"), saw) if saw else does)
         self._console.print(line)
