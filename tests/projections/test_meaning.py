@@ -302,8 +302,9 @@ def agree(
         assert found(views, said) == meant, said
 
 
-ROW: Row = {
+ROW: dict[str, Any] = {
     "custom": {
+        "street": "Straße",
         "true": True,
         "one": 1,
         "one_point_nought": 1.0,
@@ -348,6 +349,12 @@ ROW: Row = {
         ({"custom.tags": {"$contains": False}}, False),
         ({"custom.text": {"$contains": "1"}}, False),
         ({"custom.deep.er": {"$autocomplete": "YE"}}, True),
+        ({"custom.street": {"$autocomplete": "STRASS"}}, True),
+        ({"custom.street": {"$autocomplete": "trass"}}, False),
+        ({"custom.one": {"$lt": "a"}}, False),
+        ({"custom.true": {"$lt": "a"}}, False),
+        ({"custom.tags": {"$gt": "a"}}, False),
+        ({"custom.one": {"$autocomplete": "1"}}, False),
         ({"custom.deep": {"$exists": True}}, True),
         ({"custom.deep.er.est": {"$exists": True}}, False),
         ({"user.name": None}, True),
@@ -361,6 +368,11 @@ ROW: Row = {
 )
 def test_one_meaning_in_words(said: dict[str, Any], *, meant: bool) -> None:
     assert holds(parse(said, MEMBER_FIELDS), ROW) is meant
+    history = History()
+    history.created()
+    history.added("alice", "host", custom=ROW["custom"], at=START)
+    views = refilled(history)
+    assert bool(views.queries.members(CID, filters=said).items) is meant
 
 
 @given(TEXTS, TEXTS.filter(bool))

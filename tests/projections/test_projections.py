@@ -148,13 +148,15 @@ def test_of_a_call_deleted_for_good_nothing_about_anybody_is_left(
     history.joined("alice", "a")
     history.in_call(call.CallDeleted, hard=True)
     history.of_member(membership.RingMissed, "jaewoong", ring=1)
+    history.removed("alice")
     path = tmp_path / "calls.views.db"
     views = Views.open(path, secret=SECRET)
     views.catch_up(history.feed, until=history.head)
     assert views.lookups.call(CID) is None
     views.close()
     raw = sqlite3.connect(path)
-    assert raw.execute("SELECT cid, deleted, custom FROM calls").fetchall() == [(CID, 1, "{}")]
+    left = raw.execute("SELECT cid, deleted, custom, member_count FROM calls").fetchall()
+    assert left == [(CID, 1, "{}", 0)]
     tables = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     for table in sorted(tables - {"timeline", "identity", "positions"}):
         rows = json.dumps(raw.execute(f"SELECT * FROM {table}").fetchall())

@@ -349,6 +349,27 @@ class FailingMembers(Members):
         return super().statements(recorded)
 
 
+def test_tables_that_somebody_empties_meanwhile_are_filled_from_the_beginning(
+    file: Path, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "BATCH", 3)
+    made = Views.open(file, secret=SECRET)
+    emptied: list[Pair] = []
+
+    def feed(after: int) -> Iterator[Pair]:
+        for number, pair in enumerate(history.feed(after)):
+            if number == 4 and not emptied:
+                emptied.append(pair)
+                Views.open(file, secret=b"o" * 32).close()
+                Views.open(file, secret=SECRET).close()
+            yield pair
+
+    assert made.catch_up(feed, until=history.head) == history.head
+    assert emptied
+    assert made.digest() == digest_of(history)
+    made.close()
+
+
 def test_a_batch_that_fails_leaves_no_trace(file: Path, history: History) -> None:
     failing = [FailingMembers() if each.name == "members" else each for each in PROJECTIONS]
     made = Views.open(file, secret=SECRET, projections=failing)

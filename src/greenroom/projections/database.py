@@ -79,8 +79,8 @@ class Database:
                 raise QueryTooSlow(
                     "filters",
                     f"a query answered within {self._limit / timedelta(milliseconds=1):g} ms;"
-                    " narrow it by a field of its own (user_id, role, created_at ...), declare the"
-                    " custom field in `indexed_custom` of the call type, or raise the time limit",
+                    " ask for one of its own fields as well (user_id, role, created_at ...), which"
+                    " narrows what is searched, or raise the time limit of queries",
                 ) from error
 
     @contextmanager
