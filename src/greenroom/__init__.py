@@ -11,11 +11,12 @@ with Greenroom.open("sqlite:///calls.db") as room:
 """
 
 from greenroom.answers import CallState, Done, Explanation, HistoryEvent, MemberState, SessionState
-from greenroom.call_handle import CallHandle, Entry
+from greenroom.call_handle import CallHandle
 from greenroom.domain import errors
 from greenroom.domain.access import Capability
 from greenroom.domain.operations.life import Backstage, Member
 from greenroom.engine import Greenroom, PastRoom
+from greenroom.entry import Entry
 from greenroom.handles import UserHandle
 from greenroom.projections.pages import Page
 from greenroom.projections.query import SortKey, asc, desc

@@ -37,6 +37,7 @@ from greenroom.domain.ports import Clock, Drive, EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import CallTurn, Claim, Folded, Load, Turn
 from greenroom.explaining import ExaminedTurn, examine
+from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
 from greenroom.projections.items import CallItem
 from greenroom.projections.pages import Page
@@ -91,6 +92,11 @@ class Core(ABC):
     @abstractmethod
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Media signalling of an entry."""
+
+    def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """Whom an entry receives; nobody where there is no media."""
+        del cid, entry_id
+        return {}
 
     def queries(self, at_least: int | None = None) -> Queries:
         """The four queries."""
@@ -334,6 +340,10 @@ class LiveCore(Core):
                 self.media = MediaLink.installed()
         self.media.start(self)
         return self.media.offer(cid, entry_id, sdp)
+
+    def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """As media has arranged it."""
+        return {} if self.media is None else self.media.slots(cid, entry_id)
 
 
 def placed(answer: A, position: int) -> A:

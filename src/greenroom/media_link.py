@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ from greenroom.domain.operations import people, presence
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Joined, Left
 from greenroom.domain.turn import CallTurn, Claim
-from greenroom.media.port import Kind, MediaEntry, MediaPort
+from greenroom.media.port import Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor
 
 if TYPE_CHECKING:
@@ -109,6 +109,17 @@ class MediaLink:
         if self._calls.get(entry_id) != cid:
             raise EntryNotFound(entry_id)
         return self._media.offer(entry_id, sdp)
+
+    def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """Whom a participant receives on which of their media lines.
+
+        Raises:
+            EntryNotFound: the entry is not in the call.
+        """
+        self.follow()
+        if self._calls.get(entry_id) != cid:
+            raise EntryNotFound(entry_id)
+        return self._media.slots(entry_id)
 
     def connected(self, entry_id: EntryId, fingerprint: str) -> None:
         """Media flows for an entry."""

@@ -29,6 +29,8 @@ class _Participant:
     """What the media loop knows of an open entry."""
 
     entry: MediaEntry
+    ready: Connection | None = None
+    """Opened with the entry, for its first offer."""
     connection: Connection | None = None
     deadline: asyncio.TimerHandle | None = None
     """When a connection that was answered has to stand."""
@@ -179,7 +181,8 @@ class AiortcMedia:
         if self._stopped:
             raise MediaError("media was stopped")
         if known is None:
-            self._participants[entry.entry_id] = _Participant(entry)
+            ready = Connection(entry.entry_id, self._addresses, self._told)
+            self._participants[entry.entry_id] = _Participant(entry, ready)
         elif known.entry.may_send != entry.may_send:
             known.entry = replace(known.entry, may_send=entry.may_send)
             self._arrange(known.room)
@@ -201,7 +204,8 @@ class AiortcMedia:
     async def _connect(self, participant: _Participant, offer: Description) -> str:
         """Answer from a new connection, in place of the one before, if any."""
         entry_id = participant.entry.entry_id
-        connection = Connection(entry_id, self._addresses, self._told)
+        ready, participant.ready = participant.ready, None
+        connection = ready or Connection(entry_id, self._addresses, self._told)
         try:
             answer = await connection.answer(offer)
         except MediaError:
@@ -278,6 +282,8 @@ class AiortcMedia:
     async def _disconnect(self, participant: _Participant) -> None:
         """End the participant's connection, if any, and wait until its sockets are gone."""
         _cancel(participant)
+        if participant.ready is not None:
+            self._dismiss(participant.ready)
         connection, participant.connection = participant.connection, None
         if connection is not None:
             farewell = self._dismiss(connection)

@@ -1,0 +1,80 @@
+"""One's own connection to a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from greenroom.answers import Done, EntryState
+from greenroom.domain.message import EntryId
+from greenroom.domain.operations import presence
+
+if TYPE_CHECKING:
+    from greenroom.call_handle import CallHandle
+    from greenroom.media.port import Source
+
+
+class Entry:
+    """One's own connection to a call, from the join on."""
+
+    def __init__(self, call: CallHandle, state: EntryState) -> None:
+        self._call = call
+        self.state = state
+
+    def __repr__(self) -> str:
+        """The entry and its call."""
+        return f"<entry {self.entry_id} of {self.user_id} in {self._call.cid}>"
+
+    @property
+    def entry_id(self) -> EntryId:
+        """This connection."""
+        return self.state.entry_id
+
+    @property
+    def session_id(self) -> str:
+        """The call's session that it belongs to."""
+        return self.state.session_id
+
+    @property
+    def user_id(self) -> str:
+        """Whose connection it is."""
+        return self.state.user_id
+
+    @property
+    def created(self) -> bool:
+        """Whether the join created the call."""
+        return self.state.created
+
+    @property
+    def version(self) -> int:
+        """Version of the call's stream after the join."""
+        return self.state.version
+
+    @property
+    def position(self) -> int:
+        """Place in the whole log of the join's last event."""
+        return self.state.position
+
+    def offer(self, sdp: str) -> str:
+        """Media signalling: the answer to this client's session description (extra `media`).
+
+        Offer again to renegotiate. Everybody receives the others' audio and video on the media
+        lines they offered.
+
+        Raises:
+            EntryNotFound: the entry has left, or was put out.
+            MediaError: the description cannot be understood, or media is not installed.
+        """
+        return self._call._core.offer(self._call.cid, self.entry_id, sdp)  # noqa: SLF001 - the handle's own part
+
+    def slots(self) -> Mapping[str, Source | None]:
+        """Whom this client receives: by `mid` of each media line it offered to receive on.
+
+        Sources name the other's `entry_id` and `kind`; None for a line that is free. It changes as
+        people come and go.
+        """
+        return self._call._core.slots(self._call.cid, self.entry_id)  # noqa: SLF001 - as above
+
+    def leave(self, *, request_id: str | None = None) -> Done:
+        """Close this connection; again records nothing."""
+        return self._call._done(presence.leave(self.entry_id), request_id)  # noqa: SLF001 - as above
