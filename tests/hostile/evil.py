@@ -119,6 +119,9 @@ def _deep(levels: int) -> object:
     return value
 
 
+_LONG: Final = "a" * 5_000_000
+_HUGE: Final = 10**5000
+_DEEP: Final = _deep(10_000)
 _NOON: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 NEVER: Final[Mapping[str, Callable[[], object]]] = {
@@ -131,14 +134,14 @@ NEVER: Final[Mapping[str, Callable[[], object]]] = {
     "a memoryview": lambda: memoryview(b"alice"),
     "a complex number": lambda: 1j,
     "an integer of 400 digits": lambda: 10**400,
-    "an integer that cannot be printed": lambda: 10**5000,
+    "an integer that cannot be printed": lambda: _HUGE,
     "a negative integer": lambda: -1,
     "not a number": lambda: float("nan"),
     "infinity": lambda: float("inf"),
     "one and a half": lambda: 1.5,
     "NUL": lambda: "ali\0ce",
     "a lone surrogate": lambda: "ali\ud800ce",
-    "megabytes of text": lambda: "a" * 5_000_000,
+    "megabytes of text": lambda: _LONG,
     "an object of which everything fails": spoilt(),
     "a liar about text": lambda: liar(str),
     "a liar about numbers": lambda: liar(int),
@@ -152,12 +155,12 @@ NEVER: Final[Mapping[str, Callable[[], object]]] = {
     "an iterator that calls itself": _recursing,
     "a list in itself": lambda: _inside_itself(list),
     "a dict in itself": lambda: _inside_itself(dict),
-    "ten thousand levels": lambda: _deep(10_000),
+    "ten thousand levels": lambda: _DEEP,
     "a mapping without an end": Endless,
     "a naive datetime": lambda: datetime(2026, 1, 1, 12),  # noqa: DTZ001 - that is the point
     "the first datetime": lambda: datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
     "the last datetime": lambda: datetime.max.replace(tzinfo=timezone(-timedelta(hours=12))),
-    "a time zone that fails": lambda: _NOON.replace(tzinfo=BadZone(lambda: _spoil())),
+    "a time zone that fails": lambda: _NOON.replace(tzinfo=BadZone(_spoil)),
     "a time zone that knows nothing": lambda: _NOON.replace(tzinfo=BadZone(lambda: None)),
     "a time zone of two days": lambda: _NOON.replace(tzinfo=BadZone(lambda: timedelta(days=2))),
 }
@@ -172,11 +175,11 @@ STRANGE: Final[Mapping[str, Callable[[], object]]] = {
     "text of which everything fails": lambda: spoilt(str)("alice"),
     "a number of which everything fails": lambda: spoilt(int)(7),
     "a float of which everything fails": lambda: spoilt(float)(1.5),
-    "a list of which everything fails": lambda: spoilt(list)(),
+    "a list of which everything fails": spoilt(list),
     "a dict of which everything fails": lambda: spoilt(dict)(color="red"),
     "a datetime of which everything fails": lambda: spoilt(datetime)(2026, 1, 1, tzinfo=UTC),
     "a dict that says it has no end": lambda: EndlessDict(color="red"),
-    "an empty generator": lambda: (one for one in ()),
+    "an empty generator": lambda: iter(()),
     "a set": lambda: {"alice"},
     "an empty dict": dict,
     "an empty list": list,

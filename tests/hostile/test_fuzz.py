@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.hostile.entry_points import ENTRY_POINTS, EntryPoint, House
+from tests.hostile.evil import NEVER, STRANGE
 
 from greenroom import Backstage, Member, asc, desc
 from greenroom.domain.access import Capability
 from greenroom.domain.errors import GreenroomError, InvalidInput
-from tests.hostile.entry_points import ENTRY_POINTS, EntryPoint, House
-from tests.hostile.evil import NEVER, STRANGE
+from greenroom.projections.query import SortKey
 
 EVIL: Final = {**NEVER, **STRANGE}
+
+
+@dataclass(frozen=True)
+class Evil:
+    """Stands for a value that Hypothesis itself could not touch."""
+
+    name: str
+
+
+def served(value: Any) -> Any:
+    """`value` with the evil that it stands for."""
+    match value:
+        case Evil(name=name):
+            return EVIL[name]()
+        case list() | tuple():
+            return type(value)(served(one) for one in value)
+        case dict():
+            return {key: served(one) for key, one in value.items()}
+        case Member():
+            return Member(served(value.user_id), served(value.role), served(value.custom))
+        case Backstage():
+            return Backstage(served(value.enabled), served(value.join_ahead_time_seconds))
+        case SortKey():
+            return SortKey(served(value.field), descending=value.descending)
+        case _:
+            return value
+
 
 people = st.sampled_from(["thierry", "tommaso", "alice", "charlie", "jaewoong"])
 plain: st.SearchStrategy[Any] = st.one_of(
@@ -30,7 +59,7 @@ plain: st.SearchStrategy[Any] = st.one_of(
     people,
     st.sampled_from([*Capability, "default", "livestream", "host", "user", "call_member"]),
     st.sampled_from(["join", "create", "kick", "role", "user_id", "custom.a", "$or", "$in"]),
-    st.sampled_from(sorted(EVIL)).map(lambda name: EVIL[name]()),
+    st.sampled_from(sorted(EVIL)).map(Evil),
 )
 
 
@@ -65,22 +94,29 @@ def attempts(draw: st.DrawFn) -> tuple[EntryPoint, Mapping[str, Any]]:
     return point, arguments
 
 
+def refusal_of(ask: Callable[[], object]) -> GreenroomError | None:
+    """How greenroom refuses; None where it does not."""
+    try:
+        ask()
+    except GreenroomError as refusal:
+        return refusal
+    return None
+
+
 def reached(house: House, point: EntryPoint, arguments: Mapping[str, Any]) -> None:
     before = house.room.position
-    try:
-        point(house, **arguments)
-    except InvalidInput as refusal:
+    refusal = refusal_of(
+        lambda: point(house, **{name: served(value) for name, value in arguments.items()})
+    )
+    if refusal is not None:
+        assert str(refusal).encode()
+        assert house.room.position == before
+    if isinstance(refusal, InvalidInput):
         assert refusal.path
         assert refusal.expected
-        assert str(refusal).encode()
-        assert house.room.position == before
-    except GreenroomError as refusal:
-        assert str(refusal).encode()
-        assert house.room.position == before
 
 
-@settings(max_examples=20)
-@given(st.lists(attempts(), min_size=10, max_size=25))
+@given(st.lists(attempts(), min_size=5, max_size=15))
 def test_only_greenrooms_own_errors_come_out(
     wishes: list[tuple[EntryPoint, Mapping[str, Any]]],
 ) -> None:
@@ -93,19 +129,16 @@ def test_only_greenrooms_own_errors_come_out(
         assert [one.seq for one in _history(house)] == list(range(1, len(_history(house)) + 1))
 
 
-@settings(max_examples=100)
 @given(st.datetimes(timezones=st.timezones()), st.integers(0, 10**9))
 def test_any_instant_is_a_start_or_refused(start: datetime, ahead: int) -> None:
     house = _shared()
     call = house.thierry.call("livestream")
-    try:
-        state = call.create(
-            starts_at=start, backstage=Backstage(enabled=True, join_ahead_time_seconds=ahead)
-        )
-    except InvalidInput as refusal:
+    backstage = Backstage(enabled=True, join_ahead_time_seconds=ahead)
+    refusal = refusal_of(lambda: call.create(starts_at=start, backstage=backstage))
+    if isinstance(refusal, InvalidInput):
         assert refusal.path in {"starts_at", "backstage.join_ahead_time_seconds"}
     else:
-        assert state.starts_at == start
+        assert refusal is None
         assert call.get().starts_at == start
 
 
@@ -116,17 +149,16 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100)
 @given(st.dictionaries(st.text(), json_values, max_size=5))
 def test_any_json_object_is_kept_exactly_or_refused(custom: dict[str, Any]) -> None:
     house = _shared()
     call = house.thierry.call("default")
-    try:
-        state = call.create(custom=custom)
-    except InvalidInput as refusal:
+    refusal = refusal_of(lambda: call.create(custom=custom))
+    if isinstance(refusal, InvalidInput):
         assert refusal.path.startswith("custom")
     else:
-        assert state.custom == custom
+        assert refusal is None
+        assert call.get().custom == custom
         (found,) = house.thierry.query_calls(filters={"cid": call.cid}).items
         assert found.custom == custom
 

@@ -7,13 +7,13 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
+from tests.hostile.entry_points import START, House
 
 from greenroom import Backstage, CallHandle, Greenroom, Member, asc, desc, errors
 from greenroom.domain.errors import InvalidInput
-from tests.hostile.entry_points import START, House
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,7 @@ JSON: Final = {
     ),
     "custom that is a list": Hostile(calling("create", custom=[1]), "custom", "a JSON object"),
     "custom that is false": Hostile(
-        lambda h: h.room.users.upsert("ann", custom=False),
-        "custom",
-        "a JSON object",  # type: ignore[arg-type]  # that is the point
+        lambda h: cast("Any", h.room.users).upsert("ann", custom=False), "custom", "a JSON object"
     ),
     "member custom that is nought": Hostile(members_with(0), "members[0].custom", "a JSON object"),
     "custom with a number for a key": Hostile(
@@ -396,10 +394,10 @@ def house() -> Iterator[House]:
 def test_is_refused_where_it_is_wrong_and_nothing_is_recorded(name: str, house: House) -> None:
     hostile = TABLE[name]
     before = house.room.position
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(hostile.error) as refusal:
         hostile.ask(house)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert type(refusal.value) is hostile.error
     assert refusal.value.path == hostile.path
     assert hostile.expected in refusal.value.expected
