@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.answers import Explanation, HistoryEvent, SessionState
 from greenroom.domain import checks
+from greenroom.domain.errors import CallNotFound
 from greenroom.domain.message import CallId
 from greenroom.domain.operations import people
 from greenroom.domain.turn import Claim
@@ -85,7 +87,9 @@ class CallReading:
     def explain(
         self, operation: str, *, user: str | None = None, role: str | None = None, **arguments: Any
     ) -> Explanation:
-        """What `operation` would be answered now, and the rules that say so. Needs `read-call`.
+        """What `operation` would be answered now, and the rules that say so.
+
+        Needs `read-call`, where there is a call to read.
 
         Args:
             operation: the name of a command, e.g. `join`, `go_live`, `kick`.
@@ -93,7 +97,8 @@ class CallReading:
             role: their user role, where it is not in their record.
             **arguments: of the command, e.g. `create=True`, or `user_id="eve"`.
         """
-        self._readable()
+        with suppress(CallNotFound):  # that, too, can be explained
+            self._readable()
         claim = self._claim if user is None else Claim(checks.user_id(user, "user"))
         if role is not None:
             claim = replace(claim, role=checks.role(role, "role"))
