@@ -10,7 +10,7 @@ from greenroom.domain.access import Capability, sources
 from greenroom.domain.admission import Reason
 from greenroom.domain.call import Existence
 from greenroom.domain.decider import Asker
-from greenroom.domain.errors import InvalidInput, NotAllowed, Refused, WrongTeam
+from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, Refused, WrongTeam
 from greenroom.domain.message import Actor, EntryId
 from greenroom.domain.operations import life, people, presence, rings
 from greenroom.domain.operations.operation import Operation
@@ -119,31 +119,31 @@ def examine(
         if verdict.refusal is None:
             operation.decide(turn)
         return verdict.reasons, verdict.refusal
+    existence = turn.call.existence
     try:
         operation.decide(turn)
     except Refused as refusal:
-        return _reasons(turn, refusal), refusal
-    return _reasons(turn, None), None
+        return _reasons(turn, existence, refusal), refusal
+    return _reasons(turn, existence, None), None
 
 
-def _reasons(turn: ExaminedTurn, refusal: Refused | None) -> tuple[Reason, ...]:
-    reasons = [_existence(turn)]
+def _reasons(
+    turn: ExaminedTurn, existence: Existence, refusal: Refused | None
+) -> tuple[Reason, ...]:
+    found = not isinstance(refusal, CallNotFound)
+    reasons = [Reason("exists", found, f"the call is {existence}")]
     team = turn.call.team
     if team is not None:
         wall = isinstance(refusal, WrongTeam)
         reasons.append(Reason("team", not wall, f"the call is for team {team}"))
     for capability in getattr(turn, "asked", []):
         denied = isinstance(refusal, NotAllowed) and refusal.capability == capability
-        reasons.append(Reason(capability, not denied, f"{capability}: {_why(turn, capability)}"))
+        reasons.append(
+            Reason(str(capability), not denied, f"{capability}: {_why(turn, capability)}")
+        )
     if refusal is not None and all(reason.passed for reason in reasons):
         reasons.append(Reason(refusal.code, passed=False, because=str(refusal)))
     return tuple(reasons)
-
-
-def _existence(turn: ExaminedTurn) -> Reason:
-    existence = turn.call.existence
-    there = existence is Existence.HERE
-    return Reason("exists", there, f"the call is {existence}")
 
 
 def _why(turn: ExaminedTurn, capability: Capability) -> str:
