@@ -8,7 +8,7 @@ from typing import Any, Final
 from greenroom.domain import checks
 from greenroom.domain.access import Capability, sources
 from greenroom.domain.admission import Reason
-from greenroom.domain.call import Existence
+from greenroom.domain.call_state import Existence
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, Refused, WrongTeam
 from greenroom.domain.message import Actor, EntryId

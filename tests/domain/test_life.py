@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from tests.domain.story import SYSTEM, Story, at, names, of_team, story
 
-from greenroom.domain.call import Existence
 from greenroom.domain.call_events import (
     CallCreated,
     CallEnded,
@@ -17,6 +16,7 @@ from greenroom.domain.call_events import (
     SessionEndReason,
     WentLive,
 )
+from greenroom.domain.call_state import Existence
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, NotLiveYet, WrongTeam
 from greenroom.domain.operations import life, presence
 from greenroom.domain.operations.life import Backstage, Member, Unset

@@ -24,12 +24,13 @@ GreenroomError
 |   |-- InvalidCursor           invalid_cursor
 |   `-- QueryTooSlow            query_too_slow
 |-- Conflict                    conflict               others wrote first, again and again
+|-- ReadOnly                    read_only              a room as it was takes no commands
 |-- RequestMismatch             request_mismatch       the request id was used for another command
 |-- MediaError                  media_error            no media session, or its signalling failed
 `-- StoreError                  store_error            the store cannot be used
-|-- StoreClosed             store_closed
-|-- NotOurStore             not_our_store
-`-- WrongSchema             wrong_schema           .found .supported
+    |-- StoreClosed             store_closed
+    |-- NotOurStore             not_our_store
+    `-- WrongSchema             wrong_schema           .found .supported
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class NotLiveYet(Refused):
         opening = f"it opens at {opens_at.isoformat()}" if opens_at else "it opens on going live"
         super().__init__(f"the call is in backstage; {opening}")
         self.opens_at = opens_at
-        """From when the user may join without the call going live; None where only that opens it."""
+        """From when the user may join in backstage; None where only going live opens it."""
 
 
 class CallFull(Refused):

@@ -15,8 +15,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from greenroom.domain.access import Capability, Standing, effective
 from greenroom.domain.admission import JoinFacts, Occupancy, admit
-from greenroom.domain.call import Call, Existence, Ring
 from greenroom.domain.call_commands import CallCommand, EndSession
+from greenroom.domain.call_state import Call, Existence, Ring
 from greenroom.domain.call_type import CallType, CallTypeCommand
 from greenroom.domain.decider import Asker, Decider
 from greenroom.domain.errors import CallNotFound, CallTypeNotFound, WrongTeam

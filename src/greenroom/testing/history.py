@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from greenroom.domain.admission import Verdict, admit
-from greenroom.domain.call import Call
+from greenroom.domain.call_state import Call
 from greenroom.domain.errors import Refused
 from greenroom.domain.membership import Membership
 from greenroom.domain.message import CallId, EntryId, Event, StreamId, UserId

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
-from greenroom.domain.call import Call, Existence
 from greenroom.domain.call_commands import (
     CreateCall,
     DeleteCall,
@@ -21,6 +20,7 @@ from greenroom.domain.call_commands import (
     UpdateCall,
 )
 from greenroom.domain.call_events import EndReason
+from greenroom.domain.call_state import Call, Existence
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.membership import PutMember

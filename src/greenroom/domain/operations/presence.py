@@ -5,8 +5,8 @@ from __future__ import annotations
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
 from greenroom.domain.admission import Verdict, admit
-from greenroom.domain.call import Existence
 from greenroom.domain.call_commands import EndSession, StartSession
+from greenroom.domain.call_state import Existence
 from greenroom.domain.membership import Accept, Answer
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations.life import NewCall, call_out, end_if_over

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
-from greenroom.domain.call import Call, Ring
 from greenroom.domain.call_commands import CancelRing, NotifyMembers, RingMembers
 from greenroom.domain.call_events import RingEndReason
+from greenroom.domain.call_state import Call, Ring
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallEnded, InvalidInput, MemberNotFound
 from greenroom.domain.membership import Accept, Answer, Reject

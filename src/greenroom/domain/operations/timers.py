@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from greenroom.domain.call import Call, Existence, Ring
 from greenroom.domain.call_events import RingEndReason
+from greenroom.domain.call_state import Call, Existence, Ring
 from greenroom.domain.operations.life import end_if_over
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.presence import close_if_over
