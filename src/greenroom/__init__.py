@@ -15,9 +15,10 @@ from greenroom.call_handle import CallHandle
 from greenroom.domain import errors
 from greenroom.domain.access import Capability
 from greenroom.domain.operations.life import Backstage, Member
-from greenroom.engine import Greenroom, PastRoom
+from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
+from greenroom.past import PastRoom
 from greenroom.projections.pages import Page
 from greenroom.projections.query import SortKey, asc, desc
 

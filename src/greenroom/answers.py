@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr
 
 from greenroom.domain.access import Capability, effective
 from greenroom.domain.admission import Reason
-from greenroom.domain.message import CallId, EntryId, Role, SessionId, Team, UserId
+from greenroom.domain.message import CallId, EntryId, Role, SessionId, StreamId, Team, UserId
 from greenroom.domain.settings import Settings
-from greenroom.domain.streams import call_stream, session_id
+from greenroom.domain.streams import call_stream, member_stream, session_id
 from greenroom.domain.turn import CallTurn, Turn
 from greenroom.projections.items import MemberItem, ParticipantItem
 
@@ -32,6 +32,19 @@ class Answer(BaseModel):
     log as it was. A query sees at least this with `at_least=`."""
     recorded: tuple[str, ...] = ()
     """Stored names of the events recorded, in order; empty where it was already so."""
+
+    def impersonal(self) -> Self:
+        """The same without what an erasure must reach: fit to be kept beside the log."""
+        return self
+
+    def personal_again(self, state: Callable[[StreamId], Any]) -> Self:
+        """The same with it, as far as it was not erased since.
+
+        Args:
+            state: of a stream, as of this answer's position.
+        """
+        del state
+        return self
 
 
 class MemberState(BaseModel):
@@ -109,6 +122,21 @@ class CallState(Answer):
     def member_count(self) -> int:
         """How many members the call has; read when asked for."""
         return self._source().member_count(at_least=self.position)
+
+    def impersonal(self) -> Self:
+        """Without custom data."""
+        member = self.membership
+        bare = None if member is None else member.model_copy(update={"custom": {}})
+        return self.model_copy(update={"custom": {}, "membership": bare})
+
+    def personal_again(self, state: Callable[[StreamId], Any]) -> Self:
+        """With custom data, read from the streams it stands in."""
+        member = self.membership
+        if member is not None:
+            custom = dict(state(member_stream(self.cid, member.user_id)).custom)
+            member = member.model_copy(update={"custom": custom})
+        custom = dict(state(call_stream(self.cid)).custom)
+        return self.model_copy(update={"custom": custom, "membership": member})
 
     def _source(self) -> CallHandle:
         assert self._handle is not None, "answers are made by handles"  # noqa: S101 - a bug here

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
-from greenroom.answers import CallState, Done, EntryState, call_state, done, recorded
+from greenroom.answers import Answer, CallState, Done, EntryState, call_state, done, recorded
 from greenroom.call_reading import CallReading
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
@@ -23,7 +23,7 @@ from greenroom.entry import Entry
 if TYPE_CHECKING:
     from greenroom.core import Core
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Answer)
 
 _CALL_STATE: Final = TypeAdapter(CallState)
 _ENTRY_STATE: Final = TypeAdapter(EntryState)

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import (
+    Answer,
     Explanation,
     HistoryEvent,
     SessionState,
@@ -21,7 +22,7 @@ from greenroom.answers import (
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
 from greenroom.domain.access import OWNER, Capability
-from greenroom.domain.errors import InvalidInput, ReadOnly
+from greenroom.domain.errors import InvalidInput
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -45,10 +46,10 @@ from greenroom.projections.queries import Queries
 from greenroom.projections.query import SortKey
 from greenroom.projections.reader import Reader
 from greenroom.projections.views import Views
-from greenroom.states import States, erased_by, fold
+from greenroom.states import States, erased_by
 from greenroom.watchers import Watchers
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Answer)
 
 
 class Core(ABC):
@@ -351,59 +352,3 @@ def placed(answer: A, position: int) -> A:
     if isinstance(answer, BaseModel) and "position" in type(answer).model_fields:
         return answer.model_copy(update={"position": position})
     return answer
-
-
-class PastCore(Core):
-    """The room as it was at a position of the log."""
-
-    def __init__(
-        self, store: EventStore, views: Views, ids: Ids, position: int, at: datetime
-    ) -> None:
-        super().__init__(store, views, ids, Watchers())
-        self.position = position
-        self._at = at
-        self._folded: dict[StreamId, Folded[Any]] = {}
-
-    def now(self) -> datetime:
-        """Then."""
-        return self._at
-
-    def load(self, stream: StreamId) -> Folded[Any]:
-        """Folded from the beginning up to then."""
-        if stream not in self._folded:
-            self._folded[stream] = fold(self._store, stream, self.position)
-        return self._folded[stream]
-
-    def until(self) -> int | None:
-        """What had been recorded then."""
-        return self.position
-
-    def seen(self, at_least: int | None = None) -> Views:
-        """The views as they were."""
-        if at_least is not None:
-            checks.integer(at_least, "at_least", 0, self.position)
-        return self._views
-
-    def ask(
-        self,
-        cid: CallId,
-        claim: Claim,
-        operation: Operation[CallTurn],
-        *,
-        answer: Callable[[CallTurn], A],
-        kind: TypeAdapter[A],
-        request_id: str | None = None,
-    ) -> A:
-        """Read; nothing else was ever done in the past."""
-        del kind, request_id
-        turn = self.rehearse(cid, claim, operation)
-        if turn.steps or operation.name not in {"get", "create"}:
-            raise ReadOnly(
-                f"{operation.name}: the room is shown as it was at position {self.position};"
-                " ask the room of now, or `explain` what would have been answered"
-            )
-        return placed(answer(turn), self.position)
-
-    def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
-        """There is no media in the past."""
-        raise ReadOnly(f"there is no media in the past (entry {entry_id} of {cid})")

@@ -15,16 +15,17 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
+from greenroom.answers import Answer
 from greenroom.domain.errors import Conflict, RequestMismatch
 from greenroom.domain.message import Decided, Event, EventId, RequestId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, EventStore, Request
 from greenroom.domain.turn import Claim, Load, Turn
 from greenroom.lanes import Lanes
-from greenroom.states import States
+from greenroom.states import States, fold
 
 T = TypeVar("T", bound=Turn)
-A = TypeVar("A")
+A = TypeVar("A", bound=Answer)
 
 ATTEMPTS: Final = 200
 """How often a command is decided again because other processes wrote first."""
@@ -102,12 +103,16 @@ class Desk:
 
     def _once(self, command: Command[T, A], print_: str) -> Done[A]:
         turn = self.rehearse(command)
+        before = self._store.position()
         answer = command.answer(turn)
         request = None
         if command.request_id is not None:
-            request = Request(command.request_id, print_, command.kind.dump_json(answer))
+            kept = answer.impersonal()
+            if not turn.steps:  # a position that no event will give it
+                kept = kept.model_copy(update={"position": before})
+            request = Request(command.request_id, print_, command.kind.dump_json(kept))
         if not turn.steps and request is None:
-            return Done(answer, self._store.position())
+            return Done(answer, before)
         events = self._decided(command, turn)
         written = {step.stream for step in turn.steps}  # their versions say what they expect
         expects = {
@@ -119,7 +124,7 @@ class Desk:
             self._states.forget(turn.expects)
             raise
         self._states.keep(turn.states, positions)
-        return Done(answer, positions[-1] if positions else self._store.position(), events)
+        return Done(answer, positions[-1] if positions else before, events)
 
     def _decided(self, command: Command[T, A], turn: T) -> tuple[Decided[Event], ...]:
         request_id = command.request_id or self._ids.request_id()
@@ -146,7 +151,10 @@ class Desk:
             return None
         if before.fingerprint != print_:
             raise RequestMismatch(command.request_id)
-        return Done(command.kind.validate_json(before.answer), before.position)
+        kept = command.kind.validate_json(before.answer)
+        position = before.position or kept.position
+        answer = kept.personal_again(lambda stream: fold(self._store, stream, position).state)
+        return Done(answer, position)
 
 
 def fingerprint(command: Command[Any, Any]) -> str:

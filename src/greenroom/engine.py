@@ -17,16 +17,17 @@ from greenroom.adapters.notifiers import LoggingNotifier
 from greenroom.adapters.outbox import Outbox
 from greenroom.adapters.stores import SQLiteStore, open_store
 from greenroom.answers import Answer, recorded
-from greenroom.core import LiveCore, PastCore
+from greenroom.core import LiveCore
 from greenroom.desk import Command
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.operations.policy import define_built_in_types
 from greenroom.domain.ports import Clock, EventStore, Notifier
 from greenroom.domain.turn import Claim
-from greenroom.handles import UserHandle
+from greenroom.handles import UserHandle, claim
 from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
+from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.views import Views
 from greenroom.states import CAPACITY, States
@@ -217,55 +218,6 @@ class Greenroom:
         found = self._store.feed(position - 1, until=position) if position else ()
         last = next(iter(found), None)
         return position, self._core.now() if last is None else last[1].at
-
-
-class PastRoom:
-    """The room as it was at a moment: the same reads, no commands."""
-
-    def __init__(self, core: PastCore, views: Views) -> None:
-        self._core = core
-        self._views = views
-
-    def __enter__(self) -> Self:
-        """The room itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    @property
-    def position(self) -> int:
-        """Of the last event that counts."""
-        return self._core.position
-
-    def as_user(
-        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
-    ) -> UserHandle:
-        """The room as a user saw it."""
-        return UserHandle(self._core, claim(user_id, role, teams))
-
-    def system(self, name: str) -> UserHandle:
-        """The room as the embedder saw it."""
-        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
-
-    def close(self) -> None:
-        """Release it. The room of now is not touched."""
-        self._views.close()
-
-
-def claim(user_id: str, role: str | None, teams: Iterable[str] | None) -> Claim:
-    """Who acts, checked."""
-    return Claim(
-        checks.user_id(user_id, "user_id"),
-        None if role is None else checks.role(role, "role"),
-        None if teams is None else checks.teams(teams, "teams"),
-    )
 
 
 def _views_path(path: Path | None) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenroom.call_handle import CallHandle
@@ -57,3 +57,12 @@ class UserHandle:
         return self._core.query_calls(
             self._claim, filters, sort, limit=limit, cursor=cursor, at_least=at_least
         )
+
+
+def claim(user_id: str, role: str | None, teams: Iterable[str] | None) -> Claim:
+    """Who acts, checked."""
+    return Claim(
+        checks.user_id(user_id, "user_id"),
+        None if role is None else checks.role(role, "role"),
+        None if teams is None else checks.teams(teams, "teams"),
+    )

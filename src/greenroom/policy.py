@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -46,6 +46,15 @@ class UserState(Answer):
     custom: Mapping[str, Any]
     known: bool
     """Whether anybody has told us about them, and nobody has erased them since."""
+
+    def impersonal(self) -> Self:
+        """Without name and custom data."""
+        return self.model_copy(update={"name": "", "custom": {}})
+
+    def personal_again(self, state: Callable[[StreamId], Any]) -> Self:
+        """With name and custom data, read from the user's stream."""
+        user: User = state(user_stream(self.user_id))
+        return self.model_copy(update={"name": user.display_name, "custom": dict(user.custom)})
 
 
 _TYPE: Final = TypeAdapter(TypeState)

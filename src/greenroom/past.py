@@ -1,0 +1,121 @@
+"""The room as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pydantic import TypeAdapter
+
+from greenroom.adapters.ids import Ids
+from greenroom.core import Core, placed
+from greenroom.domain import checks
+from greenroom.domain.errors import ReadOnly
+from greenroom.domain.message import CallId, EntryId, StreamId
+from greenroom.domain.operations.operation import Operation
+from greenroom.domain.ports import EventStore
+from greenroom.domain.turn import CallTurn, Claim, Folded
+from greenroom.handles import UserHandle, claim
+from greenroom.projections.views import Views
+from greenroom.states import fold
+from greenroom.watchers import Watchers
+
+A = TypeVar("A")
+
+
+class PastCore(Core):
+    """The room as it was at a position of the log."""
+
+    def __init__(
+        self, store: EventStore, views: Views, ids: Ids, position: int, at: datetime
+    ) -> None:
+        super().__init__(store, views, ids, Watchers())
+        self.position = position
+        self._at = at
+        self._folded: dict[StreamId, Folded[Any]] = {}
+
+    def now(self) -> datetime:
+        """Then."""
+        return self._at
+
+    def load(self, stream: StreamId) -> Folded[Any]:
+        """Folded from the beginning up to then."""
+        if stream not in self._folded:
+            self._folded[stream] = fold(self._store, stream, self.position)
+        return self._folded[stream]
+
+    def until(self) -> int | None:
+        """What had been recorded then."""
+        return self.position
+
+    def seen(self, at_least: int | None = None) -> Views:
+        """The views as they were."""
+        if at_least is not None:
+            checks.integer(at_least, "at_least", 0, self.position)
+        return self._views
+
+    def ask(
+        self,
+        cid: CallId,
+        claim: Claim,
+        operation: Operation[CallTurn],
+        *,
+        answer: Callable[[CallTurn], A],
+        kind: TypeAdapter[A],
+        request_id: str | None = None,
+    ) -> A:
+        """Read; nothing else was ever done in the past."""
+        del kind, request_id
+        turn = self.rehearse(cid, claim, operation)
+        if turn.steps or operation.name not in {"get", "create"}:
+            raise ReadOnly(
+                f"{operation.name}: the room is shown as it was at position {self.position};"
+                " ask the room of now, or `explain` what would have been answered"
+            )
+        return placed(answer(turn), self.position)
+
+    def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
+        """There is no media in the past."""
+        raise ReadOnly(f"there is no media in the past (entry {entry_id} of {cid})")
+
+
+class PastRoom:
+    """The room as it was at a moment: the same reads, no commands."""
+
+    def __init__(self, core: PastCore, views: Views) -> None:
+        self._core = core
+        self._views = views
+
+    def __enter__(self) -> Self:
+        """The room itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def position(self) -> int:
+        """Of the last event that counts."""
+        return self._core.position
+
+    def as_user(
+        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
+    ) -> UserHandle:
+        """The room as a user saw it."""
+        return UserHandle(self._core, claim(user_id, role, teams))
+
+    def system(self, name: str) -> UserHandle:
+        """The room as the embedder saw it."""
+        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
+
+    def close(self) -> None:
+        """Release it. The room of now is not touched."""
+        self._views.close()
