@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from greenroom.adapters.codec import Row, decode, decode_event, encode
+from greenroom.adapters.codec import FindKeys, Row, decode, decode_events, encode
 from greenroom.adapters.sealing import SubjectKey, new_secret
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.membership import MemberAdded
@@ -52,6 +52,11 @@ def no_keys(subjects: Sequence[str]) -> Sequence[None]:
 
 def not_asked(_subjects: Sequence[str]) -> NoReturn:
     raise AssertionError("no key is needed")
+
+
+def decode_event(row: Row, find_keys: FindKeys) -> Event:
+    (event,) = decode_events([row], find_keys)
+    return event
 
 
 def row_of(decided: Decided[Event]) -> Row:

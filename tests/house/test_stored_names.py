@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from tests.house.golden_story import told
 
-from greenroom.adapters.codec import Row, decode, decode_event, encode
+from greenroom.adapters.codec import FindKeys, Row, decode, decode_events, encode
 from greenroom.adapters.sealing import SubjectKey
 from greenroom.domain.message import Decided, Event, StreamId
 from greenroom.domain.streams import DECIDERS, EVENTS, decider_of, subjects
@@ -53,6 +53,11 @@ def keys(of: Sequence[str]) -> Sequence[SubjectKey]:
         SubjectKey(number, hashlib.sha256(subject.encode()).digest())
         for number, subject in enumerate(of, start=1)
     ]
+
+
+def decode_event(row: Row, find_keys: FindKeys) -> Event:
+    (event,) = decode_events([row], find_keys)
+    return event
 
 
 def stored(decided: Decided[Event]) -> str:
