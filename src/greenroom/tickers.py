@@ -64,7 +64,8 @@ class DeadlineTicker:
             )
         except Conflict:
             return  # others are at it: look again next time
-        if not answer.recorded:
+        if not answer.recorded and deadline in self._standing(self._core.now()):
+            # What fell due beside it did not settle it either.
             _log.warning("deadline %s fell due and nothing came of it", request_id)
             self._void.add((deadline.key, deadline.due_at))
 
