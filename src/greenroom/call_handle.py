@@ -226,8 +226,10 @@ class CallHandle(CallReading):
     # Members
 
     def add_members(self, members: Iterable[Member], *, request_id: str | None = None) -> Done:
-        """Add members, or update those who are there; at most 100. Needs `update-call-member`,
-        and `update-call-member-role` to give a role other than `call_member`.
+        """Add members, or update those who are there; at most 100.
+
+        Needs `update-call-member`; to give a role other than `call_member`, or to change one,
+        `update-call-member-role` as well.
         """
         return self._done(people.put(members), request_id)
 

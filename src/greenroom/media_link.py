@@ -130,7 +130,7 @@ class MediaLink:
         self._tell(entry_id, presence.lost(entry_id))
 
     def stop(self) -> None:
-        """Close every connection; nothing is running when this returns. Who is in stays recorded."""
+        """Close every connection; nothing is running then. Who is in the call stays recorded."""
         with self._lock:
             self._reactor = None
         self._media.stop()

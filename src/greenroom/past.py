@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from pydantic import TypeAdapter
 
 from greenroom.adapters.ids import Ids
+from greenroom.answers import Answer
 from greenroom.core import Core, placed
 from greenroom.domain import checks
 from greenroom.domain.errors import ReadOnly
@@ -22,7 +23,7 @@ from greenroom.projections.views import Views
 from greenroom.states import fold
 from greenroom.watchers import Watchers
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Answer)
 
 
 class PastCore(Core):
@@ -78,6 +79,7 @@ class PastCore(Core):
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """There is no media in the past."""
+        del sdp
         raise ReadOnly(f"there is no media in the past (entry {entry_id} of {cid})")
 
 

@@ -24,7 +24,7 @@ class Watchers:
         self._listeners: dict[CallId, list[Listener]] = defaultdict(list)
 
     def watch(self, cid: CallId, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` from now on; answers the function that ends it, which may be called twice."""
+        """Tell `listener` from now on; answers the function that ends it (twice is fine)."""
         with self._lock:
             self._listeners[cid].append(listener)
 
@@ -39,11 +39,11 @@ class Watchers:
         return stop
 
     def publish(self, cid: CallId, sender: str, custom: Mapping[str, Any]) -> None:
-        """Tell everyone who watches; a listener that fails is logged and keeps nobody from hearing."""
+        """Tell everyone who watches; a listener that fails is logged, and the others hear."""
         with self._lock:
             listeners = tuple(self._listeners.get(cid, ()))
         for listener in listeners:
             try:
                 listener(sender, custom)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the others shall hear
                 _log.exception("a watcher of %s failed", cid)
