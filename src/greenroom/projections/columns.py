@@ -16,6 +16,10 @@ TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+_CANONICAL: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+)
+
 metadata: Final = MetaData()
 """All tables of all projections."""
 
@@ -43,10 +47,10 @@ def instant_or_none(at: int | None) -> datetime | None:
 def json_text(value: object) -> str:
     """JSON as it stands in a column. Numbers that JSON cannot write become null."""
     try:
-        return _dumps(value)
+        return _CANONICAL.encode(value)
     except ValueError:
         # One NaN in one row would make SQLite refuse every query over that column.
-        return _dumps(_finite(value))
+        return _CANONICAL.encode(_finite(value))
 
 
 def key(column: Column[Any]) -> ColumnElement[bool]:
@@ -57,12 +61,6 @@ def key(column: Column[Any]) -> ColumnElement[bool]:
 def key_value(column: Column[Any]) -> BindParameter[Any]:
     """`:key_<name>`; the plain name is taken by the values of an update."""
     return bindparam(f"key_{column.name}", type_=column.type)
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-    )
 
 
 def _finite(value: object) -> object:

@@ -130,7 +130,9 @@ def _json_equals(at: JsonAt, value: Scalar) -> ColumnElement[bool]:
     kinds, plain = _element(value)
     if plain is None:
         return at.kind.in_(kinds)
-    return and_(at.kind.in_(kinds), (at.text if isinstance(plain, str) else at.number) == plain)
+    # The value first: most rows differ in it, and are then not parsed again for their kind.
+    found = at.text if isinstance(plain, str) else at.number
+    return and_(found == plain, at.kind.in_(kinds))
 
 
 def _element(value: Scalar) -> tuple[Sequence[str], str | float | None]:
