@@ -20,8 +20,7 @@ with Greenroom.open("sqlite:///calls.db", clock=clock) as room:
     try:
         fan.join()
     except errors.NotLiveYet as refusal:
-        assert refusal.opens_at is not None
-        print(f"opens in {(refusal.opens_at - clock.now()).seconds} seconds")
+        print(f"it is {clock.now():%H:%M:%S}, the doors open at {refusal.opens_at:%H:%M:%S}")
 
     clock.advance(seconds=199)
     print(f"after 199 seconds: {fan.explain('join').allowed}")

@@ -8,7 +8,9 @@ with Greenroom.open("sqlite:///calls.db") as room:
         room.users.upsert(pupil, teams=["school-7"])
 
     # In an audio room nobody speaks but those who are let.
-    room.call_types.create("class", based_on="audio_room", settings={"backstage": {"enabled": False}})
+    room.call_types.create(
+        "class", based_on="audio_room", settings={"backstage": {"enabled": False}}
+    )
     teacher = room.as_user("dr-alice").call("class", "biology-7b")
     teacher.create(members=[Member("charlie"), Member("jaewoong")], team="school-7")
     teacher.join()

@@ -13,7 +13,9 @@ with Greenroom.open("sqlite:///calls.db", clock=clock) as room:
     for hundred in range(10):
         clock.advance(seconds=1)
         call.add_members(
-            Member(f"user-{hundred}-{n:02}", custom={"seat": n, "color": "red" if n % 2 else "blue"})
+            Member(
+                f"user-{hundred}-{n:02}", custom={"seat": n, "color": "red" if n % 2 else "blue"}
+            )
             for n in range(100)
         )
     clock.advance(seconds=1)
