@@ -12,7 +12,7 @@ Names and documents are a format: `tests/house/golden` holds one of each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Generic, NotRequired, TypeVar
 
@@ -33,6 +33,7 @@ from greenroom.domain.message import (
     RequestId,
     StreamId,
 )
+from greenroom.domain.ports import Request
 from greenroom.domain.streams import EVENTS, subjects
 
 Row = tuple[int, str, int, str, bytes]
@@ -105,7 +106,9 @@ def decode(row: Row, find_keys: FindKeys) -> Recorded[Event]:
     reading = _known(row)
     try:
         document = reading.document(state)
-        event = _opened(row, document, find_keys) if "sealed" in document else document["event"]
+        event = document["event"]
+        if "sealed" in document:
+            event = _opened(row, document["sealed"], event, find_keys)
     except ValueError as error:
         raise _unreadable(row, error) from error
     return Recorded(
@@ -133,12 +136,40 @@ def decode_events(rows: Sequence[Row], find_keys: FindKeys) -> Iterable[Event]:
     try:
         return [
             content["event"]
-            if len(content := contents[row[3]](row[4])) == 1
-            else _opened(row, content, find_keys)
+            if "sealed" not in (content := contents[row[3]](row[4]))
+            else _opened(row, content["sealed"], content["event"], find_keys)
             for row in rows
         ]
     except (KeyError, ValueError):  # an unknown name, or an unreadable record: say which
         return (decode(row, find_keys).event for row in rows)
+
+
+def seal_answer(request: Request, make_keys: MakeKeys) -> Request:
+    """The request as it is stored: an answer that tells of somebody is sealed."""
+    if not request.subjects or not request.answer:
+        return request
+    sealed = seal(request.answer, make_keys(request.subjects), _asked(request))
+    return replace(request, answer=sealed.model_dump_json().encode())
+
+
+def open_answer(request: Request, find_keys: FindKeys) -> Request:
+    """The request as it was recorded; its answer is empty once somebody in it was erased.
+
+    Raises:
+        StoreError: it is not what this greenroom would have written.
+    """
+    if not request.subjects or not request.answer:
+        return request
+    try:
+        sealed = Sealed.model_validate_json(request.answer)
+        plain = unseal(sealed, find_keys(request.subjects), _asked(request))
+    except ValueError as error:
+        raise StoreError(f"the answer to {request.request_id!r} cannot be read: {error}") from error
+    return replace(request, answer=plain or b"")
+
+
+def _asked(request: Request) -> bytes:
+    return f"request|{request.request_id}".encode()
 
 
 def _document(decided: Decided[Event], sealed: Sealed | None = None) -> dict[str, Any]:
@@ -192,10 +223,10 @@ def _known(row: Row) -> _Format:
         ) from None
 
 
-def _opened(row: Row, content: _Content[Event], find_keys: FindKeys) -> Event:
-    """The event with its personal fields, as far as they are not erased."""
-    stream, event = StreamId(row[1]), content["event"]
-    plain = unseal(content["sealed"], find_keys(subjects(stream)), _place(stream, row[2]))
+def _opened(row: Row, sealed: Sealed, event: Event, find_keys: FindKeys) -> Event:
+    """`event` with its personal fields, as far as they are not erased."""
+    stream = StreamId(row[1])
+    plain = unseal(sealed, find_keys(subjects(stream)), _place(stream, row[2]))
     if plain is None:
         return event
     whole = from_json(row[4])["event"] | from_json(plain)

@@ -7,11 +7,17 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from time import monotonic
-from typing import Literal
 
 from eventsourcing.persistence import StoredEvent
 
-from greenroom.adapters.codec import Row, decode, decode_events, encode
+from greenroom.adapters.codec import (
+    Row,
+    decode,
+    decode_events,
+    encode,
+    open_answer,
+    seal_answer,
+)
 from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Transaction
 from greenroom.domain.errors import Conflict, StoreClosed
 from greenroom.domain.message import Decided, Event, Recorded, RequestId, StreamId
@@ -33,6 +39,7 @@ class RecorderStore:
         events: Sequence[Decided[Event]],
         expects: Mapping[StreamId, int] | None = None,
         request: Request | None = None,
+        erases: Collection[str] = (),
     ) -> Sequence[int]:
         """Record `events`, and `request` with them: all or nothing, durable on return.
 
@@ -52,21 +59,26 @@ class RecorderStore:
             ]
             positions = log.insert(stored)
             if request is not None:
-                log.remember(replace(request, position=positions[-1] if positions else 0))
+                placed = replace(request, position=positions[-1] if positions else 0)
+                log.remember(seal_answer(placed, log.keys))
+            log.forget(erases)
             return positions
 
         return self.recorder.write(record)
 
     def request(self, request_id: RequestId) -> Request | None:
         """The request recorded under this id, with its answer and position."""
-        return self.recorder.request(request_id)
+        found = self.recorder.request(request_id)
+        return None if found is None else open_answer(found, self.recorder.keys)
 
     def read(
         self, stream: StreamId, *, after: int = 0, until: int | None = None
     ) -> Iterator[Recorded[Event]]:
         """The records of `stream` past version `after`, oldest first."""
         self._check_open()
-        pages = self._pages(partial(self.recorder.stream_rows, stream), after, until, key=2)
+        pages = self._pages(
+            partial(self.recorder.stream_rows, stream), after, until, last_of=_version
+        )
         find_keys = self.recorder.keys
         return (decode(row, find_keys) for page in pages for row in page)
 
@@ -78,7 +90,9 @@ class RecorderStore:
         `benchmarks/replay.py` measures it.
         """
         self._check_open()
-        pages = self._pages(partial(self.recorder.stream_rows, stream), after, until, key=2)
+        pages = self._pages(
+            partial(self.recorder.stream_rows, stream), after, until, last_of=_version
+        )
         find_keys = self.recorder.keys
         return chain.from_iterable(decode_events(page, find_keys) for page in pages)
 
@@ -87,7 +101,7 @@ class RecorderStore:
     ) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs over all streams past `after`, in commit order."""
         self._check_open()
-        pages = self._pages(self.recorder.log_rows, after, until, key=0)
+        pages = self._pages(self.recorder.log_rows, after, until, last_of=_position)
         find_keys = self.recorder.keys
         return ((row[0], decode(row, find_keys)) for page in pages for row in page)
 
@@ -133,18 +147,26 @@ class RecorderStore:
         after: int,
         until: int | None,
         *,
-        key: Literal[0, 2],
+        last_of: Callable[[Row], int],
     ) -> Iterator[Sequence[Row]]:
-        """What `fetch` gives past `after`; `key` is where a row has what `after` is about."""
+        """What `fetch` gives past `after`, which is about what `last_of` says of a row."""
         last = EVERYTHING if until is None else until
         rows = fetch(after, last, PAGE)
         while rows:
             yield rows
-            rows = fetch(rows[-1][key], last, PAGE) if len(rows) == PAGE else ()
+            rows = fetch(last_of(rows[-1]), last, PAGE) if len(rows) == PAGE else ()
 
     def _check_open(self) -> None:
         if self.recorder.closed:
             raise StoreClosed("the store was closed; open it again")
+
+
+def _position(row: Row) -> int:
+    return row[0]
+
+
+def _version(row: Row) -> int:
+    return row[2]
 
 
 def _check_versions(
