@@ -245,6 +245,26 @@ def test_views_past_the_end_of_the_log_start_from_nothing(file: Path, history: H
     assert Views.open(file, secret=SECRET, head=history.head).position() == history.head
 
 
+def test_the_end_of_the_log_is_asked_for_while_nobody_can_move_the_views(
+    file: Path, history: History
+) -> None:
+    opened(file, history).close()
+    asked: list[int] = []
+
+    def head() -> int:
+        other = sqlite3.connect(file, timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+        asked.append(history.head)
+        return history.head
+
+    made = Views.open(file, secret=SECRET, head=head)
+    assert asked == [history.head]
+    assert made.position() == history.head
+    made.close()
+
+
 class NewerMembers(Members):
     version = Members.version + 1
 
@@ -259,6 +279,21 @@ def test_only_the_projection_that_changed_is_filled_again(file: Path, history: H
     made.catch_up(history.feed, until=history.head)
     assert made.digest() == digest_of(history)
     made.close()
+
+
+def test_tables_of_a_newer_greenroom_are_left_to_it(file: Path, history: History) -> None:
+    running = opened(file, history)
+    newer = [NewerMembers() if each.name == "members" else each for each in PROJECTIONS]
+    upgraded = opened(file, history, projections=newer)
+    digest = upgraded.digest()
+    with pytest.raises(errors.WrongSchema):
+        Views.open(file, secret=SECRET)
+    history.added("alice")
+    with pytest.raises(errors.WrongSchema):
+        running.catch_up(history.feed, until=history.head)
+    assert upgraded.digest() == digest
+    running.close()
+    upgraded.close()
 
 
 def test_a_file_of_something_else_is_left_alone(file: Path) -> None:

@@ -92,7 +92,7 @@ class Views:
         path: Path | None,
         *,
         secret: bytes,
-        head: int | None = None,
+        head: Callable[[], int] | int | None = None,
         time_limit: timedelta = TIME_LIMIT,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> Self:
@@ -104,13 +104,14 @@ class Views:
             path: of the file, e.g. `calls.views.db` beside `calls.db`.
             secret: of the event store: says whose views these are, and signs cursors.
             head: where the log ends. Views past it saw a log that is gone (a restored backup) and
-                start from nothing.
+                start from nothing. Beside other processes pass a function (`store.position`): it
+                is asked while none of them can move the views.
             time_limit: what one query may take.
             projections: which to keep.
 
         Raises:
             NotOurStore: the file holds something else.
-            WrongSchema: a newer greenroom wrote it.
+            WrongSchema: a newer greenroom wrote it, or one of its tables.
             StoreError: the file cannot be used.
         """
         if path is not None and not path.absolute().parent.is_dir():
@@ -257,14 +258,18 @@ class Views:
             yield Path(where) / path.name
 
     def _positions(self, connection: Connection) -> dict[str, int]:
-        rows = connection.execute(select(positions.c.projection, positions.c.position))
-        found = dict(rows.all())
-        return {each.name: found[each.name] for each in self._projections}
+        """Where each projection stands. Refuses tables that another version has taken over."""
+        stand = {row.projection: row for row in connection.execute(select(positions))}
+        for projection in self._projections:
+            found = stand[projection.name].version
+            if found != projection.version:
+                raise WrongSchema(found, projection.version)
+        return {each.name: stand[each.name].position for each in self._projections}
 
     def _tables(self) -> Sequence[Table]:
         return [table for projection in self._projections for table in projection.tables]
 
-    def _prepare(self, connection: Connection, head: int | None) -> None:
+    def _prepare(self, connection: Connection, head: Callable[[], int] | int | None) -> None:
         marks = sqlite.Marks(connection)
         if not marks.blank and marks.application_id != sqlite.APPLICATION_ID:
             raise NotOurStore(
@@ -281,22 +286,31 @@ class Views:
         self._renew(connection)
 
     def _ours(
-        self, connection: Connection, marks: sqlite.Marks, store: bytes, head: int | None
+        self,
+        connection: Connection,
+        marks: sqlite.Marks,
+        store: bytes,
+        head: Callable[[], int] | int | None,
     ) -> bool:
         """Whether the tables can be carried on with."""
         if marks.schema_version != sqlite.SCHEMA_VERSION:
             return False
         if connection.execute(select(identity.c.store)).scalar() != store:
             return False
+        if head is None:
+            return True
         reached = connection.execute(select(positions.c.position)).scalars().all()
-        return head is None or max(reached, default=0) <= head
+        return max(reached, default=0) <= (head() if callable(head) else head)
 
     def _renew(self, connection: Connection) -> None:
         """Tables for every projection; fresh ones where theirs are of another version."""
         rows = connection.execute(select(positions.c.projection, positions.c.version))
         stand = dict(rows.all())
         for projection in self._projections:
-            if stand.get(projection.name) == projection.version:
+            found = stand.get(projection.name, 0)
+            if found > projection.version:
+                raise WrongSchema(found, projection.version)
+            if found == projection.version:
                 continue
             metadata.drop_all(connection, tables=projection.tables)
             metadata.create_all(connection, tables=projection.tables)
