@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from typing import Any, Final, TypeVar
@@ -22,6 +23,7 @@ from greenroom.answers import (
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
 from greenroom.domain.access import OWNER, Capability
+from greenroom.domain.errors import StoreError
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -49,6 +51,7 @@ from greenroom.states import States, erased_by
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
+_log = logging.getLogger(__name__)
 
 
 class Core(ABC):
@@ -319,18 +322,21 @@ class LiveCore(Core):
     def carry_out(self, command: Command[Any, A]) -> A:
         """Carry any command out, and whatever follows from it at once."""
         outcome = self._desk.carry_out(command)
-        erased = [
-            subject
-            for decided in outcome.events
-            if (subject := erased_by(decided.event)) is not None
-        ]
+        erased = [subject for one in outcome.events if (subject := erased_by(one.event))]
         if erased:
-            self._store.erase(erased)
             self._states.forget_all()
+            self._scrub(erased)
         if outcome.events:
             for drive in self.drives:
                 drive.wake()
         return placed(outcome.answer, outcome.position)
+
+    def _scrub(self, erased: Collection[str]) -> None:
+        """The keys went with the commit; let no byte of them stay in the files either."""
+        try:
+            self._store.erase(erased)
+        except StoreError:
+            _log.warning("traces of erased keys stay in the write-ahead log for now", exc_info=True)
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Hand it to media, which is started by the first."""

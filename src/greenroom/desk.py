@@ -22,7 +22,7 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, EventStore, Request
 from greenroom.domain.turn import Claim, Load, Turn
 from greenroom.lanes import Lanes
-from greenroom.states import States, fold
+from greenroom.states import States, erased_by, fold
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)
@@ -119,7 +119,7 @@ class Desk:
             stream: version for stream, version in turn.expects.items() if stream not in written
         }
         try:
-            positions = self._store.append(events, expects, request)
+            positions = self._store.append(events, expects, request, erased(turn))
         except Conflict:
             self._states.forget(turn.expects)
             raise
@@ -155,6 +155,12 @@ class Desk:
         position = before.position or kept.position
         answer = kept.personal_again(lambda stream: fold(self._store, stream, position).state)
         return Done(answer, position)
+
+
+def erased(turn: Turn) -> list[str]:
+    """The subjects whose personal data the turn does away with."""
+    subjects = (erased_by(step.event) for step in turn.steps)
+    return [subject for subject in subjects if subject is not None]
 
 
 def fingerprint(command: Command[Any, Any]) -> str:

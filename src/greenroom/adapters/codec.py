@@ -12,7 +12,7 @@ Names and documents are a format: `tests/house/golden` holds one of each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Generic, NotRequired, TypeVar
 
@@ -33,7 +33,6 @@ from greenroom.domain.message import (
     RequestId,
     StreamId,
 )
-from greenroom.domain.ports import Request
 from greenroom.domain.streams import EVENTS, subjects
 
 Row = tuple[int, str, int, str, bytes]
@@ -142,34 +141,6 @@ def decode_events(rows: Sequence[Row], find_keys: FindKeys) -> Iterable[Event]:
         ]
     except (KeyError, ValueError):  # an unknown name, or an unreadable record: say which
         return (decode(row, find_keys).event for row in rows)
-
-
-def seal_answer(request: Request, make_keys: MakeKeys) -> Request:
-    """The request as it is stored: an answer that tells of somebody is sealed."""
-    if not request.subjects or not request.answer:
-        return request
-    sealed = seal(request.answer, make_keys(request.subjects), _asked(request))
-    return replace(request, answer=sealed.model_dump_json().encode())
-
-
-def open_answer(request: Request, find_keys: FindKeys) -> Request:
-    """The request as it was recorded; its answer is empty once somebody in it was erased.
-
-    Raises:
-        StoreError: it is not what this greenroom would have written.
-    """
-    if not request.subjects or not request.answer:
-        return request
-    try:
-        sealed = Sealed.model_validate_json(request.answer)
-        plain = unseal(sealed, find_keys(request.subjects), _asked(request))
-    except ValueError as error:
-        raise StoreError(f"the answer to {request.request_id!r} cannot be read: {error}") from error
-    return replace(request, answer=plain or b"")
-
-
-def _asked(request: Request) -> bytes:
-    return f"request|{request.request_id}".encode()
 
 
 def _document(decided: Decided[Event], sealed: Sealed | None = None) -> dict[str, Any]:

@@ -15,8 +15,6 @@ from greenroom.adapters.codec import (
     decode,
     decode_events,
     encode,
-    open_answer,
-    seal_answer,
 )
 from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Transaction
 from greenroom.domain.errors import Conflict, StoreClosed
@@ -60,7 +58,7 @@ class RecorderStore:
             positions = log.insert(stored)
             if request is not None:
                 placed = replace(request, position=positions[-1] if positions else 0)
-                log.remember(seal_answer(placed, log.keys))
+                log.remember(placed)
             log.forget(erases)
             return positions
 
@@ -68,8 +66,7 @@ class RecorderStore:
 
     def request(self, request_id: RequestId) -> Request | None:
         """The request recorded under this id, with its answer and position."""
-        found = self.recorder.request(request_id)
-        return None if found is None else open_answer(found, self.recorder.keys)
+        return self.recorder.request(request_id)
 
     def read(
         self, stream: StreamId, *, after: int = 0, until: int | None = None

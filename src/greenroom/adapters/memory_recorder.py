@@ -91,9 +91,7 @@ class MemoryRecorder(LogRecorder):
 
     def forget(self, subjects: Collection[str]) -> None:
         """Drop the keys of `subjects`."""
-        with self._open_tables() as tables:
-            for subject in subjects:
-                tables.keys.pop(subject, None)
+        self.write(lambda transaction: transaction.forget(subjects))
 
     def request(self, request_id: RequestId) -> Request | None:
         """The request remembered under this id."""
@@ -122,6 +120,7 @@ class _MemoryTransaction:
         self._start = len(tables.log)
         self._new_keys: list[str] = []
         self._new_requests: list[RequestId] = []
+        self._forgotten: dict[str, SubjectKey] = {}
 
     def version(self, stream: str) -> int:
         rows = self._tables.streams.get(stream)
@@ -157,12 +156,19 @@ class _MemoryTransaction:
         self._tables.requests[request.request_id] = request
         self._new_requests.append(request.request_id)
 
+    def forget(self, subjects: Collection[str]) -> None:
+        for subject in subjects:
+            key = self._tables.keys.pop(subject, None)
+            if key is not None:
+                self._forgotten[subject] = key
+
     def undo(self) -> None:
         """Take back everything written since the beginning."""
         tables = self._tables
         for row in tables.log[self._start :]:
             tables.streams[row[1]].pop()
         del tables.log[self._start :]
+        tables.keys.update(self._forgotten)
         for subject in self._new_keys:
             del tables.keys[subject]
         for request_id in self._new_requests:

@@ -60,6 +60,10 @@ class Transaction(Protocol):
         """Record `request`, whose id is not remembered yet."""
         ...
 
+    def forget(self, subjects: Collection[str]) -> None:
+        """Destroy the keys of `subjects`."""
+        ...
+
 
 class LogRecorder(ApplicationRecorder):
     """A log that one writer at a time appends to, and any number read. Safe for many threads."""

@@ -124,12 +124,7 @@ class SQLiteRecorder(LogRecorder):
             StoreError: a reader held on to the past for too long; the keys are gone, but their
                 bytes may still be in the file's write-ahead log. Erase again.
         """
-        doomed = [(subject,) for subject in subjects]
-        self._connections.write(
-            lambda connection: connection.executemany(
-                "DELETE FROM subject_keys WHERE subject = ?", doomed
-            )
-        )
+        self.write(lambda transaction: transaction.forget(subjects))
         with self._connections.alone() as connection:
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
@@ -207,6 +202,11 @@ class _SQLiteTransaction:
                 request.position,
                 time_ns() // 1000,
             ),
+        )
+
+    def forget(self, subjects: Collection[str]) -> None:
+        self._connection.executemany(
+            "DELETE FROM subject_keys WHERE subject = ?", [(subject,) for subject in subjects]
         )
 
 

@@ -30,7 +30,7 @@ class Request:
     fingerprint: str
     """Of the command with all its arguments: the same key with another body is refused."""
     answer: bytes = b""
-    """What was answered, as the asker wants it kept."""
+    """What was answered, as the asker wants it kept. Nothing personal: it is not sealed."""
     position: int = 0
     """Of the last event it recorded; 0 where nothing had to be recorded. The store sets it."""
 
@@ -43,6 +43,7 @@ class EventStore(Protocol):
         events: Sequence[Decided[Event]],
         expects: Mapping[StreamId, int] | None = None,
         request: Request | None = None,
+        erases: Collection[str] = (),
     ) -> Sequence[int]:
         """Record `events`, and `request` with them: all or nothing, durable on return.
 
@@ -51,6 +52,8 @@ class EventStore(Protocol):
             expects: the version each stream read for the decision must still have; 0 = must not
                 exist. Streams written to need not be named: their versions say it.
             request: remembered under its id until pruned.
+            erases: subjects whose personal fields become unreadable with it, as by `erase`; that
+                makes sure that no trace of their keys is left in the files, too.
 
         Returns:
             The position of each event, rising.
