@@ -115,16 +115,27 @@ def examine(
     """The rules that were asked, and the refusal if there was one; the turn has what it decided."""
     operation = operation_named(name, arguments)
     if name == "join":
-        verdict = presence.admission(turn, create=bool(arguments.get("create")))
-        if verdict.refusal is None:
-            operation.decide(turn)
-        return verdict.reasons, verdict.refusal
+        return _examine_join(turn, operation, create=bool(arguments.get("create")))
     existence = turn.call.existence
     try:
         operation.decide(turn)
     except Refused as refusal:
         return _reasons(turn, existence, refusal), refusal
     return _reasons(turn, existence, None), None
+
+
+def _examine_join(
+    turn: ExaminedTurn, operation: Operation[CallTurn], *, create: bool
+) -> tuple[tuple[Reason, ...], Refused | None]:
+    verdict = presence.admission(turn, create=create)
+    if verdict.refusal is not None:
+        return verdict.reasons, verdict.refusal
+    try:
+        operation.decide(turn)
+    except Refused as refusal:  # the ring that should go with it
+        reason = Reason(refusal.code, passed=False, because=str(refusal))
+        return (*verdict.reasons, reason), refusal
+    return verdict.reasons, None
 
 
 def _reasons(
