@@ -24,9 +24,9 @@ def _create(**options: Any) -> Operation[CallTurn]:
     return life.create(life.new_call(**options), **out)
 
 
-def _join(*, create: bool = False) -> Operation[CallTurn]:
+def _join(*, create: bool = False, **out: bool) -> Operation[CallTurn]:
     wanted = checks.flag(create, "create")
-    return presence.join(_ENTRY, create=life.new_call() if wanted else None)
+    return presence.join(_ENTRY, create=life.new_call() if wanted else None, **out)
 
 
 def _leave(*, entry_id: str | None = None) -> Operation[CallTurn]:

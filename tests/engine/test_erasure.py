@@ -1,0 +1,98 @@
+"""What was erased is in no file any more, and reads back empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom import Greenroom, Member
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engine.conftest import Rooms
+
+HEALTH = "hypertension-and-a-peanut-allergy"
+KEPT = "what-another-call-says"
+
+
+def files_that_say(text: str, directory: Path) -> list[str]:
+    return sorted(
+        file.name
+        for file in directory.rglob("*")
+        if file.is_file() and text.encode() in file.read_bytes()
+    )
+
+
+def fill(room: Greenroom) -> None:
+    """Personal text wherever it can stand in a call, and some in another call."""
+    call = room.as_user("thierry").call("default", "123")
+    call.create(
+        custom={"notes": HEALTH},
+        members=[Member("alice", custom={"notes": HEALTH})],
+        ring=True,
+        request_id="create-1",
+    )
+    call.update(custom={"more": HEALTH}, request_id="update-1")
+    alice = room.as_user("alice").call("default", "123")
+    alice.reject(HEALTH, request_id="reject-1")
+    alice.join(request_id="join-1")
+    alice.get(request_id="get-1")
+    call.add_members([Member("charlie", custom={"notes": HEALTH})], request_id="add-1")
+    other = room.as_user("thierry").call("default", "other")
+    other.create(custom={"notes": KEPT}, members=[Member("charlie", custom={"notes": KEPT})])
+
+
+def test_after_a_hard_deletion_nothing_personal_of_the_call_is_in_any_file(
+    rooms: Rooms, file_url: str, tmp_path: Path
+) -> None:
+    with rooms.open(file_url) as room:
+        fill(room)
+        room.system("registry").call("default", "123").delete(hard=True)
+        assert files_that_say(HEALTH, tmp_path) == []
+    assert files_that_say(HEALTH, tmp_path) == []
+    room = rooms.open(file_url)
+    room.rebuild()
+    assert files_that_say(HEALTH, tmp_path) == []
+    assert room.as_user("thierry").call("default", "other").get().custom == {"notes": KEPT}
+
+
+def test_after_the_erasure_of_a_user_nothing_personal_of_theirs_is_in_any_file(
+    rooms: Rooms, file_url: str, tmp_path: Path
+) -> None:
+    theirs = "what-alice-said-of-herself"
+    with rooms.open(file_url) as room:
+        call = room.as_user("thierry").call("default", "123")
+        call.create(members=[Member("alice", custom={"notes": theirs})], ring=True)
+        room.users.upsert("alice", name=theirs, custom={"notes": theirs}, request_id="upsert-1")
+        alice = room.as_user("alice").call("default", "123")
+        alice.reject(theirs)
+        alice.get(request_id="get-1")
+        alice.join()
+        room.users.erase("alice")
+        assert files_that_say(theirs, tmp_path) == []
+        assert not room.users.get("alice").known
+        assert call.query_members(filters={"user_id": "alice"}).items[0].custom == {}
+        rejected = next(event for event in call.history() if event.name == "member.rejected")
+        assert rejected.event["reason"] == "decline"
+    assert files_that_say(theirs, tmp_path) == []
+
+
+def test_somebody_known_only_as_a_member_is_erased_too(
+    rooms: Rooms, file_url: str, tmp_path: Path
+) -> None:
+    room = rooms.open(file_url)
+    call = room.as_user("thierry").call("default", "123")
+    call.create()
+    for _ in range(2):
+        call.add_members([Member("alice", custom={"notes": HEALTH})])
+        assert files_that_say(HEALTH, tmp_path) != []
+        room.users.erase("alice")
+        assert call.query_members().items[0].custom == {}
+        assert files_that_say(HEALTH, tmp_path) == []
+
+
+def test_a_repeat_after_the_erasure_is_no_way_around_it(room: Greenroom) -> None:
+    fill(room)
+    room.system("registry").call("default", "123").delete(hard=True)
+    alice = room.as_user("alice").call("default", "123")
+    assert HEALTH not in alice.get(request_id="get-1").model_dump_json()

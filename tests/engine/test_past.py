@@ -1,0 +1,118 @@
+"""The room as it was: what was answered then is answered again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from tests.engine.conftest import START
+from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
+
+from greenroom import Greenroom, PastRoom, errors
+from greenroom.testing.clock import VirtualClock
+from greenroom.testing.strategies import courses
+
+if TYPE_CHECKING:
+    from greenroom.testing.history import Wish
+
+
+def seen(room: Greenroom | PastRoom) -> Any:
+    """Everything the system can read of the call."""
+    system = room.system("auditor")
+    call = system.call("default", "123")
+    try:
+        state = call.get()
+    except errors.CallNotFound:
+        return "not found"
+    return (
+        state.model_dump(exclude={"position"}),
+        state.session,
+        state.members,
+        call.query_participants().items,
+        call.query_sessions().items,
+        call.history(),
+        system.query_calls().items,
+        call.explain("join", user="alice").reasons,
+    )
+
+
+@settings(max_examples=15, phases=NO_SHRINKING)
+@given(courses(shortest=5, longest=10))
+def test_at_each_position_the_past_is_what_was_seen_then(course: Sequence[Wish]) -> None:
+    clock = VirtualClock(START)
+    with Greenroom.open("memory://", clock=clock) as room:
+        remembered: dict[int, Any] = {}
+        for wish in course:
+            if wish.arguments.get("hard"):
+                continue  # takes the past along
+            try:
+                carry_out(room, clock, "default:123", wish)
+            except errors.Refused:
+                continue
+            remembered[room.position] = seen(room)
+        for position, then in remembered.items():
+            with room.at(position) as past:
+                assert past.position == position
+                assert seen(past) == then
+
+
+def test_an_instant_shows_all_that_was_recorded_up_to_it(
+    room: Greenroom, clock: VirtualClock
+) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    created = call.create(custom={"n": 0})
+    clock.advance(seconds=10)
+    call.update(custom={"n": 1})
+    second = call.update(custom={"n": 2})
+    clock.advance(seconds=10)
+    call.update(custom={"n": 3})
+    for seconds, position, n in ((9.999, created.position, 0), (10, second.position, 2)):
+        past = room.at(START.replace(microsecond=0) + (clock.now() - START) * (seconds / 20))
+        assert past.position == position
+        assert past.as_user("thierry").call("default", "123").get().custom == {"n": n}
+        past.close()
+
+
+def test_before_a_call_there_was_none(room: Greenroom) -> None:
+    before = room.position
+    room.as_user("thierry").call("default", "123").create()
+    with room.at(before) as past, pytest.raises(errors.CallNotFound):
+        past.as_user("thierry").call("default", "123").get()
+
+
+def test_the_past_takes_no_commands(room: Greenroom) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    call.create(member_ids=["alice"])
+    before = room.position
+    with room.at(before) as past:
+        old = past.as_user("thierry").call("default", "123")
+        for command in (
+            old.join, old.go_live, old.end, old.delete, old.leave,
+            lambda: old.update(custom={"a": 1}),
+            lambda: old.block("alice"),
+            lambda: old.get(ring=True),
+            lambda: old.ring(["alice"]),
+            lambda: past.as_user("thierry").call("default", "new").create(),
+        ):  # fmt: skip  # a list
+            with pytest.raises(errors.ReadOnly):
+                command()
+    assert room.position == before
+
+
+def test_later_than_the_log_there_is_nothing(room: Greenroom) -> None:
+    with pytest.raises(errors.InvalidInput):
+        room.at(room.position + 1)
+    with pytest.raises(errors.InvalidInput):
+        room.at(-1)
+    with pytest.raises(errors.InvalidInput):
+        room.at(START.replace(tzinfo=None))
+
+
+def test_what_was_erased_since_is_not_to_be_seen_in_the_past(room: Greenroom) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    then = call.create(custom={"notes": "private"}).position
+    room.system("registry").call("default", "123").delete(hard=True)
+    with room.at(then) as past:
+        assert past.as_user("thierry").call("default", "123").get().custom == {}
