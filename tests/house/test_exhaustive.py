@@ -15,15 +15,17 @@ SOURCE = Path(__file__).parents[2] / "src" / "greenroom" / "domain"
 CASES = [
     (
         "call.py",
-        "        case StopLive():\n"
-        "            by.must(Capability.UPDATE_CALL)\n"
-        "            return [] if call.backstage else [StoppedLive(at=at, cid=cid)]\n",
+        """
+        case StopLive():
+            by.must(Capability.UPDATE_CALL)
+            return [] if call.backstage else [StoppedLive(at=at, cid=cid)]""",
         "StopLive",
     ),
     (
         "session.py",
-        "        case Pinned(user_id=user_id):\n"
-        "            return replace(session, pinned=session.pinned | {user_id})\n",
+        """
+        case Pinned(user_id=user_id):
+            return replace(session, pinned=session.pinned | {user_id})""",
         "Pinned",
     ),
 ]
