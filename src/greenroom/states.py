@@ -29,6 +29,9 @@ class States:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._kept: OrderedDict[StreamId, Folded[Any]] = OrderedDict()
+        self._newest: OrderedDict[StreamId, int] = OrderedDict()
+        """Versions that `follow` has lately met, so that what was read before it and arrives here
+        after it is not taken for the newest."""
         self._seen = store.position()
 
     def follow(self) -> None:
@@ -40,6 +43,7 @@ class States:
                 kept = self._kept.get(record.stream)
                 if kept is not None and kept.version < record.version:
                     del self._kept[record.stream]
+                self._meet(record.stream, record.version)
                 if erased_by(record.event) is not None:
                     self._kept.clear()  # what was personal must not be remembered either
                 self._seen = position
@@ -75,8 +79,16 @@ class States:
         with self._lock:
             self._kept.clear()
 
+    def _meet(self, stream: StreamId, version: int) -> None:
+        self._newest[stream] = version
+        self._newest.move_to_end(stream)
+        while len(self._newest) > CAPACITY:
+            self._newest.popitem(last=False)
+
     def _keep(self, stream: StreamId, folded: Folded[Any]) -> None:
         with self._lock:
+            if folded.version < self._newest.get(stream, 0):
+                return
             before = self._kept.get(stream)
             if before is None or before.version < folded.version:
                 self._kept[stream] = folded
