@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from greenroom.domain.message import CallId
@@ -44,6 +45,6 @@ class Watchers:
             listeners = tuple(self._listeners.get(cid, ()))
         for listener in listeners:
             try:
-                listener(sender, custom)
+                listener(sender, deepcopy(custom))  # what one does to it, no other sees
             except Exception:  # noqa: BLE001 - whatever it is, the others shall hear
                 _log.exception("a watcher of %s failed", cid)

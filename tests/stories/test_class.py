@@ -66,7 +66,7 @@ def test_all_are_muted_but_whoever_asks_for_silence(school: Stage) -> None:
         lesson(school, user).join()
     lesson(school, "alice").mute(audio=True)
     muted = [e for e in lesson(school, "alice").history() if e.name == "session.muted"]
-    assert muted[-1].event["user_ids"] == ["charlie", "jaewoong"]
+    assert list(muted[-1].event["user_ids"]) == ["charlie", "jaewoong"]
 
 
 def test_another_school_stands_before_a_wall_whatever_it_asks(school: Stage) -> None:
