@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom import Greenroom, Member
+import pytest
+
+from greenroom import Greenroom, Member, errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,3 +98,25 @@ def test_a_repeat_after_the_erasure_is_no_way_around_it(room: Greenroom) -> None
     room.system("registry").call("default", "123").delete(hard=True)
     alice = room.as_user("alice").call("default", "123")
     assert HEALTH not in alice.get(request_id="get-1").model_dump_json()
+
+
+def test_the_keys_go_with_the_commit_even_if_nothing_after_it_happens(
+    rooms: Rooms, file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = rooms.open(file_url)
+    fill(room)
+    then = room.position
+
+    def died(_: object) -> None:
+        raise errors.StoreError("the process died here")
+
+    monkeypatch.setattr(room._store, "erase", died)
+    room.system("registry").call("default", "123").delete(hard=True)
+    room.users.erase("charlie")
+    room.close()
+    assert files_that_say(HEALTH, tmp_path) == []
+    with rooms.open(file_url) as reopened, reopened.at(then) as past:
+        assert past.as_user("thierry").call("default", "123").get().custom == {}
+        other = past.as_user("thierry").call("default", "other")
+        assert other.get().custom == {"notes": KEPT}
+        assert other.query_members().items[0].custom == {}
