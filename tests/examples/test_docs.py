@@ -98,5 +98,5 @@ def test_the_table_of_events_is_what_can_be_stored() -> None:
         name: event.__name__ for name, event in EVENTS.items()
     }
     for name, (_, says) in rows.items():
-        fields = set(EVENTS[name].model_fields) - {"at"}
+        fields = set(EVENTS[name].__struct_fields__) - {"at"}
         assert set(re.findall(r"`(\w+)`", says)) == fields, name

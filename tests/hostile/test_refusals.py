@@ -257,6 +257,18 @@ NAMES: Final = {
         "indexed_custom.members.color",
         "one of string, number, boolean, instant",
     ),
+    "a field that no filter can name": Hostile(
+        lambda h: h.room.call_types.create("t", indexed_custom={"calls": {"1st": "string"}}),
+        "indexed_custom.calls.1st",
+        "a letter or _",
+    ),
+    "a role that nobody can have": Hostile(
+        calling(
+            "create", settings={"limits": {"max_participants_exclude_roles": ["host", "a host"]}}
+        ),
+        "settings.limits.max_participants_exclude_roles[1]",
+        "String should match",
+    ),
     "an unknown place of fields": Hostile(
         lambda h: h.room.call_types.create("t", indexed_custom={"member": {}}),
         "indexed_custom.member",

@@ -48,6 +48,13 @@ def test_hosts_set_up_in_backstage_and_the_doors_open_to_the_second(announced: S
     assert present(announced) == ["charlie", "tommaso"]
 
 
+def test_a_question_may_be_asked_for_somebody_in_another_role(announced: Stage) -> None:
+    assert not show(announced, "charlie").explain("join").allowed
+    assert show(announced, "charlie").explain("join", role="moderator").allowed
+    assert show(announced, "charlie").explain("join", user="jaewoong", role="admin").allowed
+    assert not show(announced, "charlie").explain("kick", user_id="tommaso").allowed
+
+
 def test_going_live_opens_the_doors_and_tells_the_members_once(announced: Stage) -> None:
     show(announced, "tommaso").join()
     assert announced.heard("alice") == []

@@ -36,6 +36,7 @@ MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _USER_ID: Final = re.compile(r"[A-Za-z0-9_@.+|=~-]{1,128}")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,6 +73,11 @@ def name(value: object, path: str) -> str:
 def call_id(call_type: object, id_: object) -> CallId:
     """The cid of a call, from its type and its id within the type."""
     return CallId(f"{name(call_type, 'type')}:{name(id_, 'id')}")
+
+
+def field(value: object, path: str) -> str:
+    """The name of a declared custom field: one that a filter can name."""
+    return _matching(_FIELD, value, path, "a letter or _, and up to 63 more of A-Z a-z 0-9 _ -")
 
 
 def role(value: object, path: str) -> Role:

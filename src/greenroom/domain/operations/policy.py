@@ -183,7 +183,7 @@ def _declared(value: object) -> IndexedCustom:
         if not isinstance(fields, dict):
             raise InvalidInput(at, "an object of fields and their kinds")
         for field, kind in fields.items():
-            checks.name(field, f"{at}.{checks.shown(field)}")
+            checks.field(field, f"{at}.{checks.shown(field)}")
             if kind not in _KINDS:
                 raise InvalidInput(
                     f"{at}.{field}", f"one of {', '.join(_KINDS)}", checks.nearest(kind, _KINDS)
