@@ -124,11 +124,12 @@ class Description:
 
 def _split(sdp: object) -> tuple[Attributes, Sequence[tuple[str, Attributes]]]:
     """The attributes of the session, and (heading, attributes) of each media line."""
-    if not isinstance(sdp, str):
+    if not issubclass(type(sdp), str):  # an object may lie about its class
         raise MediaError(f"expected a session description as text, not {type(sdp).__name__}")
-    if len(sdp) > MAX_SIZE:
+    text = str.__str__(sdp)
+    if len(text) > MAX_SIZE:
         raise MediaError(f"expected a session description of at most {MAX_SIZE} characters")
-    rows = [row.strip() for row in sdp.splitlines()]
+    rows = [row.strip() for row in text.splitlines()]
     if not rows or rows[0] != "v=0":
         raise MediaError("expected a session description: it begins with v=0")
     starts = [number for number, row in enumerate(rows) if row.startswith("m=")]
