@@ -10,8 +10,8 @@ from datetime import datetime
 from heapq import merge
 from typing import Any, Final, TypeVar
 
+from msgspec import to_builtins
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import (
@@ -192,7 +192,7 @@ class Core(ABC):
                 by=record.by.user_id,
                 stream=record.stream,
                 version=record.version,
-                event=to_jsonable_python(record.event),
+                event=to_builtins(record.event),
                 event_id=record.event_id,
                 request_id=record.request_id,
                 correlation_id=record.correlation_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from greenroom.domain.call_events import CallDeleted
@@ -99,11 +99,15 @@ class States:
 
 def fold(store: EventStore, stream: StreamId, until: int | None = None) -> Folded[Any]:
     """The state of `stream`, as of position `until` of the log where that is given."""
-    decider = decider_of(stream)
-    state, version = decider.initial, 0
-    for event in store.events(stream, until=until):
-        state, version = decider.evolve(state, event), version + 1
-    return Folded(state, version)
+    count = 0
+
+    def counted() -> Iterator[Event]:
+        nonlocal count
+        for count, event in enumerate(store.events(stream, until=until), 1):  # noqa: B007 - how many
+            yield event
+
+    state = decider_of(stream).fold(counted())
+    return Folded(state, count)
 
 
 def erased_by(event: Event) -> str | None:

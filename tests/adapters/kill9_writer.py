@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import replace
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from greenroom.adapters.stores import SQLiteStore
 from greenroom.domain.errors import Conflict

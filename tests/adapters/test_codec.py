@@ -10,7 +10,9 @@ from typing import NoReturn
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import JsonValue, ValidationError
+from msgspec import ValidationError, to_builtins
+from msgspec.structs import replace
+from pydantic import JsonValue
 
 from greenroom.adapters.codec import FindKeys, Row, decode, decode_events, encode
 from greenroom.adapters.sealing import SubjectKey, new_secret
@@ -85,14 +87,14 @@ def test_any_record_comes_back_as_it_was(
     )
     row = row_of(decided)
     record = decode(row, keys)
-    assert {name: getattr(record, name) for name in Decided.__dataclass_fields__} == {
-        name: getattr(decided, name) for name in Decided.__dataclass_fields__
+    assert {name: getattr(record, name) for name in Decided.__struct_fields__} == {
+        name: getattr(decided, name) for name in Decided.__struct_fields__
     }
     assert record.position == 5
     assert decode_event(row, keys) == decided.event
     # The same JSON, not only equal in Python, where 1 == 1.0 == True.
-    assert json.dumps(record.event.model_dump(mode="json")) == json.dumps(
-        decided.event.model_dump(mode="json")
+    assert json.dumps(to_builtins(record.event)) == json.dumps(
+        to_builtins(decided.event)
     )
 
 
@@ -105,13 +107,13 @@ def test_without_a_key_the_rest_of_the_record_is_still_readable(
         decode(row_of(decided), no_keys).event,
         decode_event(row_of(decided), no_keys),
     ):
-        assert event == decided.event.model_copy(update={"custom": {}})
+        assert event == replace(decided.event, custom={})
 
 
 def test_every_field_is_written_also_where_it_equals_its_default() -> None:
     document = json.loads(encode(added("alice"), not_asked))
-    assert set(document["event"]) == set(MemberAdded.model_fields)
-    assert set(document["by"]) == set(Actor.model_fields)
+    assert set(document["event"]) == set(MemberAdded.__struct_fields__)
+    assert set(document["by"]) == set(Actor.__struct_fields__)
     assert set(document) == {
         "id",
         "by",
@@ -168,13 +170,13 @@ class TestWhatCannotBeRead:
 
     def test_a_wrong_value_is_named_by_its_field_and_not_shown(self, read: type) -> None:
         state = encode(added("alice"), not_asked).replace(b'"2026-01-01T12:00:00Z"', b'"gossip"')
-        with pytest.raises(StoreError, match=r"event\.at: ") as refused:
+        with pytest.raises(StoreError, match=r"at `\$\.event\.at`") as refused:
             read((9, "member-livestream:123/alice", 1, "member.added", state), no_keys)
         assert "gossip" not in str(refused.value)
 
     def test_an_unknown_field_is_not_dropped_in_silence(self, read: type) -> None:
         state = encode(pinned(1), not_asked).replace(b'"event":{', b'"event":{"mood":"good",')
-        with pytest.raises(StoreError, match=r"event\.mood"):
+        with pytest.raises(StoreError, match="field `mood`"):
             read((9, "session-livestream:123/1", 1, "session.pinned", state), no_keys)
 
     def test_sealed_data_of_another_record_is_an_error(self, read: type) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from msgspec import to_builtins
 
 from greenroom.adapters.sqlite_connections import READERS, Connections
 from greenroom.adapters.sqlite_file import APPLICATION_ID, SCHEMA
@@ -176,7 +177,7 @@ def test_a_full_disk_records_nothing_and_is_over_when_there_is_space(store: SQLi
     assert store.position() == 1
     assert store.request(RequestId("r1")) is None
     store.append([pinned(2)], request=request)
-    assert [event.model_dump()["user_id"] for event in store.events(STAGE)] == ["user-1", "user-2"]
+    assert [to_builtins(event)["user_id"] for event in store.events(STAGE)] == ["user-1", "user-2"]
 
 
 def test_a_disk_that_fails_records_nothing(path: Path) -> None:

@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 from tests.adapters.kill9_writer import write_for_ever
 
 from greenroom.adapters.stores import SQLiteStore
@@ -93,7 +94,7 @@ def check(path: Path, acknowledged: dict[str, int]) -> None:
             if last:
                 members = list(store.events(added(writer).stream))
                 assert len(members) >= last, "an acknowledged append is missing"
-                assert all(event.model_dump()["custom"] == {"phone": "123"} for event in members)
+                assert all(to_builtins(event)["custom"] == {"phone": "123"} for event in members)
                 for number in (1, last):
                     request = store.request(RequestId(f"{writer}-{number}"))
                     assert request is not None

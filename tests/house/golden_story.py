@@ -89,7 +89,9 @@ _TYPE: Final = (
         at=AT,
         call_type="clinic",
         based_on="livestream",
-        settings=Settings(backstage=BackstageSettings(enabled=True, join_ahead_time_seconds=300)),
+        settings=Settings(
+            backstage=BackstageSettings(enabled=True, join_ahead_time_seconds=300)
+        ).model_dump(mode="json"),
         grants={Role("user"): (Capability.JOIN_CALL, Capability.READ_CALL)},
         indexed_custom={"members": {"ward": "string"}, "calls": {"due": "instant"}},
     ),

@@ -32,6 +32,7 @@ DOMAIN_STANDS_ON = {
     "json",
     "math",
     "operator",
+    "msgspec",
     "pydantic",
     "re",
     "string",

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import convert
+
 from greenroom.domain import call_events as call
 from greenroom.domain import membership, session_events, streams, user
 from greenroom.domain.admission import Evidence
@@ -72,7 +74,7 @@ class History:
         return event.at
 
     def in_call(self, kind: type[Event], cid: CallId = CID, **values: Any) -> datetime:
-        event = kind.model_validate({"at": self.now, "cid": cid, **values})
+        event = convert({"at": self.now, "cid": cid, **values}, kind)
         return self.record(streams.call_stream(cid), event)
 
     def created(self, cid: CallId = CID, by: str = "thierry", **values: Any) -> datetime:
@@ -106,7 +108,7 @@ class History:
         self, kind: type[Event], user_id: str, cid: CallId = CID, **values: Any
     ) -> datetime:
         said = {"at": self.now, "cid": cid, "user_id": user_id, **values}
-        return self.record(streams.member_stream(cid, UserId(user_id)), kind.model_validate(said))
+        return self.record(streams.member_stream(cid, UserId(user_id)), convert(said, kind))
 
     def added(
         self,
@@ -126,7 +128,7 @@ class History:
         self, kind: type[Event], number: int = 1, cid: CallId = CID, **values: Any
     ) -> datetime:
         said = {"at": self.now, "cid": cid, "session": number, **values}
-        return self.record(streams.session_stream(cid, number), kind.model_validate(said))
+        return self.record(streams.session_stream(cid, number), convert(said, kind))
 
     def joined(
         self, user_id: str, entry: str, number: int = 1, cid: CallId = CID, **values: Any

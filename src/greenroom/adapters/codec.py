@@ -11,16 +11,14 @@ Names and documents are a format: `tests/house/golden` holds one of each.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Generic, NotRequired, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaValidator, from_json, to_json
-
-# pydantic understands the standard library's TypedDict from Python 3.12 on only.
-from typing_extensions import TypedDict
+from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, to_builtins
+from msgspec.json import Decoder, Encoder
 
 from greenroom.adapters.sealing import Sealed, SubjectKey, seal, unseal
 from greenroom.domain.errors import InvalidInput, StoreError
@@ -42,33 +40,39 @@ FindKeys = Callable[[Sequence[str]], Sequence[SubjectKey | None]]
 MakeKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
 """The keys of subjects, in their order; made for those that had none."""
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E")
 
 
-class _Content(TypedDict, Generic[E]):
-    """The part of a document that folding needs; the rest is skipped."""
-
-    sealed: NotRequired[Sealed]
-    event: E
-
-
-class _Document(_Content[E], Generic[E]):
-    """All of a record that its place in the log does not say."""
+class _Document(Struct, Generic[E], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of a record that its place in the log does not say, in the order it is written."""
 
     id: EventId
     by: Actor
     request_id: RequestId
     correlation_id: RequestId
     causation_id: EventId | None
+    sealed: Sealed | UnsetType = UNSET
+    event: E
+
+
+class _Content(Struct, Generic[E], frozen=True, kw_only=True):
+    """The part of a document that folding needs; the rest is skipped."""
+
+    sealed: Sealed | UnsetType = UNSET
+    event: E
 
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """The compiled reading and writing of one kind of event."""
+    """The compiled reading of one kind of event."""
 
     document: Callable[[bytes], _Document[Event]]
     content: Callable[[bytes], _Content[Event]]
-    write: Callable[..., bytes]
+
+
+_write: Final = Encoder().encode
+_UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
+"""What reading a document raises that is not as we write them."""
 
 
 def encode(decided: Decided[Event], make_keys: MakeKeys) -> bytes:
@@ -84,14 +88,14 @@ def encode(decided: Decided[Event], make_keys: MakeKeys) -> bytes:
     """
     event = decided.event
     personal = {name: value for name in event.personal if (value := getattr(event, name))}
-    write = _format(event.name).write
     try:
         if not personal:
-            return write(_document(decided))
+            return _write(_document(decided, event))
         keys = make_keys(subjects(decided.stream))
         sealed = seal(_json(personal, event), keys, _place(decided.stream, decided.version))
-        return write(_document(decided, sealed), exclude={"event": personal.keys()})
-    except PydanticSerializationError as error:
+        rest = {key: value for key, value in to_builtins(event).items() if key not in personal}
+        return _write(_document(decided, rest, sealed))
+    except UnicodeEncodeError as error:
         raise InvalidInput(event.name, f"text that UTF-8 can hold ({error})") from error
 
 
@@ -105,20 +109,20 @@ def decode(row: Row, find_keys: FindKeys) -> Recorded[Event]:
     reading = _known(row)
     try:
         document = reading.document(state)
-        event = document["event"]
-        if "sealed" in document:
-            event = _opened(row, document["sealed"], event, find_keys)
-    except ValueError as error:
+        event = document.event
+        if document.sealed is not UNSET:
+            event = _opened(row, document.sealed, event, find_keys)
+    except _UNREADABLE as error:
         raise _unreadable(row, error) from error
     return Recorded(
         stream=StreamId(stream),
         version=version,
         event=event,
-        event_id=document["id"],
-        by=document["by"],
-        request_id=document["request_id"],
-        correlation_id=document["correlation_id"],
-        causation_id=document["causation_id"],
+        event_id=document.id,
+        by=document.by,
+        request_id=document.request_id,
+        correlation_id=document.correlation_id,
+        causation_id=document.causation_id,
         position=position,
     )
 
@@ -134,36 +138,36 @@ def decode_events(rows: Sequence[Row], find_keys: FindKeys) -> Iterable[Event]:
     contents = _CONTENTS
     try:
         return [
-            content["event"]
-            if "sealed" not in (content := contents[row[3]](row[4]))
-            else _opened(row, content["sealed"], content["event"], find_keys)
+            content.event
+            if (content := contents[row[3]](row[4])).sealed is UNSET
+            else _opened(row, content.sealed, content.event, find_keys)
             for row in rows
         ]
-    except (KeyError, ValueError):  # an unknown name, or an unreadable record: say which
+    except (KeyError, *_UNREADABLE):  # an unknown name, or an unreadable record: say which
         return (decode(row, find_keys).event for row in rows)
 
 
-def _document(decided: Decided[Event], sealed: Sealed | None = None) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "id": decided.event_id,
-        "by": decided.by,
-        "request_id": decided.request_id,
-        "correlation_id": decided.correlation_id,
-        "causation_id": decided.causation_id,
-    }
-    if sealed is not None:
-        document["sealed"] = sealed
-    document["event"] = decided.event
-    return document
+def _document(
+    decided: Decided[Event], event: E, sealed: Sealed | UnsetType = UNSET
+) -> _Document[E]:
+    return _Document(
+        id=decided.event_id,
+        by=decided.by,
+        request_id=decided.request_id,
+        correlation_id=decided.correlation_id,
+        causation_id=decided.causation_id,
+        sealed=sealed,
+        event=event,
+    )
 
 
 @cache
 def _format(name: str) -> _Format:
     """Compiled when first needed: all of them at once would slow every import."""
     event_class = EVENTS[name]
-    document: TypeAdapter[Any] = TypeAdapter(_Document[event_class])  # type: ignore[valid-type]  # one per class, made at run time
-    content: TypeAdapter[Any] = TypeAdapter(_Content[event_class])  # type: ignore[valid-type]  # the same
-    return _Format(_reader(document), _reader(content), document.serializer.to_json)
+    document: Decoder[Any] = Decoder(_Document[event_class])  # type: ignore[valid-type]  # one per class, made at run time
+    content: Decoder[Any] = Decoder(_Content[event_class])  # type: ignore[valid-type]  # the same
+    return _Format(document.decode, content.decode)
 
 
 class _Contents(dict[str, Callable[[bytes], _Content[Event]]]):
@@ -175,13 +179,6 @@ class _Contents(dict[str, Callable[[bytes], _Content[Event]]]):
 
 
 _CONTENTS: Final = _Contents()
-
-
-def _reader(adapter: TypeAdapter[Any]) -> Callable[[bytes], Any]:
-    validator = adapter.validator
-    if not isinstance(validator, SchemaValidator):
-        raise TypeError("pydantic's plugins are not supported for stored records")
-    return validator.validate_json
 
 
 def _known(row: Row) -> _Format:
@@ -200,8 +197,7 @@ def _opened(row: Row, sealed: Sealed, event: Event, find_keys: FindKeys) -> Even
     plain = unseal(sealed, find_keys(subjects(stream)), _place(stream, row[2]))
     if plain is None:
         return event
-    whole = from_json(row[4])["event"] | from_json(plain)
-    return type(event).model_validate_json(to_json(whole))
+    return convert(to_builtins(event) | json.loads(plain), type(event))
 
 
 def _place(stream: StreamId, version: int) -> bytes:
@@ -210,24 +206,18 @@ def _place(stream: StreamId, version: int) -> bytes:
 
 def _json(personal: Mapping[str, Any], event: Event) -> bytes:
     """`personal` as JSON that can be read again: here stands what users made up themselves."""
-    written = to_json(personal, inf_nan_mode="constants")
     try:
-        from_json(written, allow_inf_nan=False)
-    except ValueError as error:
+        written = json.dumps(personal, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        json.loads(written)
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(event.name, f"finite numbers, and less nesting ({error})") from error
-    return written
+    return written.encode()
 
 
 def _named(row: Row) -> str:
     return f"record {row[1]} version {row[2]} at position {row[0]}"
 
 
-def _unreadable(row: Row, error: ValueError) -> StoreError:
+def _unreadable(row: Row, error: Exception) -> StoreError:
     """Says where and which fields, but no values: they may be personal."""
-    if isinstance(error, ValidationError):
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        return StoreError(f"{_named(row)}, a {row[3]!r}, cannot be read: {faults}")
     return StoreError(f"{_named(row)}, a {row[3]!r}, cannot be read: {error}")

@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import BaseModel, ConfigDict
+from msgspec import Struct
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -32,10 +32,8 @@ class SubjectKey:
     secret: bytes = field(repr=False)
 
 
-class Sealed(BaseModel):
+class Sealed(Struct, frozen=True, forbid_unknown_fields=True):
     """Personal fields of one record, as they are stored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[int, ...]
     """The ids of the keys it takes, in the order of the stream's subjects."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+
 from greenroom.domain.access import Capability, Grants, Standing, sources
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import (
@@ -19,10 +21,10 @@ from greenroom.domain.errors import (
     Refused,
     WrongTeam,
 )
-from greenroom.domain.message import CallId, Role, Team, Value
+from greenroom.domain.message import CallId, Role, Team
 
 
-class Evidence(Value):
+class Evidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an admission rests on: versions of the streams read, and the standing found there."""
 
     call: int

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
-
-from pydantic import JsonValue
+from typing import Any, ClassVar
 
 from greenroom.domain.message import CallId, Event, Instant, Team, UserId
 from greenroom.domain.settings import SettingsPatch
@@ -36,7 +34,7 @@ class RingEndReason(StrEnum):
     DELETED = "deleted"
 
 
-class CallCreated(Event):
+class CallCreated(Event, frozen=True, kw_only=True):
     """The call exists; first in every call's stream."""
 
     name: ClassVar[str] = "call.created"
@@ -45,7 +43,7 @@ class CallCreated(Event):
     call_type: str
     created_by: UserId
     team: Team | None = None
-    custom: dict[str, JsonValue] = {}
+    custom: dict[str, Any] = {}
     starts_at: Instant | None = None
     settings: SettingsPatch = {}
     """The call's own, over those of its type."""
@@ -53,13 +51,13 @@ class CallCreated(Event):
     """Whether it starts closed to regular users, all settings considered."""
 
 
-class CallUpdated(Event):
+class CallUpdated(Event, frozen=True, kw_only=True):
     """Custom data, schedule or settings changed."""
 
     name: ClassVar[str] = "call.updated"
     personal: ClassVar[tuple[str, ...]] = ("custom",)
     cid: CallId
-    custom: dict[str, JsonValue] = {}
+    custom: dict[str, Any] = {}
     """As it is from now on, whole."""
     starts_at: Instant | None = None
     """As it is from now on."""
@@ -71,7 +69,7 @@ class CallUpdated(Event):
     """When the running session reaches the maximum duration, as it is from now on."""
 
 
-class CallRung(Event):
+class CallRung(Event, frozen=True, kw_only=True):
     """Members are being called."""
 
     name: ClassVar[str] = "call.rung"
@@ -87,7 +85,7 @@ class CallRung(Event):
     """Who has not answered by then has missed it."""
 
 
-class RingCancelled(Event):
+class RingCancelled(Event, frozen=True, kw_only=True):
     """The ring is over; whoever had not answered has missed it."""
 
     name: ClassVar[str] = "call.ring_cancelled"
@@ -96,7 +94,7 @@ class RingCancelled(Event):
     reason: RingEndReason
 
 
-class MembersNotified(Event):
+class MembersNotified(Event, frozen=True, kw_only=True):
     """Members are told of the call, without ringing."""
 
     name: ClassVar[str] = "call.members_notified"
@@ -104,7 +102,7 @@ class MembersNotified(Event):
     user_ids: tuple[UserId, ...]
 
 
-class WentLive(Event):
+class WentLive(Event, frozen=True, kw_only=True):
     """The doors are open to regular users; an ended call is open again."""
 
     name: ClassVar[str] = "call.went_live"
@@ -113,14 +111,14 @@ class WentLive(Event):
     """Whether it was in backstage before (a call that had ended need not have been)."""
 
 
-class StoppedLive(Event):
+class StoppedLive(Event, frozen=True, kw_only=True):
     """Back to backstage; whoever may not be there was put out."""
 
     name: ClassVar[str] = "call.stopped_live"
     cid: CallId
 
 
-class UserBlocked(Event):
+class UserBlocked(Event, frozen=True, kw_only=True):
     """The user cannot join until unblocked."""
 
     name: ClassVar[str] = "call.user_blocked"
@@ -128,7 +126,7 @@ class UserBlocked(Event):
     user_id: UserId
 
 
-class UserUnblocked(Event):
+class UserUnblocked(Event, frozen=True, kw_only=True):
     """The user may join again, if the other rules allow."""
 
     name: ClassVar[str] = "call.user_unblocked"
@@ -136,7 +134,7 @@ class UserUnblocked(Event):
     user_id: UserId
 
 
-class CallEnded(Event):
+class CallEnded(Event, frozen=True, kw_only=True):
     """Over for everyone; every entry was closed with it."""
 
     name: ClassVar[str] = "call.ended"
@@ -144,7 +142,7 @@ class CallEnded(Event):
     reason: EndReason
 
 
-class CallDeleted(Event):
+class CallDeleted(Event, frozen=True, kw_only=True):
     """Unreachable from now on; hard: for good, and personal data can no longer be read."""
 
     name: ClassVar[str] = "call.deleted"
@@ -152,14 +150,14 @@ class CallDeleted(Event):
     hard: bool
 
 
-class CallRestored(Event):
+class CallRestored(Event, frozen=True, kw_only=True):
     """A soft deletion was taken back."""
 
     name: ClassVar[str] = "call.restored"
     cid: CallId
 
 
-class SessionStarted(Event):
+class SessionStarted(Event, frozen=True, kw_only=True):
     """Somebody is about to enter the empty call."""
 
     name: ClassVar[str] = "session.started"
@@ -173,7 +171,7 @@ class SessionStarted(Event):
     """When the maximum duration is reached."""
 
 
-class SessionEnded(Event):
+class SessionEnded(Event, frozen=True, kw_only=True):
     """Nobody is in the call any more."""
 
     name: ClassVar[str] = "session.ended"

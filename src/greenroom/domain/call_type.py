@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Final, Literal, assert_never
-
-from pydantic import Field
+from typing import Any, ClassVar, Final, Literal, assert_never
 
 from greenroom.domain.access import Capability, Grants
 from greenroom.domain.decider import Command, Decider
@@ -23,26 +21,27 @@ IndexedCustom = Mapping[Literal["members", "calls"], Mapping[str, FieldKind]]
 """Declared custom fields: checked on write, indexed for queries."""
 
 
-class CallTypeDefined(Event):
+class CallTypeDefined(Event, frozen=True, kw_only=True):
     """The type exists; first in every type's stream."""
 
     name: ClassVar[str] = "type.defined"
     call_type: str
     based_on: str | None = None
     """The type it was copied from; its later changes do not reach this one."""
-    settings: Settings = Settings()
-    grants: Mapping[Role, Annotated[tuple[Capability, ...], Field(strict=False)]] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    """All of them, by group and field."""
+    grants: dict[Role, tuple[Capability, ...]] = {}
     indexed_custom: IndexedCustom = {}
 
 
-class SettingsChanged(Event):
+class SettingsChanged(Event, frozen=True, kw_only=True):
     """The type's settings moved, for running calls as well."""
 
     name: ClassVar[str] = "type.settings_changed"
     settings: SettingsPatch
 
 
-class Granted(Event):
+class Granted(Event, frozen=True, kw_only=True):
     """Whoever holds the role may do more in calls of this type."""
 
     name: ClassVar[str] = "type.granted"
@@ -50,7 +49,7 @@ class Granted(Event):
     capability: Capability
 
 
-class Revoked(Event):
+class Revoked(Event, frozen=True, kw_only=True):
     """Holding the role no longer brings this capability."""
 
     name: ClassVar[str] = "type.revoked"
@@ -138,7 +137,7 @@ def evolve(call_type: CallType, event: CallTypeEvent) -> CallType:
         case CallTypeDefined():
             return CallType(
                 event.call_type,
-                event.settings,
+                Settings.model_validate(event.settings),
                 {role: frozenset(held) for role, held in event.grants.items()},
                 event.indexed_custom,
             )
@@ -165,7 +164,7 @@ def _define(call_type: CallType, command: DefineCallType) -> Sequence[CallTypeEv
             at=command.at,
             call_type=command.call_type,
             based_on=command.based_on,
-            settings=command.settings,
+            settings=command.settings.model_dump(mode="json"),
             grants={role: tuple(sorted(held)) for role, held in sorted(command.grants.items())},
             indexed_custom=command.indexed_custom,
         )

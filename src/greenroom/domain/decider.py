@@ -24,10 +24,16 @@ class Decider(Generic[S, C, E]):
     initial: S
     decide: Callable[[S, C], Sequence[E]]
     evolve: Callable[[S, E], S]
+    roll: Callable[[S, Iterable[E]], S] | None = None
+    """The same as evolving by one event after the other, all at once and therefore faster; None
+    where that is fast enough."""
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
         """The state after `events`, from `state` on (from the beginning where none is given)."""
-        return reduce(self.evolve, events, self.initial if state is None else state)
+        start = self.initial if state is None else state
+        if self.roll is not None:
+            return self.roll(start, events)
+        return reduce(self.evolve, events, start)
 
 
 @dataclass(frozen=True, slots=True)

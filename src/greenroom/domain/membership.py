@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Final, assert_never
-
-from pydantic import JsonValue
+from typing import Any, ClassVar, Final, assert_never
 
 from greenroom.domain.access import CALL_MEMBER, Capability
 from greenroom.domain.decider import Command, Decider
@@ -21,7 +19,7 @@ from greenroom.domain.merge import merge_patch, same_json
 from greenroom.domain.message import CallId, Event, Json, Role, UserId
 
 
-class MemberAdded(Event):
+class MemberAdded(Event, frozen=True, kw_only=True):
     """The user belongs to the call, until removed."""
 
     name: ClassVar[str] = "member.added"
@@ -29,10 +27,10 @@ class MemberAdded(Event):
     cid: CallId
     user_id: UserId
     role: Role = CALL_MEMBER
-    custom: dict[str, JsonValue] = {}
+    custom: dict[str, Any] = {}
 
 
-class MemberUpdated(Event):
+class MemberUpdated(Event, frozen=True, kw_only=True):
     """The member's role or custom data changed."""
 
     name: ClassVar[str] = "member.updated"
@@ -41,11 +39,11 @@ class MemberUpdated(Event):
     user_id: UserId
     role: Role
     """As it is from now on."""
-    custom: dict[str, JsonValue] = {}
+    custom: dict[str, Any] = {}
     """As it is from now on, whole."""
 
 
-class MemberRemoved(Event):
+class MemberRemoved(Event, frozen=True, kw_only=True):
     """The user no longer belongs to the call."""
 
     name: ClassVar[str] = "member.removed"
@@ -53,7 +51,7 @@ class MemberRemoved(Event):
     user_id: UserId
 
 
-class PermissionRequested(Event):
+class PermissionRequested(Event, frozen=True, kw_only=True):
     """The user asks to be allowed to send audio, video or their screen."""
 
     name: ClassVar[str] = "member.permission_requested"
@@ -62,7 +60,7 @@ class PermissionRequested(Event):
     permissions: tuple[Capability, ...]
 
 
-class PermissionsGranted(Event):
+class PermissionsGranted(Event, frozen=True, kw_only=True):
     """The user may do this in this call, whatever their roles say."""
 
     name: ClassVar[str] = "member.permissions_granted"
@@ -71,7 +69,7 @@ class PermissionsGranted(Event):
     permissions: tuple[Capability, ...]
 
 
-class PermissionsRevoked(Event):
+class PermissionsRevoked(Event, frozen=True, kw_only=True):
     """The user may not do this in this call, whatever their roles say."""
 
     name: ClassVar[str] = "member.permissions_revoked"
@@ -80,7 +78,7 @@ class PermissionsRevoked(Event):
     permissions: tuple[Capability, ...]
 
 
-class RingAccepted(Event):
+class RingAccepted(Event, frozen=True, kw_only=True):
     """The user took the call; their other devices stop ringing."""
 
     name: ClassVar[str] = "member.accepted"
@@ -89,7 +87,7 @@ class RingAccepted(Event):
     ring: int
 
 
-class RingRejected(Event):
+class RingRejected(Event, frozen=True, kw_only=True):
     """The user declined; their other devices stop ringing."""
 
     name: ClassVar[str] = "member.rejected"
@@ -101,7 +99,7 @@ class RingRejected(Event):
     """`busy decline cancel timeout` or the user's own words."""
 
 
-class RingMissed(Event):
+class RingMissed(Event, frozen=True, kw_only=True):
     """The user did not answer in time, or before the ring was withdrawn."""
 
     name: ClassVar[str] = "member.missed"

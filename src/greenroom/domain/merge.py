@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-
-from pydantic import JsonValue
+from typing import Any
 
 from greenroom.domain.message import Json
 
 
-def merge_patch(target: Json, patch: Json) -> dict[str, JsonValue]:
+def merge_patch(target: Json, patch: Json) -> dict[str, Any]:
     """`target` with the keys of `patch` put over it; null removes a key, objects merge inside."""
     merged = dict(target)
     for key, value in patch.items():

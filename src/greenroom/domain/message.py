@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final, Generic, NewType, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, NewType, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from msgspec import Meta, Struct
 
 CallId = NewType("CallId", str)
 """The cid, `type:id`."""
@@ -25,18 +24,17 @@ Team = NewType("Team", str)
 SYSTEM: Final = "system:"
 """How the ids of the system's own participants begin; no user id can."""
 
-Instant = AwareDatetime
-Json = Mapping[str, JsonValue]
+Instant = Annotated[datetime, Meta(tz=True)]
+"""An aware datetime."""
+Json = Mapping[str, Any]
+"""A JSON object."""
 
 
-class Value(BaseModel):
-    """An immutable value; unknown fields are an error."""
+class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that happened. Who asked and where it stands is the record's business.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Event(Value):
-    """Something that happened. Who asked and where it stands is the record's business."""
+    Its types are checked when it is read back: what is recorded by our own rules is right.
+    """
 
     name: ClassVar[str]
     """The stored name. Once released it never changes."""
@@ -50,7 +48,7 @@ class Event(Value):
     """When it was decided."""
 
 
-class Actor(Value):
+class Actor(Struct, frozen=True, forbid_unknown_fields=True):
     """Who issues a command: a user, or a named part of the embedding system."""
 
     name: str
@@ -68,8 +66,7 @@ class Actor(Value):
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided(Generic[E_co]):
+class Decided(Struct, Generic[E_co], frozen=True, kw_only=True):
     """An event about to be recorded: its place in its stream, who asked, and why."""
 
     stream: StreamId
@@ -91,8 +88,7 @@ class Decided(Generic[E_co]):
         return self.event.at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded(Decided[E_co]):
+class Recorded(Decided[E_co], Generic[E_co], frozen=True, kw_only=True):
     """An event as it stands in the log."""
 
     position: int

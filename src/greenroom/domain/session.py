@@ -14,10 +14,21 @@ from typing import Final, assert_never
 from immutables import Map
 
 from greenroom.domain.access import Capability
-from greenroom.domain.admission import Evidence, JoinFacts, Occupancy, admit
-from greenroom.domain.decider import Command, Decider
+from greenroom.domain.admission import Evidence, Occupancy, admit
+from greenroom.domain.decider import Decider
 from greenroom.domain.errors import EntryNotFound, NotPresent
-from greenroom.domain.message import CallId, EntryId, Role, UserId
+from greenroom.domain.message import EntryId, Role, UserId
+from greenroom.domain.session_commands import (
+    ConnectMedia,
+    Enter,
+    Leave,
+    LoseMedia,
+    MuteUsers,
+    Pin,
+    PutOut,
+    SessionCommand,
+    Unpin,
+)
 from greenroom.domain.session_events import (
     Joined,
     Left,
@@ -26,73 +37,9 @@ from greenroom.domain.session_events import (
     MediaLost,
     Pinned,
     SessionEvent,
-    Track,
     Unpinned,
     UsersMuted,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InSession(Command):
-    cid: CallId
-    session: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enter(_InSession):
-    entry_id: EntryId
-    facts: JoinFacts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leave(_InSession):
-    """Close one's own entry."""
-
-    entry_id: EntryId
-    inactivity_timeout: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutOut(_InSession):
-    """Close every entry of these users; of everybody where none are named."""
-
-    reason: LeftReason
-    user_ids: frozenset[UserId] | None = None
-    inactivity_timeout: timedelta | None = None
-    """None where the session closes with them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MuteUsers(_InSession):
-    """Named users, or everybody else where none are named."""
-
-    tracks: tuple[Track, ...]
-    user_ids: frozenset[UserId] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin(_InSession):
-    user_id: UserId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpin(_InSession):
-    user_id: UserId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectMedia(_InSession):
-    entry_id: EntryId
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoseMedia(_InSession):
-    entry_id: EntryId
-    inactivity_timeout: timedelta
-
-
-SessionCommand = Enter | Leave | PutOut | MuteUsers | Pin | Unpin | ConnectMedia | LoseMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,4 +291,75 @@ def _connect(session: Session, command: ConnectMedia) -> Sequence[SessionEvent]:
     ]
 
 
-SESSION: Final = Decider(Session(), decide, evolve)
+def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
+    """The session after all of `events`: what evolving says, in plain dicts until the end.
+
+    Most who join a long session have left it before its end: nothing need be made of them.
+    """
+    entries: dict[EntryId, Entry | Joined] = dict(session.entries)
+    crowd = {
+        user: _Rolled([*one.entry_ids], one.role, one.counts)
+        for user, one in session.occupants.items()
+    }
+    closes_at, pinned = session.closes_at, set(session.pinned)
+    for event in events:
+        match event:
+            case Joined():
+                entries[event.entry_id] = event
+                who = crowd.get(event.user_id)
+                if who is None:
+                    crowd[event.user_id] = _Rolled([event.entry_id], event.role, event.counts)
+                else:
+                    who.entry_ids.append(event.entry_id)
+                    who.role = event.role
+                closes_at = None
+            case Left(entry_id=entry_id):
+                entry = entries.pop(entry_id, None)
+                if entry is None:
+                    continue
+                who = crowd[entry.user_id]
+                who.entry_ids = [other for other in who.entry_ids if other != entry_id]
+                if not who.entry_ids:
+                    del crowd[entry.user_id]
+                    pinned.discard(entry.user_id)
+                closes_at = event.closes_at
+            case MediaConnected(entry_id=entry_id):
+                entry = entries.get(entry_id)
+                if entry is not None:
+                    entries[entry_id] = replace(_entry(entry), connected=True)
+            case Pinned(user_id=user_id):
+                pinned.add(user_id)
+            case Unpinned(user_id=user_id):
+                pinned.discard(user_id)
+            case UsersMuted() | MediaLost():
+                pass
+            case _:
+                assert_never(event)
+    return Session(
+        Map({entry_id: _entry(entry) for entry_id, entry in entries.items()}),
+        Map(
+            {
+                user: Occupant(tuple(who.entry_ids), who.role, who.counts)
+                for user, who in crowd.items()
+            }
+        ),
+        sum(who.counts for who in crowd.values()),
+        closes_at,
+        frozenset(pinned),
+    )
+
+
+@dataclass(slots=True)
+class _Rolled:
+    """An occupant on the way."""
+
+    entry_ids: list[EntryId]
+    role: Role
+    counts: bool
+
+
+def _entry(entry: Entry | Joined) -> Entry:
+    return entry if isinstance(entry, Entry) else Entry(entry.user_id, entry.at)
+
+
+SESSION: Final = Decider(Session(), decide, evolve, roll)

@@ -32,7 +32,7 @@ class Track(StrEnum):
     SCREENSHARE_AUDIO = "screenshare_audio"
 
 
-class Joined(Event):
+class Joined(Event, frozen=True, kw_only=True):
     """Somebody entered; the media reactor opens a peer connection for `entry_id`."""
 
     name: ClassVar[str] = "session.joined"
@@ -48,7 +48,7 @@ class Joined(Event):
     evidence: Evidence
 
 
-class Left(Event):
+class Left(Event, frozen=True, kw_only=True):
     """An entry closed; the media reactor closes its peer connection."""
 
     name: ClassVar[str] = "session.left"
@@ -61,7 +61,7 @@ class Left(Event):
     """When the session closes if nobody comes; only on the last entry to leave."""
 
 
-class UsersMuted(Event):
+class UsersMuted(Event, frozen=True, kw_only=True):
     """A one-off request to be quiet; whoever was muted may unmute."""
 
     name: ClassVar[str] = "session.muted"
@@ -71,7 +71,7 @@ class UsersMuted(Event):
     tracks: tuple[Track, ...]
 
 
-class Pinned(Event):
+class Pinned(Event, frozen=True, kw_only=True):
     """Everyone sees this user large."""
 
     name: ClassVar[str] = "session.pinned"
@@ -80,7 +80,7 @@ class Pinned(Event):
     user_id: UserId
 
 
-class Unpinned(Event):
+class Unpinned(Event, frozen=True, kw_only=True):
     """The user is one among the others again."""
 
     name: ClassVar[str] = "session.unpinned"
@@ -89,7 +89,7 @@ class Unpinned(Event):
     user_id: UserId
 
 
-class MediaConnected(Event):
+class MediaConnected(Event, frozen=True, kw_only=True):
     """Audio and video flow for this entry."""
 
     name: ClassVar[str] = "session.connected"
@@ -100,7 +100,7 @@ class MediaConnected(Event):
     """The DTLS certificate fingerprint of the peer, as its session description gives it."""
 
 
-class MediaLost(Event):
+class MediaLost(Event, frozen=True, kw_only=True):
     """The entry's peer connection died."""
 
     name: ClassVar[str] = "session.lost"

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from greenroom.domain.merge import merge_patch
-from greenroom.domain.message import Json, Role, Value
+from greenroom.domain.message import Json, Role
 
 Milliseconds = Annotated[int, Field(ge=5000, le=180_000)]
 Mode = Literal["available", "disabled", "auto-on"]
+RoleName = Annotated[Role, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
-SettingsPatch = Mapping[str, Mapping[str, JsonValue]]
+SettingsPatch = Mapping[str, Mapping[str, Any]]
 """Settings by group and field; a field that is not named, or is null, is left to the type."""
+
+
+class Value(BaseModel):
+    """A group of settings; unknown ones are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class BackstageSettings(Value):
@@ -59,7 +66,7 @@ class LimitSettings(Value):
     """Counted from the session's start."""
     max_participants: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Distinct users present."""
-    max_participants_exclude_roles: tuple[Role, ...] = ()
+    max_participants_exclude_roles: tuple[RoleName, ...] = ()
     max_participants_exclude_owner: bool = False
 
 

@@ -22,7 +22,8 @@ from greenroom.domain.decider import Asker, Decider
 from greenroom.domain.errors import CallNotFound, CallTypeNotFound, WrongTeam
 from greenroom.domain.membership import MemberAdded, Membership, MembershipCommand, Miss
 from greenroom.domain.message import SYSTEM, Actor, CallId, Event, Role, StreamId, Team, UserId
-from greenroom.domain.session import PutOut, Session, SessionCommand
+from greenroom.domain.session import Session
+from greenroom.domain.session_commands import PutOut, SessionCommand
 from greenroom.domain.session_events import Left, LeftReason
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import (

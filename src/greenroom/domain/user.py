@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, assert_never
-
-from pydantic import JsonValue
+from typing import Any, ClassVar, Final, assert_never
 
 from greenroom.domain.access import USER
 from greenroom.domain.decider import Command, Decider
@@ -14,7 +12,7 @@ from greenroom.domain.merge import merge_patch, same_json
 from greenroom.domain.message import Event, Json, Role, Team, UserId
 
 
-class UserUpserted(Event):
+class UserUpserted(Event, frozen=True, kw_only=True):
     """The user is known with these properties from now on."""
 
     name: ClassVar[str] = "user.upserted"
@@ -23,10 +21,10 @@ class UserUpserted(Event):
     role: Role = USER
     teams: tuple[Team, ...] = ()
     display_name: str = ""
-    custom: dict[str, JsonValue] = {}
+    custom: dict[str, Any] = {}
 
 
-class UserErased(Event):
+class UserErased(Event, frozen=True, kw_only=True):
     """Everything personal about the user is gone; the id remains."""
 
     name: ClassVar[str] = "user.erased"

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Thread
 from time import monotonic
 
+from msgspec.structs import replace
+
 from greenroom.domain.errors import Conflict
 from greenroom.domain.membership import RingRejected
 from greenroom.domain.message import Event, StreamId, UserId
@@ -151,7 +153,7 @@ class Erasing:
             *(record.event for record in store.read(stream)),
             *(record.event for _, record in store.feed()),
         ]
-        assert readings == [rejected.model_copy(update={"reason": "decline"})] * 3
+        assert readings == [replace(rejected, reason="decline")] * 3
 
     def test_whoever_comes_back_after_an_erasure_starts_anew(self, store: EventStore) -> None:
         store.append([added("alice", phone="old")])

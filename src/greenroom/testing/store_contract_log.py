@@ -38,7 +38,7 @@ class Writing:
         records = [record for _, record in store.feed()]
         assert [record.position for record in records] == list(positions)
         for record, one in zip(records, written, strict=True):
-            for name in Decided.__dataclass_fields__:
+            for name in Decided.__struct_fields__:
                 assert getattr(record, name) == getattr(one, name), name
 
     def test_positions_rise_and_the_last_one_is_the_stores(self, store: EventStore) -> None:

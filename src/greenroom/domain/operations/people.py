@@ -17,7 +17,7 @@ from greenroom.domain.membership import (
 )
 from greenroom.domain.operations.life import Member, checked_members, put_members
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session import MuteUsers, Pin, Unpin
+from greenroom.domain.session_commands import MuteUsers, Pin, Unpin
 from greenroom.domain.session_events import LeftReason, Track
 from greenroom.domain.settings import Settings
 from greenroom.domain.turn import CallTurn

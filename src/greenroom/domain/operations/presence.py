@@ -11,7 +11,7 @@ from greenroom.domain.membership import Accept, Answer
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations.life import NewCall, call_out, end_if_over
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session import ConnectMedia, Enter, Leave, LoseMedia
+from greenroom.domain.session_commands import ConnectMedia, Enter, Leave, LoseMedia
 from greenroom.domain.turn import TIMERS, CallTurn
 
 
