@@ -200,6 +200,12 @@ def _rooms() -> list[EntryPoint]:
             get=(1, {"user_id": "alice"}),
             erase=(1, {"user_id": "alice", **_ID}),
         ),
+        *_on(
+            "Outbox",
+            lambda house: house.room.outbox,
+            entries=(0, {"status": "pending", "limit": 5}),
+            retry=(2, {"key": "no-such-key", "now": START}),
+        ),
         *_on("Entry", lambda house: house.entry, leave=(0, _ID)),
     ]
 
@@ -209,8 +215,14 @@ ENTRY_POINTS: Final = [*_calls(), *_rooms()]
 NOT_HERE: Final = {
     "Greenroom.open": "its faults have a table of their own",
     "Greenroom.close": "takes nothing",
+    **dict.fromkeys(
+        ("Outbox.open", "Outbox.position", "Outbox.follow", "Outbox.deliver_due"),
+        "the room's own business",
+    ),
+    "Outbox.next_due": "takes nothing",
+    "Outbox.close": "takes nothing",
     "PastRoom.close": "takes nothing",
-    "Entry.offer": "needs a media adapter: tests/media fuzzes what it is handed",
+    "Entry.offer": "test_offers.py",
     "Entry.slots": "takes nothing",
 }
 """Public methods that are tried elsewhere."""

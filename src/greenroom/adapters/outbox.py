@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
@@ -35,8 +35,9 @@ from greenroom.adapters.outbox_tables import (
     rings,
 )
 from greenroom.adapters.wording import Wording
+from greenroom.domain import checks
 from greenroom.domain.call_events import CallRung
-from greenroom.domain.errors import Refused
+from greenroom.domain.errors import InvalidInput, Refused
 from greenroom.domain.message import CallId, Event, EventId, Recorded, UserId
 from greenroom.domain.ports import Notification, Notifier
 from greenroom.domain.settings import NotificationTemplate
@@ -50,6 +51,7 @@ _LONGEST_PAUSE: Final = timedelta(minutes=5)
 _KEPT: Final = timedelta(days=30)
 _PRUNED_AT_ONCE: Final = 1_000
 _LONGEST_ERROR: Final = 500
+_LONGEST_KEY: Final = 1_000
 """Characters; what a remote service answers may be a whole page."""
 
 
@@ -202,10 +204,15 @@ class Outbox:
         return None if due_at is None else from_micros(due_at)
 
     def entries(self, status: Status | None = None, limit: int = 100) -> Sequence[Entry]:
-        """The notifications in that status, or in any; the oldest first."""
-        query = select(entries).order_by(entries.c.id).limit(limit)
+        """The notifications in that status, or in any; the oldest first.
+
+        Raises:
+            InvalidInput: no such status, or no limit from 1 to 10,000.
+        """
+        most = checks.integer(limit, "limit", 1, 10_000)
+        query = select(entries).order_by(entries.c.id).limit(most)
         if status is not None:
-            query = query.where(entries.c.status == status)
+            query = query.where(entries.c.status == _known(status))
         with self._database.reading() as connection:
             return [entry(row) for row in connection.execute(query).mappings()]
 
@@ -214,7 +221,11 @@ class Outbox:
 
         For one that was given up, or whose outcome is unknown and which, as somebody has found
         out, did not arrive. Others are left alone.
+
+        Raises:
+            InvalidInput: not a key, or not an instant.
         """
+        key, now = checks.text(key, "key", _LONGEST_KEY), checks.instant(now, "now")
         again = (
             update(entries)
             .where(entries.c.key == key)
@@ -345,6 +356,14 @@ class Outbox:
         with self._database.writing() as connection:
             _settle(connection, outcome)
         self._database.prune(now - _KEPT, _PRUNED_AT_ONCE)
+
+
+def _known(status: object) -> Status:
+    known = {one.value: one for one in Status}
+    found = known.get(checks.plain(cast("str", status))) if checks.is_a(status, str) else None
+    if found is None:
+        raise InvalidInput("status", f"one of {', '.join(known)}", checks.nearest(status, known))
+    return found
 
 
 def _settle(connection: Connection, outcome: _Outcome | None) -> None:
