@@ -208,6 +208,18 @@ def test_the_owner_counts_unless_excluded() -> None:
     assert told.session.counted == 1
 
 
+def test_whoever_does_not_count_frees_no_place_by_leaving() -> None:
+    told = story(
+        settings=limited(1, max_participants_exclude_roles=["host"]),
+        members=[Member("tommaso", role="host")],
+    )
+    told.join("tommaso")
+    told.join("alice")
+    told.leave("tommaso")
+    assert told.session.counted == 1
+    told.refused_join(CallFull, "charlie")
+
+
 def test_the_system_does_not_pass_the_limit_either() -> None:
     told = story(max_participants=1)
     told.join("alice")
