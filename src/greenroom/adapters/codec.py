@@ -35,6 +35,8 @@ from greenroom.domain.streams import EVENTS, subjects
 
 Row = tuple[int, str, int, str, bytes]
 """A record as it is stored: position, stream, version, stored name, document."""
+Content = tuple[int, str, bytes]
+"""What folding needs of a row: version, stored name, document."""
 FindKeys = Callable[[Sequence[str]], Sequence[SubjectKey | None]]
 """The present keys of subjects, in their order; None for one that has none."""
 MakeKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
@@ -127,10 +129,22 @@ def decode(row: Row, find_keys: FindKeys) -> Recorded[Event]:
     )
 
 
-def decode_events(rows: Sequence[Row], find_keys: FindKeys) -> Iterable[Event]:
-    """Only the events of `rows`, which is all that folding needs.
+def plain_events(contents: Sequence[Content]) -> Sequence[Event] | None:
+    """The events of `contents`; None where one of them is sealed or cannot be read.
 
     A page at a time, because a call and its checks would cost as much as the decoding itself.
+    """
+    reading = _CONTENTS
+    try:
+        found = [reading[name](state) for _, name, state in contents]
+    except (KeyError, *_UNREADABLE):
+        return None
+    events = [content.event for content in found if content.sealed is UNSET]
+    return events if len(events) == len(found) else None
+
+
+def decode_events(rows: Sequence[Row], find_keys: FindKeys) -> Iterable[Event]:
+    """Only the events of `rows`, sealed ones opened.
 
     Raises:
         StoreError: as for `decode`; the events before the unreadable one come first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -15,6 +15,7 @@ from greenroom.adapters.codec import (
     decode,
     decode_events,
     encode,
+    plain_events,
 )
 from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Transaction
 from greenroom.domain.errors import Conflict, StoreClosed
@@ -87,11 +88,17 @@ class RecorderStore:
         `benchmarks/replay.py` measures it.
         """
         self._check_open()
-        pages = self._pages(
-            partial(self.recorder.stream_rows, stream), after, until, last_of=_version
-        )
-        find_keys = self.recorder.keys
-        return chain.from_iterable(decode_events(page, find_keys) for page in pages)
+        last = EVERYTHING if until is None else until
+
+        def pages(after: int) -> Iterator[Iterable[Event]]:
+            while contents := self.recorder.stream_contents(stream, after, last, PAGE):
+                events = plain_events(contents)
+                yield self._events(stream, after, last) if events is None else events
+                if len(contents) < PAGE:
+                    return
+                after = contents[-1][0]
+
+        return chain.from_iterable(pages(after))
 
     def feed(
         self, after: int = 0, *, until: int | None = None
@@ -137,6 +144,11 @@ class RecorderStore:
     def close(self) -> None:
         """Release everything. Twice is fine; other calls then raise StoreClosed."""
         self.recorder.close()
+
+    def _events(self, stream: StreamId, after: int, until: int) -> Iterable[Event]:
+        """One page, with what is sealed opened and what is unreadable named."""
+        rows = self.recorder.stream_rows(stream, after, until, PAGE)
+        return decode_events(rows, self.recorder.keys)
 
     def _pages(
         self,

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
-from greenroom.adapters.codec import Row
+from greenroom.adapters.codec import Content, Row
 from greenroom.adapters.recorder import LogRecorder, Transaction
 from greenroom.adapters.sealing import SubjectKey, new_secret
 from greenroom.domain.errors import StoreClosed
@@ -72,6 +72,10 @@ class MemoryRecorder(LogRecorder):
             first = bisect_right(rows, after, key=lambda row: row[2])
             last = bisect_right(rows, until, lo=first, key=lambda row: row[0])
             return rows[first : min(last, first + limit)]
+
+    def stream_contents(self, stream: str, after: int, until: int, limit: int) -> Sequence[Content]:
+        """The same rows as `stream_rows`, without what folding does not need."""
+        return [row[2:] for row in self.stream_rows(stream, after, until, limit)]
 
     def log_rows(self, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of all streams past position `after` up to `until`, in commit order."""

@@ -20,7 +20,7 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from greenroom.adapters.codec import Row
+from greenroom.adapters.codec import Content, Row
 from greenroom.adapters.sealing import SubjectKey
 from greenroom.domain.message import RequestId
 from greenroom.domain.ports import Request
@@ -86,6 +86,10 @@ class LogRecorder(ApplicationRecorder):
     @abstractmethod
     def stream_rows(self, stream: str, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of `stream` past version `after`, at or before position `until`, oldest first."""
+
+    @abstractmethod
+    def stream_contents(self, stream: str, after: int, until: int, limit: int) -> Sequence[Content]:
+        """The same rows as `stream_rows`, without what folding does not need."""
 
     @abstractmethod
     def log_rows(self, after: int, until: int, limit: int) -> Sequence[Row]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from immutables import Map
+from msgspec import Struct, structs
 
 from greenroom.domain.access import Capability
 from greenroom.domain.admission import Evidence, Occupancy, admit
@@ -42,8 +43,7 @@ from greenroom.domain.session_events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One connection that is in the call."""
 
     user_id: UserId
@@ -52,8 +52,7 @@ class Entry:
     """Whether media was reported to flow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occupant:
+class Occupant(Struct, frozen=True):
     """A user who is in the call, through one or several connections."""
 
     entry_ids: tuple[EntryId, ...]
@@ -134,7 +133,7 @@ def evolve(session: Session, event: SessionEvent) -> Session:
             entry = session.entries.get(entry_id)
             if entry is None:
                 return session
-            entries = session.entries.set(entry_id, replace(entry, connected=True))
+            entries = session.entries.set(entry_id, structs.replace(entry, connected=True))
             return replace(session, entries=entries)
         case UsersMuted() | MediaLost():
             return session
@@ -297,36 +296,37 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
     Most who join a long session have left it before its end: nothing need be made of them.
     """
     entries: dict[EntryId, Entry | Joined] = dict(session.entries)
-    crowd = {
-        user: _Rolled([*one.entry_ids], one.role, one.counts)
-        for user, one in session.occupants.items()
-    }
+    crowd = {user: [*one.entry_ids] for user, one in session.occupants.items()}
+    roles = {user: one.role for user, one in session.occupants.items()}
+    counts = {user: one.counts for user, one in session.occupants.items()}
     closes_at, pinned = session.closes_at, set(session.pinned)
     for event in events:
         match event:
-            case Joined():
-                entries[event.entry_id] = event
-                who = crowd.get(event.user_id)
-                if who is None:
-                    crowd[event.user_id] = _Rolled([event.entry_id], event.role, event.counts)
+            case Joined(entry_id=entry_id, user_id=user_id):
+                entries[entry_id] = event
+                if user_id in crowd:
+                    crowd[user_id].append(entry_id)
                 else:
-                    who.entry_ids.append(event.entry_id)
-                    who.role = event.role
+                    crowd[user_id] = [entry_id]
+                    counts[user_id] = event.counts
+                roles[user_id] = event.role
                 closes_at = None
             case Left(entry_id=entry_id):
                 entry = entries.pop(entry_id, None)
                 if entry is None:
                     continue
-                who = crowd[entry.user_id]
-                who.entry_ids = [other for other in who.entry_ids if other != entry_id]
-                if not who.entry_ids:
-                    del crowd[entry.user_id]
-                    pinned.discard(entry.user_id)
+                user_id = entry.user_id
+                rest = [other for other in crowd[user_id] if other != entry_id]
+                if rest:
+                    crowd[user_id] = rest
+                else:
+                    del crowd[user_id]
+                    pinned.discard(user_id)
                 closes_at = event.closes_at
             case MediaConnected(entry_id=entry_id):
                 entry = entries.get(entry_id)
                 if entry is not None:
-                    entries[entry_id] = replace(_entry(entry), connected=True)
+                    entries[entry_id] = structs.replace(_entry(entry), connected=True)
             case Pinned(user_id=user_id):
                 pinned.add(user_id)
             case Unpinned(user_id=user_id):
@@ -335,27 +335,14 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
                 pass
             case _:
                 assert_never(event)
+    present = {user: Occupant(tuple(ids), roles[user], counts[user]) for user, ids in crowd.items()}
     return Session(
         Map({entry_id: _entry(entry) for entry_id, entry in entries.items()}),
-        Map(
-            {
-                user: Occupant(tuple(who.entry_ids), who.role, who.counts)
-                for user, who in crowd.items()
-            }
-        ),
-        sum(who.counts for who in crowd.values()),
+        Map(present),
+        sum(one.counts for one in present.values()),
         closes_at,
         frozenset(pinned),
     )
-
-
-@dataclass(slots=True)
-class _Rolled:
-    """An occupant on the way."""
-
-    entry_ids: list[EntryId]
-    role: Role
-    counts: bool
 
 
 def _entry(entry: Entry | Joined) -> Entry:
