@@ -57,7 +57,9 @@ class Stage:
             self._room.close()
 
 
-@pytest.fixture(params=["memory", "file", "restarts"])
+@pytest.fixture(
+    params=["memory", "file", pytest.param("restarts", marks=pytest.mark.slow)],
+)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'calls.db'}"
     built = Stage(url, restless=request.param == "restarts")
