@@ -59,7 +59,7 @@ def record_stock(application: StockApplication, events: int) -> UUID:
     """A session of that many events: people come, get media, and leave when 20 others came."""
     session = StockSession(cid="livestream:123", session=1)
     evidence: dict[str, Any] = {"call": 3, "call_type": 1, "membership": 1, "user": 1}
-    evidence |= {"member_role": "call_member", "owner": False, "grant": None}
+    evidence |= {"member_role": "call_member", "owner": False, "grants": []}
     for number in range(events - 1):  # and `Opened`
         visit, step = divmod(number, 3)
         if step == 0:

@@ -33,6 +33,7 @@ class States:
         """Versions that `follow` has lately met, so that what was read before it and arrives here
         after it is not taken for the newest."""
         self._seen = store.position()
+        self._erasures = 0
 
     def follow(self) -> None:
         """Forget what others have changed since the last look."""
@@ -45,7 +46,7 @@ class States:
                     del self._kept[record.stream]
                 self._meet(record.stream, record.version)
                 if erased_by(record.event) is not None:
-                    self._kept.clear()  # what was personal must not be remembered either
+                    self._forget_everything()  # what was personal must not be remembered either
                 self._seen = position
 
     def load(self, stream: StreamId) -> Folded[Any]:
@@ -55,14 +56,15 @@ class States:
             if kept is not None:
                 self._kept.move_to_end(stream)
                 return kept
+            erasures = self._erasures
         folded = fold(self._store, stream)
-        self._keep(stream, folded)
+        self._keep(stream, folded, erasures)
         return folded
 
     def keep(self, states: Mapping[StreamId, Folded[Any]], positions: Iterable[int]) -> None:
         """Remember what an append of ours has led to."""
         for stream, folded in states.items():
-            self._keep(stream, folded)
+            self._keep(stream, folded, self._erasures)
         with self._lock:
             for position in positions:
                 if position == self._seen + 1:
@@ -77,7 +79,11 @@ class States:
     def forget_all(self) -> None:
         """Read everything anew: what the store answers has changed under the same versions."""
         with self._lock:
-            self._kept.clear()
+            self._forget_everything()
+
+    def _forget_everything(self) -> None:
+        self._kept.clear()
+        self._erasures += 1
 
     def _meet(self, stream: StreamId, version: int) -> None:
         self._newest[stream] = version
@@ -85,9 +91,10 @@ class States:
         while len(self._newest) > CAPACITY:
             self._newest.popitem(last=False)
 
-    def _keep(self, stream: StreamId, folded: Folded[Any]) -> None:
+    def _keep(self, stream: StreamId, folded: Folded[Any], erasures: int) -> None:
+        """Remember a state that was read when so many erasures had been seen."""
         with self._lock:
-            if folded.version < self._newest.get(stream, 0):
+            if erasures != self._erasures or folded.version < self._newest.get(stream, 0):
                 return
             before = self._kept.get(stream)
             if before is None or before.version < folded.version:

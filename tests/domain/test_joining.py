@@ -111,7 +111,7 @@ def test_an_ended_call_admits_only_whoever_may_join_ended_calls() -> None:
     told.ask(life.end(), by="thierry", at=60)
     assert told.refused_join(AlreadyEnded, "alice", at=70).ended_at == at(60)
     told.join("thierry", at=70)
-    assert told.last(Joined).evidence.grant is Capability.JOIN_ENDED_CALL
+    assert told.last(Joined).evidence.grants == (Capability.JOIN_ENDED_CALL,)
 
 
 def test_joining_an_ended_call_opens_a_session_and_leaves_it_ended() -> None:
@@ -123,14 +123,24 @@ def test_joining_an_ended_call_opens_a_session_and_leaves_it_ended() -> None:
     told.refused_join(AlreadyEnded, "alice")
 
 
+def test_every_special_grant_that_was_needed_is_cited() -> None:
+    told = story("livestream:123")
+    told.ask(life.end(), by="thierry")
+    told.join("thierry")
+    assert told.last(Joined).evidence.grants == (
+        Capability.JOIN_ENDED_CALL,
+        Capability.JOIN_BACKSTAGE,
+    )
+
+
 def test_backstage_admits_only_whoever_may_be_there() -> None:
     told = story("livestream:123", members=[Member("tommaso", role="host")])
     assert told.refused_join(NotLiveYet, "alice").opens_at is None
     told.join("tommaso")
-    assert told.last(Joined).evidence.grant is Capability.JOIN_BACKSTAGE
+    assert told.last(Joined).evidence.grants == (Capability.JOIN_BACKSTAGE,)
     told.ask(life.go_live(), by="tommaso")
     told.join("alice")
-    assert told.last(Joined).evidence.grant is None
+    assert told.last(Joined).evidence.grants == ()
 
 
 def test_a_regular_user_may_enter_once_the_join_ahead_window_opens() -> None:

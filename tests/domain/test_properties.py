@@ -102,7 +102,7 @@ def nobody_is_in_whom_the_evidence_does_not_admit(cid: str, course: Sequence[Wis
         if isinstance(step.event, Joined):
             verdict = history.admitted_again(step)
             assert verdict.admitted, verdict.reasons
-            assert verdict.grant == step.event.evidence.grant
+            assert verdict.grants == step.event.evidence.grants
 
 
 def the_limit_is_never_passed(cid: str, course: Sequence[Wish]) -> None:

@@ -115,6 +115,31 @@ def test_whoever_has_joined_cannot_reject_any_more() -> None:
     told.refused(AnswerFinal, rings.reject(), by="alice")
 
 
+def test_whoever_joined_on_a_ring_and_left_cannot_reject_it_any_more() -> None:
+    told = rung()
+    told.ask(rings.accept(), by="alice")
+    entry = told.join("alice")
+    told.leave("alice", entry)
+    told.refused(AnswerFinal, rings.reject(), by="alice")
+    assert answer(told, "alice") is Answer.ACCEPTED
+
+
+def test_a_new_ring_can_be_rejected_by_whoever_had_joined_on_the_one_before() -> None:
+    told = rung("alice")
+    told.leave("alice", told.join("alice"))
+    told.ring("alice", at=20)
+    told.ask(rings.reject(), by="alice")
+    assert answer(told, "alice", ring=2) is Answer.REJECTED
+
+
+def test_a_ring_does_not_outlast_the_time_to_answer_it() -> None:
+    told = rung("alice", auto_cancel_timeout_ms=60_000, missed_call_timeout_ms=20_000)
+    assert told.last(CallRung).auto_cancel_at == at(20)
+    told.settle(at=20)
+    assert told.last(RingCancelled).reason is RingEndReason.TIMEOUT
+    assert answer(told, "alice") is Answer.MISSED
+
+
 def test_joining_on_a_ring_accepts_it() -> None:
     told = rung()
     joined = told.ask(presence.join(told.entry()), by="alice")

@@ -30,9 +30,9 @@ class House:
         return self.room.at(self.room.position)
 
     @classmethod
-    def build(cls, url: str = "memory://") -> House:
+    def build(cls, *, timers: bool = False) -> House:
         clock = VirtualClock(START)
-        room = Greenroom.open(url, clock=clock)
+        room = Greenroom.open("memory://", clock=clock, timers=timers)
         thierry = room.as_user("thierry", role="admin", teams=[])
         call = thierry.call("default", "appointment-7")
         call.create(members=[Member("alice"), Member("thierry", role="host")])

@@ -121,7 +121,7 @@ def reached(house: House, point: EntryPoint, arguments: Mapping[str, Any]) -> No
 def test_only_greenrooms_own_errors_come_out(
     wishes: list[tuple[EntryPoint, Mapping[str, Any]]],
 ) -> None:
-    house = House.build()
+    house = House.build(timers=True)
     with house.room:
         for point, arguments in wishes:
             reached(house, point, arguments)

@@ -160,7 +160,7 @@ _SESSION: Final = (
             user=1,
             member_role=Role("host"),
             owner=False,
-            grant=Capability.JOIN_BACKSTAGE,
+            grants=(Capability.JOIN_BACKSTAGE,),
         ),
     ),
     MediaConnected(at=AT, cid=CID, session=1, entry_id=PHONE, fingerprint="sha-256 4A:AD:B9:B1"),

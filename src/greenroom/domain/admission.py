@@ -34,9 +34,9 @@ class Evidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     member_role: Role | None
     """None for somebody who is not a member."""
     owner: bool
-    grant: Capability | None = None
-    """The special grant without which they would have been refused: `join-backstage` on a call
-    not open yet, or `join-ended-call`."""
+    grants: tuple[Capability, ...] = ()
+    """The special grants without which they would have been refused: `join-ended-call`, and
+    `join-backstage` on a call that is not open yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +92,8 @@ class Verdict:
     reasons: tuple[Reason, ...]
     """In the order of the rules; ends at the first that refuses."""
     refusal: Refused | None = None
-    grant: Capability | None = None
-    """The special grant that was needed."""
+    grants: tuple[Capability, ...] = ()
+    """The special grants that were needed, in the order of the rules."""
 
     @property
     def admitted(self) -> bool:
@@ -109,14 +109,15 @@ Rule = Callable[[JoinFacts, Occupancy], Outcome]
 def admit(facts: JoinFacts, occupancy: Occupancy) -> Verdict:
     """Ask every rule in turn; the first that refuses names the reason."""
     reasons: list[Reason] = []
-    grant: Capability | None = None
+    grants: list[Capability] = []
     for name, rule in RULES:
         because, refusal, needed = rule(facts, occupancy)
         reasons.append(Reason(name, refusal is None, because))
         if refusal is not None:
             return Verdict(tuple(reasons), refusal)
-        grant = needed or grant
-    return Verdict(tuple(reasons), None, grant)
+        if needed is not None:
+            grants.append(needed)
+    return Verdict(tuple(reasons), None, tuple(grants))
 
 
 def _exists(facts: JoinFacts, _: Occupancy) -> Outcome:

@@ -349,7 +349,7 @@ def _ring(call: Call, command: RingMembers | CancelRing | NotifyMembers) -> Sequ
                     caller=command.by.user_id,
                     user_ids=users,
                     video=command.video,
-                    auto_cancel_at=at + timedelta(milliseconds=cancel),
+                    auto_cancel_at=at + timedelta(milliseconds=min(cancel, missed)),
                     missed_at=at + timedelta(milliseconds=missed),
                 )
             ]

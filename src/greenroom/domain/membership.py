@@ -85,6 +85,8 @@ class RingAccepted(Event, frozen=True, kw_only=True):
     cid: CallId
     user_id: UserId
     ring: int
+    joined: bool = False
+    """Whether by joining: then the answer stands."""
 
 
 class RingRejected(Event, frozen=True, kw_only=True):
@@ -159,6 +161,8 @@ class RevokePermissions(_OfMember):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept(_OfMember):
     ring: int
+    joined: bool = False
+    """Whether by joining."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +213,8 @@ class Membership:
     ring: int = 0
     """The ring that `answer` is to; 0 for none yet."""
     answer: Answer | None = None
+    final: bool = False
+    """Whether the answer stands, because they have joined on it."""
 
     def answer_to(self, ring: int) -> Answer | None:
         """What became of ring number `ring`; None while it is open, or was never theirs."""
@@ -278,12 +284,12 @@ def evolve(member: Membership, event: MembershipEvent) -> Membership:
                 revoked=member.revoked.union(taken),
                 requested=member.requested.difference(taken),
             )
-        case RingAccepted(ring=ring):
-            return replace(member, ring=ring, answer=Answer.ACCEPTED)
+        case RingAccepted(ring=ring, joined=joined):
+            return replace(member, ring=ring, answer=Answer.ACCEPTED, final=joined)
         case RingRejected(ring=ring):
-            return replace(member, ring=ring, answer=Answer.REJECTED)
+            return replace(member, ring=ring, answer=Answer.REJECTED, final=False)
         case RingMissed(ring=ring):
-            return replace(member, ring=ring, answer=Answer.MISSED)
+            return replace(member, ring=ring, answer=Answer.MISSED, final=False)
         case _:
             assert_never(event)
 
@@ -311,13 +317,14 @@ def _answer(member: Membership, command: Accept | Reject | Miss) -> Sequence[Mem
     answer = member.answer_to(ring)
     match command:
         case Accept():
-            if answer is Answer.ACCEPTED:
+            if answer is Answer.ACCEPTED and (member.final or not command.joined):
                 return []
-            return [RingAccepted(at=at, cid=cid, user_id=user, ring=ring)]
+            joined = command.joined
+            return [RingAccepted(at=at, cid=cid, user_id=user, ring=ring, joined=joined)]
         case Reject(reason=reason):
             if answer is Answer.REJECTED:
                 return []
-            if command.present:
+            if command.present or (answer is not None and member.final):
                 raise AnswerFinal(user)
             return [RingRejected(at=at, cid=cid, user_id=user, ring=ring, reason=reason)]
         case Miss():

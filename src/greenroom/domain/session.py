@@ -200,7 +200,7 @@ def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:
                 user=user,
                 member_role=facts.standing.member_role,
                 owner=facts.standing.owner,
-                grant=verdict.grant,
+                grants=verdict.grants,
             ),
         )
     ]

@@ -337,6 +337,7 @@ def put_members(
     by = turn.by
     declared = turn.call_type.indexed_custom.get("members", {})
     for n, (user_id, role, custom) in enumerate(members):
+        turn.user(user_id)  # so that data that is being erased meanwhile is not written again
         turn.tell_member(
             PutMember(
                 at=turn.at,

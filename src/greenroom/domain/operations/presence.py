@@ -7,7 +7,7 @@ from greenroom.domain.access import Capability
 from greenroom.domain.admission import Verdict, admit
 from greenroom.domain.call_commands import EndSession, StartSession
 from greenroom.domain.call_state import Existence
-from greenroom.domain.membership import Accept, Answer
+from greenroom.domain.membership import Accept
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations.life import NewCall, call_out, end_if_over
 from greenroom.domain.operations.operation import Operation
@@ -141,7 +141,14 @@ def _accept(turn: CallTurn) -> None:
     """Who joins on a ring has answered it."""
     user_id = turn.actor.user_id
     ring = turn.call.open_ring(user_id, turn.at)
-    if ring is not None and turn.member(user_id).answer_to(ring.number) is not Answer.ACCEPTED:
+    if ring is not None:
         turn.tell_member(
-            Accept(at=turn.at, by=turn.by, cid=turn.cid, user_id=user_id, ring=ring.number)
+            Accept(
+                at=turn.at,
+                by=turn.by,
+                cid=turn.cid,
+                user_id=user_id,
+                ring=ring.number,
+                joined=True,
+            )
         )

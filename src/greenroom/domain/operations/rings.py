@@ -113,10 +113,8 @@ def reject(reason: str = "decline") -> Operation[CallTurn]:
         user_id = by.user_id
         number = call.rung.get(user_id, 0)
         calls = any(ring.caller == user_id for ring in call.rings)
-        if reason == "cancel" and (
-            calls or number == 0
-        ):  # nobody calls them: it can only be theirs
-            _cancel_own(turn)
+        if reason == "cancel" and (calls or number == 0):
+            _cancel_own(turn)  # where nobody calls them either, it can only be their own
             return
         turn.tell_member(
             Reject(
