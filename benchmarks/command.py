@@ -20,10 +20,10 @@ from pathlib import Path
 from pstats import Stats
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from _report import measure, table, tell
-from _stock import StockApplication, StockSession
+from benchmarks._report import measure, table, tell
+from benchmarks._stock import StockApplication, StockSession
 
 from greenroom import Greenroom
 

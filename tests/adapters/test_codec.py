@@ -93,9 +93,7 @@ def test_any_record_comes_back_as_it_was(
     assert record.position == 5
     assert decode_event(row, keys) == decided.event
     # The same JSON, not only equal in Python, where 1 == 1.0 == True.
-    assert json.dumps(to_builtins(record.event)) == json.dumps(
-        to_builtins(decided.event)
-    )
+    assert json.dumps(to_builtins(record.event)) == json.dumps(to_builtins(decided.event))
 
 
 @given(st.dictionaries(texts, json_values, min_size=1, max_size=5))

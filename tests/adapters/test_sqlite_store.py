@@ -107,6 +107,7 @@ def test_a_store_of_a_newer_greenroom_says_which_schema_it_has(path: Path) -> No
     assert (refused.value.found, refused.value.supported) == (SCHEMA + 4, SCHEMA)
 
 
+@pytest.mark.slow
 def test_several_processes_may_make_the_same_store_at_once(path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from greenroom.adapters.stores import SQLiteStore\n"

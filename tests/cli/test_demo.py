@@ -24,6 +24,7 @@ app()
 """
 
 
+@pytest.mark.slow
 def test_without_media_all_else_is_played(run: Run, tmp_path: Path) -> None:
     result = run("demo", "--no-media", "--keep", str(tmp_path), "--json")
     assert result.exit_code == 0, result.output

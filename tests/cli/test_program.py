@@ -29,6 +29,7 @@ def greenroom(*arguments: str, **environment: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("columns", ["80", pytest.param("120", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_help_names_every_command_within_the_width(columns: str) -> None:
     result = greenroom("--help", COLUMNS=columns, TERMINAL_WIDTH=columns)
     assert result.returncode == 0
@@ -42,6 +43,7 @@ def test_the_version_is_the_packages(run: Any) -> None:
     assert run("--version").stdout == f"greenroom {version('greenroom')}\n"
 
 
+@pytest.mark.slow
 def test_a_terminal_that_lacks_characters_still_gets_an_answer(clinic: str) -> None:
     result = greenroom(
         "explain",

@@ -457,6 +457,7 @@ def test_a_cursor_of_another_store_is_foreign(house: House) -> None:
             call.query_members(limit=5, cursor=cursor)
 
 
+@pytest.mark.slow
 def test_refusing_hundreds_of_times_takes_no_memory_to_speak_of(house: House) -> None:
     def ask_all() -> None:
         for name, hostile in TABLE.items():

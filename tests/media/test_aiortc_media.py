@@ -57,6 +57,7 @@ def test_three_see_and_hear_both_others(room: Room) -> None:
         assert peer.watch(0.4) == (others, others)
 
 
+@pytest.mark.slow
 def test_who_has_one_pair_of_lines_receives_one_and_more_after_asking(room: Room) -> None:
     thierry = room.enter("thierry")
     room.enter("alice")
@@ -77,6 +78,7 @@ def test_a_late_joiner_has_a_picture_at_once(room: Room) -> None:
     assert charlie.until(lambda: charlie.sees["red"] > 0 and charlie.sees["green"] > 0, timeout=2)
 
 
+@pytest.mark.slow
 def test_who_leaves_is_gone_for_the_others_and_their_slot_goes_to_the_next(room: Room) -> None:
     thierry, charlie = room.enter("thierry"), room.enter("charlie")
     assert sees_and_hears(thierry, "blue")
@@ -128,6 +130,7 @@ def test_a_screen_needs_its_own_permission(room: Room) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_picture_survives_a_network_that_loses_one_packet_in_ten(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def stages(tmp_path: Path) -> tuple[Stage, Stage]:
     return Stage("memory://"), restless
 
 
+@pytest.mark.slow
 def test_every_answer_and_every_event_is_the_same(stages: tuple[Stage, Stage]) -> None:
     steady, restless = stages
     expected, found = answers(steady), answers(restless)

@@ -94,11 +94,11 @@ class EventStore(Protocol):
         ...
 
     def position(self) -> int:
-        """Of the last record; 0 while there is none. Cheap: made to be asked before every command."""
+        """Of the last record; 0 while there is none. Cheap: it is asked before every command."""
         ...
 
     def wait(self, after: int, timeout: float) -> bool:
-        """Sleep until something stands past `after`, whoever wrote it; False after `timeout` seconds.
+        """Sleep until something stands past `after`, whoever wrote it; False after the timeout.
 
         Returns at once, with False, when the store is closed.
         """

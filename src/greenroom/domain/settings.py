@@ -70,15 +70,19 @@ class LimitSettings(Value):
     max_participants_exclude_owner: bool = False
 
 
-def _nought_or_five(seconds: int) -> int:
-    if 0 < seconds < 5:
-        raise ValueError("expected 0 or 5 to 900")
+SHORTEST_INACTIVITY: Final = 5
+"""Seconds; a session that may not wait at all closes at once, with 0."""
+
+
+def _nought_or_long_enough(seconds: int) -> int:
+    if 0 < seconds < SHORTEST_INACTIVITY:
+        raise ValueError(f"expected 0, or {SHORTEST_INACTIVITY} to 900")
     return seconds
 
 
 class SessionSettings(Value):
     inactivity_timeout_seconds: Annotated[
-        int, Field(ge=0, le=900), AfterValidator(_nought_or_five)
+        int, Field(ge=0, le=900), AfterValidator(_nought_or_long_enough)
     ] = 30
     """How long an empty session stays open; 0 closes it at once, else 5 or more."""
 
