@@ -54,6 +54,11 @@ class StockApplication(Application[UUID]):
     def __init__(self, path: Path) -> None:
         super().__init__({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path)})
 
+    def session(self, session_id: UUID) -> StockSession:
+        """The session as it is recorded."""
+        found: StockSession = self.repository.get(session_id)
+        return found
+
 
 def record_stock(application: StockApplication, events: int) -> UUID:
     """A session of that many events: people come, get media, and leave when 20 others came."""

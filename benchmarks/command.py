@@ -40,7 +40,7 @@ def stock_visits(application: StockApplication) -> Callable[[], None]:
     evidence = {"call": 3, "call_type": 1, "membership": 1, "user": 1}
     sessions = []
     for _ in range(ROUNDS + 1):
-        session: StockSession = StockSession(cid="livestream:123", session=1)
+        session = StockSession(cid="livestream:123", session=1)
         for number in range(PRESENT):
             session.join(f"{number}", f"user-{number}", "user", counts=True, evidence=evidence)
         application.save(session)
@@ -50,10 +50,10 @@ def stock_visits(application: StockApplication) -> Callable[[], None]:
         session_id = sessions.pop()
         for number in range(VISITS):
             entry, user = f"entry-{number}", f"visitor-{number}"
-            session = application.repository.get(session_id)
+            session = application.session(session_id)
             session.join(entry, user, "user", counts=True, evidence=evidence)
             application.save(session)
-            session = application.repository.get(session_id)
+            session = application.session(session_id)
             session.leave(entry, user, "left")
             application.save(session)
 

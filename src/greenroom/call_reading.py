@@ -108,6 +108,7 @@ class CallReading:
 
     def current_session(self, *, at_least: int) -> SessionState | None:
         """The session that is on, with everybody in it."""
+        self._readable()
         return self._core.current_session(self.cid, at_least)
 
     def member_page(self, *, limit: int, at_least: int) -> Sequence[MemberItem]:

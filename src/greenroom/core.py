@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from typing import Any, Final, TypeVar
@@ -72,6 +72,10 @@ class Core(ABC):
         """A stream's folded state."""
 
     @abstractmethod
+    def follow(self) -> None:
+        """Take note of what all processes have recorded so far, where that is to be seen."""
+
+    @abstractmethod
     def until(self) -> int | None:
         """The last position that is visible; None for all of the log."""
 
@@ -115,6 +119,7 @@ class Core(ABC):
         Raises:
             Refused: the rules say no.
         """
+        self.follow()
         turn = CallTurn(cid, claim, self.now(), self.load, self._member_ids)
         operation.decide(turn)
         return turn
@@ -123,7 +128,8 @@ class Core(ABC):
         self, cid: CallId, claim: Claim, operation: str, arguments: Mapping[str, Any]
     ) -> Explanation:
         """What an operation would be answered, and why."""
-        position = self.until() or self._store.position()
+        position = self._visible()
+        self.follow()
         turn = ExaminedTurn(cid, claim, self.now(), self.load, self._member_ids)
         reasons, refusal = examine(turn, operation, arguments)
         return Explanation(
@@ -149,6 +155,7 @@ class Core(ABC):
         at_least: int | None,
     ) -> Page[CallItem]:
         """Calls that the asker may read."""
+        self.follow()
         views = self.seen(at_least)
         who = Turn(claim, self.now(), self.load).actor
         reader = None
@@ -180,8 +187,9 @@ class Core(ABC):
 
     def history(self, cid: CallId) -> list[HistoryEvent]:
         """Every event of a call, in order."""
+        until = self._visible()  # one for all streams, else what comes meanwhile leaves a hole
         streams = [item.stream for item in self.seen().lookups.streams(cid)]
-        read = (self._store.read(stream, until=self.until()) for stream in streams)
+        read = (self._store.read(stream, until=until) for stream in streams)
         records = merge(*read, key=lambda record: record.position)
         return [
             HistoryEvent(
@@ -232,6 +240,11 @@ class Core(ABC):
             missed_by=answered(RingAnswer.MISSED),
         )
 
+    def _visible(self) -> int:
+        """The last position that is visible."""
+        until = self.until()
+        return self._store.position() if until is None else until
+
     def _member_ids(self, cid: CallId) -> Iterable[UserId]:
         return self.seen().lookups.member_ids(cid)
 
@@ -268,10 +281,9 @@ class LiveCore(Core):
         """All of the log."""
         return None
 
-    def rehearse(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
-        """Decide without recording, on what all processes have recorded so far."""
+    def follow(self) -> None:
+        """Forget what others have changed."""
         self._states.follow()
-        return super().rehearse(cid, claim, operation)
 
     def seen(self, at_least: int | None = None) -> Views:
         """The views, caught up with the log."""
@@ -322,19 +334,21 @@ class LiveCore(Core):
     def carry_out(self, command: Command[Any, A]) -> A:
         """Carry any command out, and whatever follows from it at once."""
         outcome = self._desk.carry_out(command)
-        erased = [subject for one in outcome.events if (subject := erased_by(one.event))]
-        if erased:
+        if any(erased_by(one.event) for one in outcome.events):
             self._states.forget_all()
-            self._scrub(erased)
+            self._scrub()
         if outcome.events:
             for drive in self.drives:
                 drive.wake()
         return placed(outcome.answer, outcome.position)
 
-    def _scrub(self, erased: Collection[str]) -> None:
-        """The keys went with the commit; let no byte of them stay in the files either."""
+    def _scrub(self) -> None:
+        """The keys went with the commit; let no byte of them stay in the files either.
+
+        Nobody is named: who was erased may be known again by now, under a key that is theirs.
+        """
         try:
-            self._store.erase(erased)
+            self._store.erase(())
         except StoreError:
             _log.warning("traces of erased keys stay in the write-ahead log for now", exc_info=True)
 

@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
-from greenroom.domain.errors import Conflict, RequestMismatch
+from greenroom.domain.errors import Conflict, Refused, RequestMismatch
 from greenroom.domain.message import Decided, Event, EventId, RequestId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, EventStore, Request
@@ -90,19 +90,19 @@ class Desk:
                     time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.05)))  # noqa: S311 - jitter
         raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
 
-    def rehearse(self, command: Command[T, A]) -> T:
-        """Decide without recording anything; the turn as it would have gone.
-
-        Raises:
-            Refused: the rules say no.
-        """
-        self._states.follow()
+    def _decide(self, command: Command[T, A]) -> T:
         turn = command.turn(self._clock.now(), self._states.load)
-        command.operation.decide(turn)
+        try:
+            command.operation.decide(turn)
+        except Refused as refusal:
+            if self._states.stand(turn.expects):
+                raise
+            raise Conflict(f"{command.operation.name}: refused on what is past") from refusal
         return turn
 
     def _once(self, command: Command[T, A], print_: str) -> Done[A]:
-        turn = self.rehearse(command)
+        erasures = self._states.follow()
+        turn = self._decide(command)
         before = self._store.position()
         answer = command.answer(turn)
         request = None
@@ -123,7 +123,7 @@ class Desk:
         except Conflict:
             self._states.forget(turn.expects)
             raise
-        self._states.keep(turn.states, positions)
+        self._states.keep(turn.states, positions, erasures)
         return Done(answer, positions[-1] if positions else before, events)
 
     def _decided(self, command: Command[T, A], turn: T) -> tuple[Decided[Event], ...]:

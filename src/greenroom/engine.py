@@ -86,13 +86,13 @@ class Greenroom:
             InvalidInput: not the URL of a store.
             StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
         """
-        checks.flag(timers, "timers"), checks.flag(create, "create")
+        checks.flags(timers=timers, create=create)
         checks.integer(cache, "cache", 1, 10_000_000)
         with contextlib.ExitStack() as opened:
             store = open_store(url, create=create)
             opened.callback(store.close)
             path = store.path if isinstance(store, SQLiteStore) else None
-            views = Views.open(_views_path(path), secret=store.secret, head=store.position())
+            views = Views.open(_views_path(path), secret=store.secret, head=store.position)
             opened.callback(views.close)
             core = LiveCore(
                 store,
@@ -107,11 +107,14 @@ class Greenroom:
             )
             opened.callback(outbox.close)
             room = cls(core, store, views, outbox)
+            opened.pop_all()
+            opened.callback(room.close)
             if timers:
                 room._begin(notifier or LoggingNotifier())
             if media is not None:
-                core.media = MediaLink(media)
-                core.media.start(core)
+                link = MediaLink(media)
+                link.start(core)
+                core.media = link
             opened.pop_all()
             return room
 
@@ -166,8 +169,13 @@ class Greenroom:
         """
         position, at = self._moment(moment)
         views = Views.open(None, secret=self._store.secret)
-        views.catch_up(self._store.feed, until=position)
-        return PastRoom(PastCore(self._store, views, self._core.ids, position, at), views)
+        past = PastRoom(PastCore(self._store, views, self._core.ids, position, at), views)
+        try:
+            views.catch_up(self._store.feed, until=position)
+        except BaseException:
+            past.close()
+            raise
+        return past
 
     def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
         """Make the views anew from the log; readers see the old ones until they are complete.
@@ -192,13 +200,14 @@ class Greenroom:
         if self._closed:
             return
         self._closed = True
-        for drive in self._core.drives:
-            drive.stop()
-        if self._core.media is not None:
-            self._core.media.stop()
-        self._outbox.close()
-        self._views.close()
-        self._store.close()
+        with contextlib.ExitStack() as closing:  # the last first; what fails holds up no other
+            closing.callback(self._store.close)
+            closing.callback(self._views.close)
+            closing.callback(self._outbox.close)
+            if self._core.media is not None:
+                closing.callback(self._core.media.stop)
+            for drive in self._core.drives:
+                closing.callback(drive.stop)
 
     def _begin(self, notifier: Notifier) -> None:
         """Let happen what happens by itself."""

@@ -143,6 +143,8 @@ def _reasons(
 ) -> tuple[Reason, ...]:
     found = not isinstance(refusal, CallNotFound)
     reasons = [Reason("exists", found, f"the call is {existence}")]
+    if not found:  # nothing is told of a call that is gone
+        return tuple(reasons)
     team = turn.call.team
     if team is not None:
         wall = isinstance(refusal, WrongTeam)

@@ -20,7 +20,7 @@ from greenroom.domain.ports import EventStore
 from greenroom.domain.turn import CallTurn, Claim, Folded
 from greenroom.handles import UserHandle, claim
 from greenroom.projections.views import Views
-from greenroom.states import fold
+from greenroom.states import erased_by, fold
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
@@ -36,6 +36,7 @@ class PastCore(Core):
         self.position = position
         self._at = at
         self._folded: dict[StreamId, Folded[Any]] = {}
+        self._followed = store.position()
 
     def now(self) -> datetime:
         """Then."""
@@ -47,6 +48,15 @@ class PastCore(Core):
             self._folded[stream] = fold(self._store, stream, self.position)
         return self._folded[stream]
 
+    def follow(self) -> None:
+        """Forget what was erased since: nobody shall see it, in the past neither."""
+        since, self._followed = self._followed, self._store.position()
+        if self._followed == since:
+            return
+        if any(erased_by(record.event) for _, record in self._store.feed(since)):
+            self._folded.clear()
+            self._views.rebuild(self._store.feed, until=self.position)
+
     def until(self) -> int | None:
         """What had been recorded then."""
         return self.position
@@ -55,6 +65,7 @@ class PastCore(Core):
         """The views as they were."""
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, self.position)
+        self.follow()
         return self._views
 
     def ask(

@@ -35,10 +35,15 @@ class States:
         self._seen = store.position()
         self._erasures = 0
 
-    def follow(self) -> None:
-        """Forget what others have changed since the last look."""
+    def follow(self) -> int:
+        """Forget what others have changed since the last look.
+
+        Returns:
+            How many erasures were seen so far, for `keep`.
+        """
+        erasures = self._erasures
         if self._store.position() <= self._seen:
-            return
+            return erasures
         with self._lock:
             for position, record in self._store.feed(self._seen):
                 kept = self._kept.get(record.stream)
@@ -48,6 +53,7 @@ class States:
                 if erased_by(record.event) is not None:
                     self._forget_everything()  # what was personal must not be remembered either
                 self._seen = position
+            return self._erasures
 
     def load(self, stream: StreamId) -> Folded[Any]:
         """The state of `stream`, from memory or folded from the store."""
@@ -61,10 +67,24 @@ class States:
         self._keep(stream, folded, erasures)
         return folded
 
-    def keep(self, states: Mapping[StreamId, Folded[Any]], positions: Iterable[int]) -> None:
-        """Remember what an append of ours has led to."""
+    def stand(self, versions: Mapping[StreamId, int]) -> bool:
+        """Whether these streams have these versions still, all of them at once."""
+        self.follow()
+        return all(self.load(stream).version == version for stream, version in versions.items())
+
+    def keep(
+        self, states: Mapping[StreamId, Folded[Any]], positions: Iterable[int], erasures: int
+    ) -> None:
+        """Remember what an append of ours has led to.
+
+        Args:
+            states: as decided.
+            positions: of the append.
+            erasures: how many had been seen before it was decided; after others, the states may
+                hold what nobody shall remember.
+        """
         for stream, folded in states.items():
-            self._keep(stream, folded, self._erasures)
+            self._keep(stream, folded, erasures)
         with self._lock:
             for position in positions:
                 if position == self._seen + 1:

@@ -11,14 +11,15 @@ from pydantic import TypeAdapter
 
 from greenroom.adapters.outbox import Outbox
 from greenroom.answers import Done, done
+from greenroom.desk import Command
 from greenroom.domain.errors import Conflict
-from greenroom.domain.message import CallId, UserId
+from greenroom.domain.message import CallId, RequestId, UserId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.timers import TIMED
 from greenroom.domain.ports import EventStore, Notifier
 from greenroom.domain.settings import NotificationTemplate
 from greenroom.domain.streams import user_stream
-from greenroom.domain.turn import TIMERS, CallTurn, Claim
+from greenroom.domain.turn import TIMERS, Claim
 from greenroom.projections.due import Deadline
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CLAIM: Final = Claim(TIMERS.actor.name, system=True)
 _DONE: Final = TypeAdapter(Done)
+_OURS: Final = "\N{WATCH}"
+"""Begins the request ids of deadlines: theirs are ASCII, so nobody can take one of ours."""
 _AT_ONCE: Final = 100
 _NEVER: Final = datetime.max.replace(year=9000, tzinfo=UTC)
 
@@ -52,16 +55,18 @@ class DeadlineTicker:
             self._fire(deadline)
 
     def _fire(self, deadline: Deadline) -> None:
-        request_id = f"{deadline.key}@{deadline.due_at.isoformat()}"
+        request_id = RequestId(f"{_OURS}{deadline.key}@{deadline.due_at.isoformat()}")
+        command = Command(
+            lane=deadline.cid,
+            operation=TIMED[deadline.kind](deadline.number),
+            turn=self._core.turn(deadline.cid, _CLAIM),
+            claim=_CLAIM,
+            answer=done,
+            kind=_DONE,
+            request_id=request_id,
+        )
         try:
-            answer = self._core.ask(
-                deadline.cid,
-                _CLAIM,
-                TIMED[deadline.kind](deadline.number),
-                answer=done,
-                kind=_DONE,
-                request_id=request_id,
-            )
+            answer = self._core.carry_out(command)
         except Conflict:
             return  # others are at it: look again next time
         if not answer.recorded and deadline in self._standing(self._core.now()):
@@ -107,7 +112,8 @@ def template(core: LiveCore) -> Callable[[CallId, str], NotificationTemplate]:
     """Whether and how a kind of notification is worded, by a call's settings in force."""
 
     def look_up(cid: CallId, kind: str) -> NotificationTemplate:
-        settings = _turn(core, cid).settings.notification_settings
+        turn = core.rehearse(cid, _CLAIM, people.read())  # refuses where the call is gone
+        settings = turn.settings.notification_settings
         found: NotificationTemplate = getattr(settings, kind)
         return found
 
@@ -118,7 +124,7 @@ def facts(core: LiveCore) -> Callable[[CallId, UserId], Mapping[str, Any]]:
     """What the words of a notification may speak of."""
 
     def look_up(cid: CallId, caused_by: UserId) -> Mapping[str, Any]:
-        call = _turn(core, cid).call
+        call = core.rehearse(cid, _CLAIM, people.read()).call
         user = core.load(user_stream(caused_by)).state
         type_, _, id_ = cid.partition(":")
         return {
@@ -139,7 +145,3 @@ def facts(core: LiveCore) -> Callable[[CallId, UserId], Mapping[str, Any]]:
         }
 
     return look_up
-
-
-def _turn(core: LiveCore, cid: CallId) -> CallTurn:
-    return core.rehearse(cid, _CLAIM, people.glance())

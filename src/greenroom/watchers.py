@@ -22,18 +22,18 @@ class Watchers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listeners: dict[CallId, list[Listener]] = defaultdict(list)
+        self._listeners: dict[CallId, dict[object, Listener]] = defaultdict(dict)
 
     def watch(self, cid: CallId, listener: Listener) -> Callable[[], None]:
         """Tell `listener` from now on; answers the function that ends it (twice is fine)."""
+        watch = object()  # one listener may watch several times
         with self._lock:
-            self._listeners[cid].append(listener)
+            self._listeners[cid][watch] = listener
 
         def stop() -> None:
             with self._lock:
-                listeners = self._listeners.get(cid, [])
-                if listener in listeners:
-                    listeners.remove(listener)
+                listeners = self._listeners.get(cid, {})
+                listeners.pop(watch, None)
                 if not listeners:
                     self._listeners.pop(cid, None)
 
@@ -42,7 +42,7 @@ class Watchers:
     def publish(self, cid: CallId, sender: str, custom: Mapping[str, Any]) -> None:
         """Tell everyone who watches; a listener that fails is logged, and the others hear."""
         with self._lock:
-            listeners = tuple(self._listeners.get(cid, ()))
+            listeners = tuple(self._listeners.get(cid, {}).values())
         for listener in listeners:
             try:
                 listener(sender, deepcopy(custom))  # what one does to it, no other sees

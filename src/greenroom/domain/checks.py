@@ -145,6 +145,12 @@ def flag(value: object, path: str) -> bool:
     return value
 
 
+def flags(**values: object) -> None:
+    """Each of these, by its name, is True or False."""
+    for name_, value in values.items():
+        flag(value, name_)
+
+
 def text(value: object, path: str, limit: int) -> str:
     """A piece of text that every store can hold."""
     if not _is_text(value) or str.__len__(value) > limit:

@@ -110,6 +110,7 @@ class EventStore(Protocol):
         Args:
             subjects: streams `call-<cid>` (everything personal in that call) or `user-<id>`
                 (everything personal about that user). Unknown ones are fine; twice is fine.
+                None at all lets no byte stay of the keys that `append` has destroyed.
         """
         ...
 

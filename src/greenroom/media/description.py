@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from greenroom.domain.errors import MediaError
 from greenroom.media.port import Kind
@@ -126,7 +126,7 @@ def _split(sdp: object) -> tuple[Attributes, Sequence[tuple[str, Attributes]]]:
     """The attributes of the session, and (heading, attributes) of each media line."""
     if not issubclass(type(sdp), str):  # an object may lie about its class
         raise MediaError(f"expected a session description as text, not {type(sdp).__name__}")
-    text = str.__str__(sdp)
+    text = str.__str__(cast("str", sdp))
     if len(text) > MAX_SIZE:
         raise MediaError(f"expected a session description of at most {MAX_SIZE} characters")
     rows = [row.strip() for row in text.splitlines()]

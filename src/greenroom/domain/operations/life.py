@@ -140,7 +140,7 @@ def create(
     call: NewCall, *, ring: bool = False, notify: bool = False, video: bool = True
 ) -> Operation[CallTurn]:
     """Get or create: an existing call is answered as it is, its options ignored."""
-    checks.flag(ring, "ring"), checks.flag(notify, "notify"), checks.flag(video, "video")
+    checks.flags(ring=ring, notify=notify, video=video)
 
     def decide(turn: CallTurn) -> None:
         if not call.in_turn(turn):
@@ -155,7 +155,7 @@ def create(
 
 def get(*, ring: bool = False, notify: bool = False, video: bool = True) -> Operation[CallTurn]:
     """Read the call; may ring or notify its members as well."""
-    checks.flag(ring, "ring"), checks.flag(notify, "notify"), checks.flag(video, "video")
+    checks.flags(ring=ring, notify=notify, video=video)
 
     def decide(turn: CallTurn) -> None:
         turn.existing()

@@ -24,7 +24,7 @@ def join(
     video: bool = True,
 ) -> Operation[CallTurn]:
     """Enter the call through a new connection; create the call first where that is wanted."""
-    checks.flag(ring, "ring"), checks.flag(notify, "notify"), checks.flag(video, "video")
+    checks.flags(ring=ring, notify=notify, video=video)
 
     def decide(turn: CallTurn) -> None:
         _enter(turn, entry_id, created=_prepare(turn, create))
@@ -39,8 +39,10 @@ def leave(entry_id: EntryId | None = None) -> Operation[CallTurn]:
     """Close one's own entry; every entry of one's own where none is named."""
 
     def decide(turn: CallTurn) -> None:
-        call, user_id = turn.existing(), turn.actor.user_id
+        user_id = turn.actor.user_id
         occupant = turn.session.occupants.get(user_id)
+        # Whoever is in may go, though the call may be closed to their team by now.
+        call = turn.call if occupant else turn.existing()
         mine = occupant.entry_ids if occupant else ()
         for one in mine if entry_id is None else (entry_id,):
             turn.tell_session(
