@@ -108,15 +108,12 @@ class Greenroom:
             opened.callback(outbox.close)
             room = cls(core, store, views, outbox)
             opened.pop_all()
-            opened.callback(room.close)
-            if timers:
-                room._begin(notifier or LoggingNotifier())
-            if media is not None:
-                link = MediaLink(media)
-                link.start(core)
-                core.media = link
-            opened.pop_all()
-            return room
+        try:
+            room._begin(notifier or LoggingNotifier() if timers else None, media)
+        except BaseException:
+            room.close()
+            raise
+        return room
 
     def __enter__(self) -> Self:
         """The room itself."""
@@ -209,12 +206,17 @@ class Greenroom:
             for drive in self._core.drives:
                 closing.callback(drive.stop)
 
-    def _begin(self, notifier: Notifier) -> None:
-        """Let happen what happens by itself."""
-        deadlines = DeadlineTicker(self._core)
-        deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
-        for ticker in (deadlines, deliveries):
-            self._core.drives.append(self._core.clock.drive(ticker))
+    def _begin(self, notifier: Notifier | None, media: MediaPort | None) -> None:
+        """Let happen what happens by itself: timers where there is a notifier, and media."""
+        if notifier is not None:
+            deadlines = DeadlineTicker(self._core)
+            deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
+            for ticker in (deadlines, deliveries):
+                self._core.drives.append(self._core.clock.drive(ticker))
+        if media is not None:
+            link = MediaLink(media)
+            link.start(self._core)
+            self._core.media = link
 
     def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
         if checks.is_instant(moment):

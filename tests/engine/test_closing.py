@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from greenroom import Greenroom, errors
+from greenroom.testing.media import FakeMedia
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +101,38 @@ def test_a_room_that_does_not_run_timers_leaves_them_to_another(
     assert call.get().ended_at is None
     rooms.open(file_url)
     assert call.get().ended_at == rooms.clock.now()
+
+
+class StubbornMedia(FakeMedia):
+    """Media that can neither start nor stop, as where its device is gone."""
+
+    def __init__(self, *, starts: bool) -> None:
+        super().__init__()
+        self._starts = starts
+
+    def start(self, observer: Any) -> None:
+        if not self._starts:
+            raise errors.MediaError("no device")
+        super().start(observer)
+
+    def stop(self) -> None:
+        raise errors.MediaError("no device any more")
+
+
+def test_a_room_that_cannot_open_leaves_no_thread_behind(url: str) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(errors.MediaError):
+        Greenroom.open(url, media=StubbornMedia(starts=False))
+    assert set(threading.enumerate()) == before
+
+
+def test_what_cannot_be_stopped_keeps_nothing_else_open(url: str) -> None:
+    before = set(threading.enumerate())
+    room = Greenroom.open(url, media=StubbornMedia(starts=True))
+    with pytest.raises(errors.MediaError):
+        room.close()
+    assert set(threading.enumerate()) == before
+    with pytest.raises(errors.StoreClosed):
+        _ = room.position
+    with pytest.raises(errors.StoreClosed):
+        room.outbox.entries()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -120,3 +120,58 @@ def test_the_keys_go_with_the_commit_even_if_nothing_after_it_happens(
         other = past.as_user("thierry").call("default", "other")
         assert other.get().custom == {"notes": KEPT}
         assert other.query_members().items[0].custom == {}
+
+
+def test_what_is_told_of_a_user_right_after_their_erasure_stays(
+    room: Greenroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.users.upsert("alice", name="Alice of old")
+    forget_all = room._core._states.forget_all
+
+    def told_anew() -> None:
+        forget_all()
+        room.users.upsert("alice", name="Alice anew")
+
+    monkeypatch.setattr(room._core._states, "forget_all", told_anew)
+    room.users.erase("alice")
+    room.rebuild()
+    room._core._states._forget_everything()
+    assert room.users.get("alice").name == "Alice anew"
+
+
+def test_a_command_under_way_does_not_remember_what_is_erased_meanwhile(
+    room: Greenroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    call.create(members=[Member("alice", custom={"notes": HEALTH})])
+    append, erasures = room._store.append, [lambda: room.users.erase("alice")]
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        if erasures:
+            erasures.pop()()
+        return append(*args, **options)
+
+    monkeypatch.setattr(room._store, "append", slowly)
+    alice = room.as_user("alice", role="user", teams=[]).call("default", "123")
+    alice.join()
+    member = alice.get().membership
+    assert member is not None
+    assert member.custom == {}
+
+
+def test_a_room_of_the_past_that_is_open_shows_nothing_that_is_erased_meanwhile(
+    room: Greenroom,
+) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    call.create(members=[Member("alice", custom={"notes": HEALTH})], custom={"notes": HEALTH})
+    with room.at(room.position) as past:
+        then = past.as_user("alice").call("default", "123")
+        assert then.get().custom == {"notes": HEALTH}
+        assert then.query_members().items[0].custom == {"notes": HEALTH}
+        room.users.erase("alice")
+        assert then.query_members().items[0].custom == {}
+        member = then.get().membership
+        assert member is not None
+        assert member.custom == {}
+        room.system("registry").call("default", "123").delete(hard=True)
+        assert then.get().custom == {}

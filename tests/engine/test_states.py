@@ -48,7 +48,7 @@ def test_a_state_that_others_outdated_before_it_was_kept_is_not_remembered(
     positions = store.append([added("alice")])
     store.append([pinned(2)])
     states.follow()
-    states.keep({STAGE: decided}, positions)
+    states.keep({STAGE: decided}, positions, 0)
     assert states.load(STAGE).version == 2
 
 
@@ -78,5 +78,5 @@ def test_keeping_never_goes_back(store: MemoryStore) -> None:
     states = States(store)
     store.append([pinned(1), pinned(2)])
     newest = states.load(STAGE)
-    states.keep({STAGE: Folded(newest.state, 1)}, [])
+    states.keep({STAGE: Folded(newest.state, 1)}, [], 0)
     assert states.load(STAGE) is newest
