@@ -75,3 +75,16 @@ def test_importing_the_package_loads_no_media_library_no_framework_and_no_comman
     assert "greenroom" in loaded
     heavy = {"aiortc", "av", "fastapi", "hypothesis", "numpy", "psycopg", "pytest", "rich"}
     assert (heavy | {"starlette", "typer", "uvicorn"}) & set(loaded) == set()
+
+
+def test_what_a_contract_asserts_explains_itself_where_it_fails() -> None:
+    contracts = ("store_contract", "store_contract_life", "store_contract_log", "clock_contract")
+    for name in contracts:
+        module = importlib.import_module(f"greenroom.testing.{name}")
+        assert "@pytest_ar" in vars(module), f"pytest did not rewrite the asserts of {name}"
+
+
+def test_a_clock_for_tests_needs_no_pytest() -> None:
+    asked = "import sys, greenroom.testing as t; t.VirtualClock; print('pytest' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    assert told.stdout == "False\n"

@@ -6,6 +6,7 @@ it is first asked for.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,33 @@ _WHERE = {
     "VirtualClock": "clock",
 }
 
+_ASSERTING = (
+    "clock_contract",
+    "media_contract",
+    "notifier_contract",
+    "store_contract",
+    "store_contract_life",
+    "store_contract_log",
+)
+
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _explain_failures()
     return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def _explain_failures() -> None:
+    """Where pytest runs, let the asserts of the contracts say what they compared, as tests do."""
+    pytest = sys.modules.get("pytest")
+    if pytest is not None:
+        told = [f"{__name__}.{module}" for module in _ASSERTING]
+        pytest.register_assert_rewrite(*(module for module in told if module not in sys.modules))
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_explain_failures()  # for those who import a module of this package by its name

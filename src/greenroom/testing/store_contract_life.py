@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Thread
 from time import monotonic
 
+import pytest
 from msgspec.structs import replace
 
 from greenroom.domain.errors import Conflict
 from greenroom.domain.membership import RingRejected
-from greenroom.domain.message import Event, StreamId, UserId
-from greenroom.domain.ports import EventStore
+from greenroom.domain.message import Event, RequestId, StreamId, UserId
+from greenroom.domain.ports import EventStore, Request
 from greenroom.domain.streams import call_stream, member_stream, session_stream, user_stream
+from greenroom.domain.user import UserErased
 from greenroom.testing.store_events import (
     AT,
     CID,
@@ -162,6 +164,40 @@ class Erasing:
         assert [event.custom for event in members(store, "alice")] == [{}, {"phone": "new"}]
         store.erase([user_stream(UserId("alice"))])
         assert [event.custom for event in members(store, "alice")] == [{}, {}]
+
+    def test_an_append_that_erases_takes_what_is_personal_in_the_same_commit(
+        self, store: EventStore
+    ) -> None:
+        alice = user_stream(UserId("alice"))
+        store.append([upserted("alice", display_name="Alice"), added("alice", phone="123")])
+        store.append([added("tommaso", phone="456"), added("alice", 2, phone="789")])
+        gone = decided(UserErased(at=AT, user_id=UserId("alice")), alice, 2)
+        (position,) = store.append([gone], erases=[alice])
+        assert store.position() == position
+        assert [event.display_name for event in users(store, "alice")] == [""]
+        assert [event.custom for event in members(store, "alice")] == [{}, {}]
+        assert [event.custom for event in members(store, "tommaso")] == [{"phone": "456"}]
+
+    def test_an_append_may_erase_what_it_records_itself(self, store: EventStore) -> None:
+        store.append([added("alice", phone="123")], erases=[user_stream(UserId("alice"))])
+        assert [event.custom for event in members(store, "alice")] == [{}]
+
+    def test_an_append_that_is_refused_erases_nothing(self, store: EventStore) -> None:
+        alice = user_stream(UserId("alice"))
+        store.append([upserted("alice", display_name="Alice"), added("alice", phone="123")])
+        request = Request(RequestId("r1"), "f", b"a")
+        store.append([pinned(1)], request=request)
+        gone = decided(UserErased(at=AT, user_id=UserId("alice")), alice, 1)
+        refused: Sequence[Callable[[], object]] = [
+            lambda: store.append([gone], erases=[alice]),
+            lambda: store.append([pinned(2)], expects={alice: 7}, erases=[alice]),
+            lambda: store.append([pinned(2)], request=request, erases=[alice]),
+        ]
+        for attempt in refused:
+            with pytest.raises(Conflict):
+                attempt()
+        assert [event.display_name for event in users(store, "alice")] == ["Alice"]
+        assert [event.custom for event in members(store, "alice")] == [{"phone": "123"}]
 
     def test_erasing_nobody_and_erasing_twice_is_fine(self, store: EventStore) -> None:
         store.append([added("alice", phone="123")])
