@@ -1,0 +1,105 @@
+"""A session that is rolled up at once is the same as one that evolves event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.domain.access import USER
+from greenroom.domain.admission import Evidence
+from greenroom.domain.message import CallId, EntryId, Role, UserId
+from greenroom.domain.session import SESSION, Session
+from greenroom.domain.session_events import (
+    Joined,
+    Left,
+    LeftReason,
+    MediaConnected,
+    MediaLost,
+    Pinned,
+    SessionEvent,
+    Track,
+    Unpinned,
+    UsersMuted,
+)
+
+AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+CID: Final = CallId("default:123")
+EVIDENCE: Final = Evidence(call=1, call_type=1, membership=0, user=0, member_role=None, owner=False)
+USERS: Final = st.sampled_from([UserId(name) for name in ("thierry", "alice", "charlie")])
+ENTRIES: Final = st.sampled_from([EntryId(f"entry-{n}") for n in range(5)])
+INSTANTS: Final = st.integers(0, 9).map(lambda seconds: AT + timedelta(seconds=seconds))
+
+
+@st.composite
+def joinings(draw: st.DrawFn) -> Joined:
+    """Anybody through any entry, one that is in use included."""
+    return Joined(
+        at=draw(INSTANTS),
+        cid=CID,
+        session=1,
+        entry_id=draw(ENTRIES),
+        user_id=draw(USERS),
+        role=draw(st.sampled_from([USER, Role("admin")])),
+        counts=draw(st.booleans()),
+        evidence=EVIDENCE,
+    )
+
+
+@st.composite
+def leavings(draw: st.DrawFn) -> Left:
+    """Any entry, whether or not it is in, said to be anybody's."""
+    return Left(
+        at=draw(INSTANTS),
+        cid=CID,
+        session=1,
+        entry_id=draw(ENTRIES),
+        user_id=draw(USERS),
+        reason=draw(st.sampled_from(LeftReason)),
+        closes_at=draw(st.none() | INSTANTS),
+    )
+
+
+@st.composite
+def others(draw: st.DrawFn) -> SessionEvent:
+    """What else is recorded of a session."""
+    at, entry_id, user_id = draw(INSTANTS), draw(ENTRIES), draw(USERS)
+    events: list[SessionEvent] = [
+        MediaConnected(at=at, cid=CID, session=1, entry_id=entry_id, fingerprint="aa:bb"),
+        MediaLost(at=at, cid=CID, session=1, entry_id=entry_id),
+        Pinned(at=at, cid=CID, session=1, user_id=user_id),
+        Unpinned(at=at, cid=CID, session=1, user_id=user_id),
+        UsersMuted(at=at, cid=CID, session=1, user_ids=(user_id,), tracks=(Track.AUDIO,)),
+    ]
+    return draw(st.sampled_from(events))
+
+
+@st.composite
+def courses(draw: st.DrawFn) -> Sequence[SessionEvent]:
+    """Events in any order, some of them twice."""
+    events = draw(st.lists(joinings() | leavings() | others(), max_size=15))
+    again = draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
+    return draw(st.permutations([*events, *again]))
+
+
+@given(before=courses(), events=courses())
+def test_rolling_up_is_evolving_by_one_after_the_other(
+    before: Sequence[SessionEvent], events: Sequence[SessionEvent]
+) -> None:
+    state: Session = reduce(SESSION.evolve, before, SESSION.initial)
+    assert SESSION.roll is not None
+    assert SESSION.roll(state, iter(events)) == reduce(SESSION.evolve, events, state)
+
+
+@given(before=courses(), events=courses())
+def test_rolling_up_leaves_the_state_before_as_it_was(
+    before: Sequence[SessionEvent], events: Sequence[SessionEvent]
+) -> None:
+    state: Session = reduce(SESSION.evolve, before, SESSION.initial)
+    assert SESSION.roll is not None
+    SESSION.roll(state, events)
+    assert state == reduce(SESSION.evolve, before, SESSION.initial)
