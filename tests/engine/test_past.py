@@ -40,6 +40,7 @@ def seen(room: Greenroom | PastRoom) -> Any:
 
 @settings(max_examples=15, phases=NO_SHRINKING)
 @given(courses(shortest=5, longest=10))
+@pytest.mark.slow
 def test_at_each_position_the_past_is_what_was_seen_then(course: Sequence[Wish]) -> None:
     clock = VirtualClock(START)
     with Greenroom.open("memory://", clock=clock) as room:
