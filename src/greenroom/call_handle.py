@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from greenroom.answers import Answer, CallState, Done, EntryState, call_state, done, recorded
 from greenroom.call_reading import CallReading
 from greenroom.domain import checks
-from greenroom.domain.errors import InvalidInput
+from greenroom.domain.errors import InvalidInput, Refused
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.operations import life, people, presence, rings
 from greenroom.domain.operations.life import UNSET, Backstage, Member, Unset
@@ -353,12 +353,21 @@ class CallHandle(CallReading):
     def watch(self, listener: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
         """Hear of custom events: `listener(user_id, custom)`, from the sender's thread.
 
-        Needs `read-call`, now. Answers the function that ends it.
+        Needs `read-call`, now and for each event: whoever may not read any more hears nothing.
+        Answers the function that ends it.
         """
         if not callable(listener):
             raise InvalidInput("listener", "a function of a user id and a JSON object")
         self._done(people.read(), None)
-        return self._core.watchers.watch(self.cid, listener)
+
+        def hear(sender: str, custom: Mapping[str, Any]) -> None:
+            try:
+                self._readable()
+            except Refused:
+                return
+            listener(sender, custom)
+
+        return self._core.watchers.watch(self.cid, hear)
 
     def _state(self, operation: Operation[CallTurn], request_id: str | None) -> CallState:
         return self._ask(operation, call_state, _CALL_STATE, request_id).bound(self)

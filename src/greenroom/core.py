@@ -36,7 +36,7 @@ from greenroom.domain.message import (
 )
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, Drive, EventStore
-from greenroom.domain.streams import type_stream
+from greenroom.domain.streams import erased_by, type_stream
 from greenroom.domain.turn import CallTurn, Claim, Folded, Load, Turn
 from greenroom.explaining import ExaminedTurn, examine
 from greenroom.media.port import Source
@@ -47,7 +47,7 @@ from greenroom.projections.queries import Queries
 from greenroom.projections.query import SortKey
 from greenroom.projections.reader import Reader
 from greenroom.projections.views import Views
-from greenroom.states import States, erased_by
+from greenroom.states import States
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
@@ -343,14 +343,15 @@ class LiveCore(Core):
         return placed(outcome.answer, outcome.position)
 
     def _scrub(self) -> None:
-        """The keys went with the commit; let no byte of them stay in the files either.
+        """The keys went with the commit; let no byte stay of them, nor of what the views tell.
 
         Nobody is named: who was erased may be known again by now, under a key that is theirs.
         """
         try:
             self._store.erase(())
+            self.seen()
         except StoreError:
-            _log.warning("traces of erased keys stay in the write-ahead log for now", exc_info=True)
+            _log.warning("traces of what was erased stay in the files for now", exc_info=True)
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Hand it to media, which is started by the first."""

@@ -20,9 +20,10 @@ from greenroom.domain.errors import Conflict, Refused, RequestMismatch
 from greenroom.domain.message import Decided, Event, EventId, RequestId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, EventStore, Request
+from greenroom.domain.streams import erased_by
 from greenroom.domain.turn import Claim, Load, Turn
 from greenroom.lanes import Lanes
-from greenroom.states import States, erased_by, fold
+from greenroom.states import States, fold
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)

@@ -17,10 +17,11 @@ from greenroom.domain.errors import ReadOnly
 from greenroom.domain.message import CallId, EntryId, StreamId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
+from greenroom.domain.streams import erased_by
 from greenroom.domain.turn import CallTurn, Claim, Folded
 from greenroom.handles import UserHandle, claim
 from greenroom.projections.views import Views
-from greenroom.states import erased_by, fold
+from greenroom.states import fold
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)

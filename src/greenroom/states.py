@@ -7,12 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.message import Event, StreamId
 from greenroom.domain.ports import EventStore
-from greenroom.domain.streams import call_stream, decider_of, user_stream
+from greenroom.domain.streams import decider_of, erased_by
 from greenroom.domain.turn import Folded
-from greenroom.domain.user import UserErased
 
 CAPACITY: Final = 10_000
 """Streams kept by default; the least recently used go first."""
@@ -135,14 +133,3 @@ def fold(store: EventStore, stream: StreamId, until: int | None = None) -> Folde
 
     state = decider_of(stream).fold(counted())
     return Folded(state, count)
-
-
-def erased_by(event: Event) -> str | None:
-    """The subject whose personal data `event` does away with; None for most events."""
-    match event:
-        case CallDeleted(hard=True, cid=cid):
-            return call_stream(cid)
-        case UserErased(user_id=user_id):
-            return user_stream(user_id)
-        case _:
-            return None

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from greenroom.adapters.outbox import Outbox
 from greenroom.answers import Done, done
 from greenroom.desk import Command
-from greenroom.domain.errors import Conflict
+from greenroom.domain.errors import Conflict, GreenroomError
 from greenroom.domain.message import CallId, RequestId, UserId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.timers import TIMED
@@ -50,9 +50,19 @@ class DeadlineTicker:
         return min((one.due_at for one in self._standing(_NEVER)), default=None)
 
     def fire_due(self) -> None:
-        """Let the rules decide again on what is due; twice or late is harmless."""
+        """Let the rules decide again on what is due; twice or late is harmless.
+
+        Raises:
+            GreenroomError: the first that failed, after all others had their turn.
+        """
+        failures: list[GreenroomError] = []
         for deadline in self._standing(self._core.now()):
-            self._fire(deadline)
+            try:
+                self._fire(deadline)
+            except GreenroomError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _fire(self, deadline: Deadline) -> None:
         request_id = RequestId(f"{_OURS}{deadline.key}@{deadline.due_at.isoformat()}")

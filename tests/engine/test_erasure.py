@@ -175,3 +175,13 @@ def test_a_room_of_the_past_that_is_open_shows_nothing_that_is_erased_meanwhile(
         assert member.custom == {}
         room.system("registry").call("default", "123").delete(hard=True)
         assert then.get().custom == {}
+
+
+def test_without_timers_as_well_nothing_erased_stays_in_any_file(
+    rooms: Rooms, file_url: str, tmp_path: Path
+) -> None:
+    room = rooms.open(file_url, timers=False)
+    fill(room)
+    room.as_user("thierry").call("default", "123").query_members()
+    room.system("registry").call("default", "123").delete(hard=True)
+    assert files_that_say(HEALTH, tmp_path) == []

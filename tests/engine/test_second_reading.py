@@ -195,3 +195,34 @@ def test_views_ahead_of_a_room_that_is_just_opening_are_not_thrown_away(
     monkeypatch.setattr(Views, "open", classmethod(slowly))
     rooms.open(file_url, timers=False)
     assert [item.user_id for item in call.query_members().items] == ["alice", "charlie"]
+
+
+def test_a_call_whose_deadline_fails_holds_up_no_other(
+    room: Greenroom, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        call = room.as_user("thierry").call("default", name)
+        call.create(max_duration=60)
+        call.join()
+    carry_out = room._core.carry_out
+
+    def failing(command: Any) -> Any:
+        if command.lane == "default:first":
+            raise errors.StoreError("a record cannot be read")
+        return carry_out(command)
+
+    monkeypatch.setattr(room._core, "carry_out", failing)
+    with pytest.raises(errors.StoreError):
+        clock.advance(timedelta(seconds=61))
+    assert room.as_user("thierry").call("default", "second").get().ended_at is not None
+
+
+def test_whoever_may_not_read_a_call_any_more_hears_nothing_of_it(room: Greenroom) -> None:
+    thierry = room.as_user("thierry").call("default", "123")
+    thierry.create(member_ids=["thierry"])
+    heard: list[str] = []
+    room.as_user("eve").call("default", "123").watch(lambda sender, _: heard.append(sender))
+    thierry.send_event({"hand": "up"})
+    room.call_types.revoke("default", role="user", capability="read-call")
+    thierry.send_event({"hand": "down"})
+    assert heard == ["thierry"]

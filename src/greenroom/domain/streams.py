@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from greenroom.domain.call import CALL
-from greenroom.domain.call_events import CallEvent
+from greenroom.domain.call_events import CallDeleted, CallEvent
 from greenroom.domain.call_type import CALL_TYPE, CallTypeEvent
 from greenroom.domain.decider import Decider
 from greenroom.domain.membership import MEMBERSHIP, MembershipEvent
 from greenroom.domain.message import CallId, Event, SessionId, StreamId, UserId
 from greenroom.domain.session import SESSION
 from greenroom.domain.session_events import SessionEvent
-from greenroom.domain.user import USER_PROFILE, UserEvent
+from greenroom.domain.user import USER_PROFILE, UserErased, UserEvent
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.name: event
@@ -66,6 +66,17 @@ def subjects(stream: StreamId) -> tuple[str, ...]:
             return (stream,)
         case _:
             return ()
+
+
+def erased_by(event: Event) -> str | None:
+    """The subject whose personal data `event` does away with; None for most events."""
+    match event:
+        case CallDeleted(hard=True, cid=cid):
+            return call_stream(cid)
+        case UserErased(user_id=user_id):
+            return user_stream(user_id)
+        case _:
+            return None
 
 
 def call_of(stream: StreamId) -> CallId | None:

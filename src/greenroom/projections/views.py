@@ -17,10 +17,9 @@ from typing import Final, Self
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, select, update
 from sqlalchemy import insert as plain_insert
 
-from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 from greenroom.domain.message import Event, Recorded
-from greenroom.domain.user import UserErased
+from greenroom.domain.streams import erased_by
 from greenroom.projections import sqlite
 from greenroom.projections.calls import Calls
 from greenroom.projections.columns import TEXT, key, metadata
@@ -234,7 +233,7 @@ class Views:
 
     def _forget(self, batch: _Batch) -> None:
         """Leave no trace in the files of what `batch`, or an earlier one, has erased."""
-        self._to_forget = self._to_forget or any(_erases(recorded.event) for _, recorded in batch)
+        self._to_forget = self._to_forget or any(erased_by(recorded.event) for _, recorded in batch)
         if self._to_forget:
             self._to_forget = not self._database.forget()
 
@@ -318,10 +317,6 @@ class Views:
                 sqlite.upsert(positions),
                 {"projection": projection.name, "version": projection.version, "position": 0},
             )
-
-
-def _erases(event: Event) -> bool:
-    return isinstance(event, UserErased) or (isinstance(event, CallDeleted) and event.hard)
 
 
 def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[_Batch]:
