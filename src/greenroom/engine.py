@@ -214,9 +214,8 @@ class Greenroom:
             for ticker in (deadlines, deliveries):
                 self._core.drives.append(self._core.clock.drive(ticker))
         if media is not None:
-            link = MediaLink(media)
-            link.start(self._core)
-            self._core.media = link
+            self._core.media = MediaLink(media)
+            self._core.media.start(self._core)
 
     def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
         if checks.is_instant(moment):

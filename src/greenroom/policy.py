@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -22,6 +22,8 @@ from greenroom.domain.user import User
 
 if TYPE_CHECKING:
     from greenroom.core import LiveCore
+
+A = TypeVar("A", bound=Answer)
 
 
 class TypeState(Answer):
@@ -127,17 +129,7 @@ class CallTypes:
         def answer(turn: Turn) -> TypeState:
             return type_state(turn.type_named(name), name, turn, stream)
 
-        return self._core.carry_out(
-            Command(
-                lane=stream,
-                operation=operation,
-                turn=self._core.plain_turn(EMBEDDER),
-                claim=EMBEDDER,
-                answer=answer,
-                kind=_TYPE,
-                request_id=None if request_id is None else checks.request_id(request_id),
-            )
-        )
+        return _asked(self._core, stream, operation, answer, _TYPE, request_id)
 
 
 class Users:
@@ -184,21 +176,33 @@ class Users:
         def answer(turn: Turn) -> UserState:
             return user_state(turn.user(user_id), user_id, turn, stream)
 
-        return self._core.carry_out(
-            Command(
-                lane=stream,
-                operation=operation,
-                turn=self._core.plain_turn(EMBEDDER),
-                claim=EMBEDDER,
-                answer=answer,
-                kind=_USER,
-                request_id=None if request_id is None else checks.request_id(request_id),
-            )
-        )
+        return _asked(self._core, stream, operation, answer, _USER, request_id)
 
 
 EMBEDDER: Final = Claim("embedder", system=True)
 """Who acts through `room.call_types` and `room.users`."""
+
+
+def _asked(  # noqa: PLR0917 - what both classes ask with, in the order of a command
+    core: LiveCore,
+    stream: StreamId,
+    operation: Operation[Turn],
+    answer: Callable[[Turn], A],
+    kind: TypeAdapter[A],
+    request_id: str | None,
+) -> A:
+    """Carry it out as the embedder, in the lane of the stream it is about."""
+    return core.carry_out(
+        Command(
+            lane=stream,
+            operation=operation,
+            turn=core.plain_turn(EMBEDDER),
+            claim=EMBEDDER,
+            answer=answer,
+            kind=kind,
+            request_id=None if request_id is None else checks.request_id(request_id),
+        )
+    )
 
 
 def type_state(found: CallType, name: str, turn: Turn, stream: StreamId) -> TypeState:

@@ -7,8 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from greenroom import Greenroom, errors
+from greenroom.answers import Done, done
+from greenroom.domain.operations import presence
+from greenroom.domain.turn import Claim
+from greenroom.media_link import MediaLink
 from greenroom.testing.media import FakeMedia
 
 if TYPE_CHECKING:
@@ -136,3 +141,28 @@ def test_what_cannot_be_stopped_keeps_nothing_else_open(url: str) -> None:
         _ = room.position
     with pytest.raises(errors.StoreClosed):
         room.outbox.entries()
+
+
+def test_media_that_has_started_is_stopped_where_the_room_cannot_open(
+    rooms: Rooms, file_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rooms.open(file_url) as room:
+        entry = room.as_user("thierry").call("default", "123").join(create=True)
+        room._core.ask(
+            entry._call.cid,
+            Claim("media", system=True),
+            presence.connected(entry.entry_id, "aa:bb"),
+            answer=done,
+            kind=TypeAdapter(Done),
+        )
+
+    def broken(*_: object) -> None:
+        raise errors.StoreError("the disk is gone")
+
+    stopped: list[bool] = []
+    media = FakeMedia()
+    monkeypatch.setattr(media, "stop", lambda: stopped.append(True))
+    monkeypatch.setattr(MediaLink, "lost", broken)
+    with pytest.raises(errors.StoreError):
+        Greenroom.open(file_url, media=media)
+    assert stopped == [True]
