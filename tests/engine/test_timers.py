@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from greenroom import Greenroom
+import pytest
+
+from greenroom import Greenroom, errors
 from greenroom.testing.clock import VirtualClock
 
 if TYPE_CHECKING:
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
     from greenroom import CallHandle
 
+LONGEST = "x" * 64
 RING = {"ring": {"auto_cancel_timeout_ms": 20_000, "missed_call_timeout_ms": 40_000}}
 
 
@@ -119,3 +123,46 @@ def test_on_the_real_clock_a_session_without_timeout_closes_at_once() -> None:
         call = room.as_user("thierry").call("default", "123")
         call.create(settings={"session": {"inactivity_timeout_seconds": 0}})
         assert call.join().leave().recorded == ("session.left", "session.ended")
+
+
+def test_time_runs_out_for_the_call_with_the_longest_name_as_well(
+    room: Greenroom, clock: VirtualClock
+) -> None:
+    room.call_types.create(LONGEST)
+    call = room.as_user("thierry").call(LONGEST, LONGEST)
+    call.create(max_duration=60)
+    call.join()
+    clock.advance(timedelta(seconds=61))
+    assert call.get().ended_at is not None
+
+
+def test_no_request_of_a_user_stands_in_the_way_of_a_deadline(
+    room: Greenroom, clock: VirtualClock
+) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    call.create(max_duration=60)
+    call.join()
+    (due,) = room._core.seen().lookups.due(clock.now() + timedelta(seconds=60), 10)
+    call.get(request_id=f"{due.key}@{due.due_at.isoformat()}")
+    clock.advance(timedelta(seconds=61))
+    assert call.get().ended_at is not None
+
+
+def test_a_call_whose_deadline_fails_holds_up_no_other(
+    room: Greenroom, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        call = room.as_user("thierry").call("default", name)
+        call.create(max_duration=60)
+        call.join()
+    carry_out = room._core.carry_out
+
+    def failing(command: Any) -> Any:
+        if command.lane == "default:first":
+            raise errors.StoreError("a record cannot be read")
+        return carry_out(command)
+
+    monkeypatch.setattr(room._core, "carry_out", failing)
+    with pytest.raises(errors.StoreError):
+        clock.advance(timedelta(seconds=61))
+    assert room.as_user("thierry").call("default", "second").get().ended_at is not None

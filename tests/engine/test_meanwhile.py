@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from greenroom.domain.turn import Folded
     from greenroom.testing.clock import VirtualClock
 
-LONGEST = "x" * 64
-
 
 def test_calls_are_listed_by_the_teams_that_another_room_has_told_of(
     rooms: Rooms, file_url: str
@@ -135,29 +133,6 @@ def test_one_listener_who_watches_twice_ends_one_of_the_two(room: Greenroom) -> 
     assert heard == ["thierry"]
 
 
-def test_time_runs_out_for_the_call_with_the_longest_name_as_well(
-    room: Greenroom, clock: VirtualClock
-) -> None:
-    room.call_types.create(LONGEST)
-    call = room.as_user("thierry").call(LONGEST, LONGEST)
-    call.create(max_duration=60)
-    call.join()
-    clock.advance(timedelta(seconds=61))
-    assert call.get().ended_at is not None
-
-
-def test_no_request_of_a_user_stands_in_the_way_of_a_deadline(
-    room: Greenroom, clock: VirtualClock
-) -> None:
-    call = room.as_user("thierry").call("default", "123")
-    call.create(max_duration=60)
-    call.join()
-    (due,) = room._core.seen().lookups.due(clock.now() + timedelta(seconds=60), 10)
-    call.get(request_id=f"{due.key}@{due.due_at.isoformat()}")
-    clock.advance(timedelta(seconds=61))
-    assert call.get().ended_at is not None
-
-
 def test_nobody_is_told_of_a_call_that_is_gone(rooms: Rooms, url: str, clock: VirtualClock) -> None:
     class FirstFailing(RecordingNotifier):
         tried = False
@@ -195,26 +170,6 @@ def test_views_ahead_of_a_room_that_is_just_opening_are_not_thrown_away(
     monkeypatch.setattr(Views, "open", classmethod(slowly))
     rooms.open(file_url, timers=False)
     assert [item.user_id for item in call.query_members().items] == ["alice", "charlie"]
-
-
-def test_a_call_whose_deadline_fails_holds_up_no_other(
-    room: Greenroom, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("first", "second"):
-        call = room.as_user("thierry").call("default", name)
-        call.create(max_duration=60)
-        call.join()
-    carry_out = room._core.carry_out
-
-    def failing(command: Any) -> Any:
-        if command.lane == "default:first":
-            raise errors.StoreError("a record cannot be read")
-        return carry_out(command)
-
-    monkeypatch.setattr(room._core, "carry_out", failing)
-    with pytest.raises(errors.StoreError):
-        clock.advance(timedelta(seconds=61))
-    assert room.as_user("thierry").call("default", "second").get().ended_at is not None
 
 
 def test_whoever_may_not_read_a_call_any_more_hears_nothing_of_it(room: Greenroom) -> None:
