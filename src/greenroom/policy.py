@@ -99,7 +99,10 @@ class CallTypes:
     def update(
         self, name: str, *, settings: Mapping[str, Any], request_id: str | None = None
     ) -> TypeState:
-        """Change settings; calls follow at once where they have none of their own."""
+        """Change settings; calls follow at once where they have none of their own.
+
+        Except for the maximum duration: a session that is on keeps the end it began with.
+        """
         return self._ask(name, policy.change_type(name, settings), request_id)
 
     def grant(

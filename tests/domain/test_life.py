@@ -18,9 +18,11 @@ from greenroom.domain.call_events import (
 )
 from greenroom.domain.call_state import Existence
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, NotLiveYet, WrongTeam
+from greenroom.domain.message import Role
 from greenroom.domain.operations import life, presence
 from greenroom.domain.operations.life import Backstage, Member, Unset
 from greenroom.domain.session_events import Joined
+from greenroom.domain.turn import Claim
 
 # Create
 
@@ -298,3 +300,16 @@ def test_every_leaving_says_its_reason() -> None:
     told.join("charlie", at=10)
     told.ask(life.delete(), by="thierry")
     assert told.left() == [(joined.user_id, "left"), ("charlie", "deleted")]
+
+
+def test_stopping_goes_by_the_role_that_the_user_record_says_now() -> None:
+    told = story("livestream:123")
+    told.upsert("tommaso", role="admin")
+    told.join("tommaso")
+    told.join(Claim("charlie", Role("admin"), ()))
+    told.ask(life.go_live(), by="thierry")
+    told.upsert("tommaso", role="user")
+    told.upsert("charlie", role="user")
+    told.ask(life.stop_live(), by="thierry")
+    assert told.left() == [("tommaso", "stopped_live")]
+    assert told.present == ["charlie"], "whose role was said by whoever asked"

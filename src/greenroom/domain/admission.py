@@ -47,6 +47,8 @@ class JoinFacts:
     at: datetime
     by: Asker
     standing: Standing
+    claimed: bool
+    """Whether the asker said the user's role; else it is the User record's."""
     grants: Grants
     exists: bool
     """Whether the call was ever created."""

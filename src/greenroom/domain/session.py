@@ -56,8 +56,8 @@ class Occupant(Struct, frozen=True):
     """A user who is in the call, through one or several connections."""
 
     entry_ids: tuple[EntryId, ...]
-    role: Role
-    """The user's own, as their last admission used it."""
+    claimed: Role | None
+    """Their user role as their last admission was told it; None where the User record says it."""
     counts: bool
     """Whether they count against the limit of participants."""
 
@@ -145,10 +145,10 @@ def _with(session: Session, event: Joined) -> Session:
     entry = Entry(event.user_id, event.at)
     before = session.occupants.get(event.user_id)
     if before is None:
-        occupant = Occupant((event.entry_id,), event.role, event.counts)
+        occupant = Occupant((event.entry_id,), _claimed(event), event.counts)
         counted = session.counted + event.counts
     else:
-        occupant = Occupant((*before.entry_ids, event.entry_id), event.role, before.counts)
+        occupant = Occupant((*before.entry_ids, event.entry_id), _claimed(event), before.counts)
         counted = session.counted
     return Session(
         session.entries.set(event.entry_id, entry),
@@ -166,7 +166,7 @@ def _without(session: Session, entry_id: EntryId, closes_at: datetime | None) ->
     occupant = session.occupants[entry.user_id]
     rest = tuple(other for other in occupant.entry_ids if other != entry_id)
     if rest:
-        remaining = Occupant(rest, occupant.role, occupant.counts)
+        remaining = Occupant(rest, occupant.claimed, occupant.counts)
         occupants, counted = session.occupants.set(entry.user_id, remaining), session.counted
         pinned = session.pinned
     else:
@@ -192,6 +192,7 @@ def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:
             entry_id=command.entry_id,
             user_id=command.by.user_id,
             role=facts.standing.user_role,
+            claimed=facts.claimed,
             counts=facts.counts,
             evidence=Evidence(
                 call=call,
@@ -297,7 +298,7 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
     """
     entries: dict[EntryId, Entry | Joined] = dict(session.entries)
     crowd = {user: [*one.entry_ids] for user, one in session.occupants.items()}
-    roles = {user: one.role for user, one in session.occupants.items()}
+    roles = {user: one.claimed for user, one in session.occupants.items()}
     counts = {user: one.counts for user, one in session.occupants.items()}
     closes_at, pinned = session.closes_at, set(session.pinned)
     for event in events:
@@ -309,7 +310,7 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
                 else:
                     crowd[user_id] = [entry_id]
                     counts[user_id] = event.counts
-                roles[user_id] = event.role
+                roles[user_id] = _claimed(event)
                 closes_at = None
             case Left(entry_id=entry_id):
                 entry = entries.pop(entry_id, None)
@@ -343,6 +344,10 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
         closes_at,
         frozenset(pinned),
     )
+
+
+def _claimed(joined: Joined) -> Role | None:
+    return joined.role if joined.claimed else None
 
 
 def _entry(entry: Entry | Joined) -> Entry:

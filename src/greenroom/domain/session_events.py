@@ -43,6 +43,8 @@ class Joined(Event, frozen=True, kw_only=True):
     user_id: UserId
     role: Role
     """The user's role, as the decision used it."""
+    claimed: bool = False
+    """Whether whoever asked said the role, and did not leave it to the User record."""
     counts: bool
     """Whether the user counts against `max_participants`."""
     evidence: Evidence

@@ -345,6 +345,7 @@ class CallTurn(Turn):
             at=self.at,
             by=by,
             standing=standing,
+            claimed=self._claim.system or self._claim.role is not None,
             grants=self.call_type.grants,
             exists=call.existence is not Existence.ABSENT,
             created=created,
@@ -366,15 +367,19 @@ class CallTurn(Turn):
 
     def holds(self, user_id: UserId, capability: Capability) -> bool:
         """Whether somebody who is in the call holds `capability` there."""
-        occupant = self.session.occupants[user_id]
-        return self.asker(participant(user_id, occupant.role)).may(capability)
+        return self.asker(participant(user_id, self._role_of(user_id))).may(capability)
 
     def may_stay(self, user_id: UserId) -> bool:
         """Whether somebody who is in the call could join it again, as things are now."""
         team = self.call.team
         teams = () if team is None else (team,)
-        actor = participant(user_id, self.session.occupants[user_id].role, teams)
+        actor = participant(user_id, self._role_of(user_id), teams)
         return admit(self.join_facts(self.asker(actor)), Occupancy(present=True)).admitted
+
+    def _role_of(self, user_id: UserId) -> Role:
+        """The user role of somebody who is in the call, as it is now."""
+        claimed = self.session.occupants[user_id].claimed
+        return self.user(user_id).role if claimed is None else claimed
 
 
 def participant(user_id: UserId, role: Role, teams: tuple[Team, ...] = ()) -> Actor:
