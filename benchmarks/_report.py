@@ -100,6 +100,6 @@ def surroundings() -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}: {platform.system()} {platform.machine()},"
         f" {os.cpu_count()} cores, Python {platform.python_version()},"
-        f" SQLite {sqlite3.sqlite_version}, pydantic {version('pydantic')},"
+        f" SQLite {sqlite3.sqlite_version}, msgspec {version('msgspec')},"
         f" eventsourcing {version('eventsourcing')}"
     )
