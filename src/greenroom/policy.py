@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
@@ -116,6 +116,10 @@ class CallTypes:
     ) -> TypeState:
         """Let a role do less in calls of this type. Nobody who is in is put out by it."""
         return self._ask(name, policy.revoke(name, role, capability), request_id)
+
+    def list(self) -> Sequence[TypeState]:
+        """All types as they are, by name; the built-in ones among them."""
+        return [self.get(name) for name in self._core.seen().lookups.call_types()]
 
     def get(self, name: str) -> TypeState:
         """The type as it is.

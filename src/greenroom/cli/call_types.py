@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from greenroom import Greenroom
-from greenroom.cli.opening import inside, opened
+from greenroom.cli.opening import opened
 from greenroom.cli.options import DEFAULT_STORE, DebugOption, JsonOption, StoreOption
-from greenroom.cli.output import cell, document, err, filled, out, table
+from greenroom.cli.output import cell, document, filled, out, table
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
-from greenroom.domain.call_type import CallTypeDefined
 from greenroom.domain.errors import CallTypeNotFound
 from greenroom.policy import TypeState
 
@@ -33,7 +32,7 @@ def types(
     """
     with opened(store) as room:
         if name is None:
-            found = [room.call_types.get(each) for each in _defined(room)]
+            found = room.call_types.list()
             if as_json:
                 document({"items": found})
             else:
@@ -42,7 +41,7 @@ def types(
         try:
             state = room.call_types.get(name)
         except CallTypeNotFound as error:
-            known = _defined(room)
+            known = [each.name for each in room.call_types.list()]
             near = checks.nearest(name, known)
             error.add_note(f"Did you mean {near}?" if near else f"There are {', '.join(known)}.")
             raise
@@ -52,17 +51,7 @@ def types(
             _show(state)
 
 
-def _defined(room: Greenroom) -> list[str]:
-    """The names of all types, built-in ones first; no view keeps them, so the log is read."""
-    with err().status("reading the log"):
-        return [
-            record.event.call_type
-            for _, record in inside(room).feed(0)
-            if isinstance(record.event, CallTypeDefined)
-        ]
-
-
-def _show_all(found: list[TypeState]) -> None:
+def _show_all(found: Sequence[TypeState]) -> None:
     rows = (
         (
             cell(state.name, "bold"),

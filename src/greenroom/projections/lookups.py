@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from greenroom.domain.message import CallId, EntryId, Role, StreamId, UserId
+from greenroom.projections.call_types import call_types
 from greenroom.projections.calls import answers, blocks, calls
 from greenroom.projections.columns import instant, instant_or_none, micros
 from greenroom.projections.database import Database
@@ -53,10 +54,11 @@ class Lookups:
             row = found.one_or_none()
         return None if row is None else call_item(row)
 
-    def call_types(self) -> frozenset[str]:
-        """The types that there are calls of."""
+    def call_types(self) -> Sequence[str]:
+        """The names of all call types, sorted."""
         with self._database.read() as connection:
-            return frozenset(connection.execute(select(calls.c.type).distinct()).scalars())
+            found = connection.execute(select(call_types.c.name).order_by(call_types.c.name))
+            return found.scalars().all()
 
     def blocked_user_ids(self, cid: CallId) -> frozenset[UserId]:
         """Who cannot join the call."""

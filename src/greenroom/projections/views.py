@@ -21,6 +21,7 @@ from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.streams import erased_by
 from greenroom.projections import sqlite
+from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
 from greenroom.projections.columns import TEXT, key, metadata
 from greenroom.projections.database import Database
@@ -43,6 +44,7 @@ PROJECTIONS: Final[Sequence[Projection]] = (
     Participants(),
     Sessions(),
     Users(),
+    CallTypes(),
     Deadlines(),
     Timeline(),
 )
