@@ -1,0 +1,178 @@
+"""What the rules decide takes effect on media that runs: two and three real peers in a room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from greenroom import CallHandle, Entry, Greenroom, errors
+from greenroom.media.aiortc_media import AiortcMedia
+from greenroom.testing.media import FakeMedia
+from greenroom.testing.peer import Peer, Sign
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow  # real peers: about a second each
+
+SIGNS: dict[str, Sign] = {"thierry": "red", "alice": "green", "charlie": "blue"}
+
+
+class Meeting:
+    """A call on real media; thierry, its creator, is red, alice green, charlie blue."""
+
+    def __init__(self) -> None:
+        self.room = Greenroom.open("memory://", media=AiortcMedia(addresses=("127.0.0.1",)))
+        self.entries: dict[str, Entry] = {}
+        self.peers: dict[str, Peer] = {}
+        self.call("thierry").create(member_ids=["alice", "charlie"])
+
+    def call(self, user: str) -> CallHandle:
+        return self.room.as_user(user).call("default", "meeting")
+
+    def enter(self, *users: str) -> list[Peer]:
+        """Join, connect, and wait until everybody sees and hears everybody."""
+        for user in users:
+            self.entries[user] = self.call(user).join()
+            self.peers[user] = Peer(SIGNS[user])
+        for user in users:
+            self.peers[user].join(self.entries[user].offer, others=len(users) - 1)
+        for user in users:
+            others = {SIGNS[other] for other in users if other != user}
+            assert self.peers[user].until(partial(_all, self.peers[user], others)), (
+                f"{user} misses somebody"
+            )
+        return [self.peers[user] for user in users]
+
+    def left(self) -> list[tuple[str, str]]:
+        """(user, reason) of everybody who left."""
+        return [
+            (event.event["user_id"], event.event["reason"])
+            for event in self.room.system("auditor").call("default", "meeting").history()
+            if event.name == "session.left"
+        ]
+
+    def close(self) -> None:
+        for peer in self.peers.values():
+            peer.close()
+        self.room.close()
+
+
+def _all(peer: Peer, others: set[Sign]) -> bool:
+    return all(peer.sees[other] > 2 and peer.hears[other] > 2 for other in others)
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 10) -> bool:
+    """Whether it comes true in time."""
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def meeting() -> Iterator[Meeting]:
+    meeting = Meeting()
+    yield meeting
+    meeting.close()
+
+
+def test_three_see_and_hear_each_other_and_their_connections_are_on_record(
+    meeting: Meeting,
+) -> None:
+    meeting.enter("thierry", "alice", "charlie")
+    connected = [
+        event for event in meeting.call("thierry").history() if event.name == "session.connected"
+    ]
+    assert {event.event["entry_id"] for event in connected} == {
+        entry.entry_id for entry in meeting.entries.values()
+    }
+    assert all(event.event["fingerprint"].startswith("sha-256 ") for event in connected)
+    assert all(one.connected for one in meeting.call("thierry").query_participants().items)
+    sources = {source.entry_id for source in meeting.entries["thierry"].slots().values() if source}
+    assert sources == {meeting.entries["alice"].entry_id, meeting.entries["charlie"].entry_id}
+
+
+@pytest.mark.parametrize(
+    ("put_out", "reason"),
+    [
+        (lambda meeting: meeting.entries["alice"].leave(), "left"),
+        (lambda meeting: meeting.call("thierry").kick("alice"), "kicked"),
+        (lambda meeting: meeting.call("thierry").block("alice"), "blocked"),
+    ],
+    ids=["leave", "kick", "block"],
+)
+def test_who_is_out_is_seen_and_heard_no_more(
+    meeting: Meeting, put_out: Callable[[Meeting], object], reason: str
+) -> None:
+    thierry, alice = meeting.enter("thierry", "alice")
+    put_out(meeting)
+    assert eventually(lambda: alice.state == "closed")
+    thierry.watch(0.2)
+    assert thierry.watch(0.4) == (set(), set())
+    assert meeting.left() == [("alice", reason)]
+    with pytest.raises(errors.EntryNotFound):
+        meeting.entries["alice"].offer("v=0")
+
+
+def test_the_end_of_the_call_is_the_end_of_its_media(meeting: Meeting) -> None:
+    thierry, alice = meeting.enter("thierry", "alice")
+    meeting.call("thierry").end()
+    assert eventually(lambda: (thierry.state, alice.state) == ("closed", "closed"))
+    assert sorted(meeting.left()) == [("alice", "ended"), ("thierry", "ended")]
+
+
+def test_a_revoked_voice_falls_silent_and_comes_back_when_granted(meeting: Meeting) -> None:
+    thierry, _ = meeting.enter("thierry", "alice")
+    meeting.call("thierry").revoke_permissions("alice", ["send-audio"])
+    thierry.watch(0.3)
+    assert thierry.watch(0.4) == ({"green"}, set())
+    meeting.call("thierry").grant_permissions("alice", ["send-audio"])
+    heard = thierry.hears["green"]
+    assert thierry.until(lambda: thierry.hears["green"] > heard)
+
+
+def test_a_grant_of_the_type_that_is_taken_back_takes_effect_on_all_of_its_calls(
+    meeting: Meeting,
+) -> None:
+    thierry, _ = meeting.enter("thierry", "alice")
+    for role in ("user", "call_member"):
+        meeting.room.call_types.revoke("default", role=role, capability="send-video")
+    thierry.watch(0.3)
+    assert thierry.watch(0.4) == (set(), {"green"})
+
+
+def test_a_peer_that_goes_without_a_word_is_recorded_as_lost(meeting: Meeting) -> None:
+    _, alice = meeting.enter("thierry", "alice")
+    alice.close()
+    assert eventually(lambda: meeting.left() == [("alice", "lost")])
+    names = [event.name for event in meeting.call("thierry").history()][-2:]
+    assert names == ["session.lost", "session.left"]
+    assert [one.user_id for one in meeting.call("thierry").query_participants().items] == [
+        "thierry"
+    ]
+
+
+def test_who_was_connected_by_a_process_that_is_gone_is_lost_when_the_next_one_begins(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    first = FakeMedia()
+    with Greenroom.open(url, media=first) as room:
+        entry = room.as_user("alice").call("default", "meeting").join(create=True)
+        room.as_user("charlie").call("default", "meeting").join()
+        assert eventually(lambda: entry.entry_id in first.entries())
+        first.connect(entry.entry_id)
+        reading = room.as_user("alice").call("default", "meeting")
+        assert eventually(lambda: any(one.connected for one in reading.query_participants().items))
+    with Greenroom.open(url, media=FakeMedia()) as room:
+        call = room.as_user("charlie").call("default", "meeting")
+        assert eventually(lambda: call.history()[-1].name == "session.left")
+        assert call.history()[-1].event["reason"] == "lost"
+        assert [one.user_id for one in call.query_participants().items] == ["charlie"]
