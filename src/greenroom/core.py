@@ -29,7 +29,6 @@ from greenroom.domain.message import (
     CallId,
     EntryId,
     Event,
-    EventId,
     Recorded,
     StreamId,
     UserId,
@@ -302,9 +301,9 @@ class LiveCore(Core):
         answer: Callable[[CallTurn], A],
         kind: TypeAdapter[A],
         request_id: str | None = None,
-        causation_id: EventId | None = None,
+        cause: Recorded[Event] | None = None,
     ) -> A:
-        """Carry it out in the call's lane."""
+        """Carry it out in the call's lane; `cause` is the record that made the system ask."""
         return self.carry_out(
             Command(
                 lane=cid,
@@ -314,7 +313,8 @@ class LiveCore(Core):
                 answer=answer,
                 kind=kind,
                 request_id=None if request_id is None else checks.request_id(request_id),
-                causation_id=causation_id,
+                causation_id=None if cause is None else cause.event_id,
+                correlation_id=None if cause is None else cause.correlation_id,
             )
         )
 

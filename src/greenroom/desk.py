@@ -47,6 +47,9 @@ class Command(Generic[T, A]):
     """How the answer is kept for a repeat under the same request id."""
     request_id: RequestId | None = None
     causation_id: EventId | None = None
+    """The event that made the system ask; None where somebody did."""
+    correlation_id: RequestId | None = None
+    """Of the chain it belongs to; None for the first of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class Desk:
                 event_id=self._ids.event_id(),
                 by=step.by,
                 request_id=request_id,
-                correlation_id=request_id,
+                correlation_id=command.correlation_id or request_id,
                 causation_id=command.causation_id,
             )
             for step in turn.steps

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from greenroom.answers import Done, done
 from greenroom.domain.access import Capability
 from greenroom.domain.errors import EntryNotFound, GreenroomError, MediaError
-from greenroom.domain.message import CallId, EntryId, UserId
+from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId
 from greenroom.domain.operations import people, presence
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Joined, Left
@@ -37,6 +37,8 @@ class MediaLink:
         self._media = media
         self._lock = threading.RLock()
         self._calls: dict[EntryId, CallId] = {}
+        self._joins: dict[EntryId, Recorded[Event]] = {}
+        """The record that let each in, of those who came since media started."""
         self._core: LiveCore | None = None
         self._reactor: MediaReactor | None = None
 
@@ -88,8 +90,10 @@ class MediaLink:
                 match record.event:
                     case Joined(entry_id=entry_id, cid=cid):
                         self._calls[entry_id] = cid
+                        self._joins[entry_id] = record
                     case Left(entry_id=entry_id):
                         self._calls.pop(entry_id, None)
+                        self._joins.pop(entry_id, None)
                 self._reactor.react(record)
             self._reactor.settle()
 
@@ -140,7 +144,8 @@ class MediaLink:
         if cid is None or self._core is None:
             return
         try:
-            self._core.ask(cid, _CLAIM, operation, answer=done, kind=_DONE)
+            cause = self._joins.get(entry_id)
+            self._core.ask(cid, _CLAIM, operation, answer=done, kind=_DONE, cause=cause)
         except GreenroomError:
             _log.exception("what media learned of entry %s could not be recorded", entry_id)
 

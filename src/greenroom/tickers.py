@@ -74,6 +74,8 @@ class DeadlineTicker:
             answer=done,
             kind=_DONE,
             request_id=request_id,
+            causation_id=deadline.cause,
+            correlation_id=deadline.correlation_id,
         )
         try:
             answer = self._core.carry_out(command)

@@ -37,6 +37,8 @@ deadlines: Final = Table(
     Column("cid", TEXT, nullable=False),
     Column("number", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),
+    Column("cause", TEXT, nullable=False),
+    Column("correlation_id", TEXT, nullable=False),
     Index("deadlines_by_instant", "due_at", "key"),
     Index("deadlines_by_call", "cid"),
     sqlite_with_rowid=False,
@@ -65,13 +67,15 @@ _DROP_KIND = delete(deadlines).where(key(deadlines.c.cid), key(deadlines.c.kind)
 _OPEN = upsert(running)
 _CLOSE = delete(running).where(key(running.c.cid))
 _RETIME = plain_insert(deadlines).from_select(
-    ["key", "kind", "cid", "number", "due_at"],
+    ["key", "kind", "cid", "number", "due_at", "cause", "correlation_id"],
     select(
         bindparam("prefix", type_=TEXT) + running.c.number.cast(TEXT),
         key_value(deadlines.c.kind),
         running.c.cid,
         running.c.number,
         key_value(deadlines.c.due_at),
+        key_value(deadlines.c.cause),
+        key_value(deadlines.c.correlation_id),
     ).where(key(running.c.cid)),
 )
 _AWAIT_NOBODY = delete(unanswered).where(key(unanswered.c.cid), key(unanswered.c.ring))
@@ -91,19 +95,19 @@ class Deadlines:
     """
 
     name = "deadlines"
-    version = 1
+    version = 2
     tables = (deadlines, running, unanswered)
 
     def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
         """The writes that take the tables past `recorded`; none for events it ignores."""
         for change in deadline_changes(recorded.event):
-            yield from _writes(change)
+            yield from _writes(change, recorded)
 
 
-def _writes(change: Change) -> Iterator[Write]:
+def _writes(change: Change, recorded: Recorded[Event]) -> Iterator[Write]:
     match change:
         case Plan(deadline):
-            yield _planned(deadline)
+            yield _planned(deadline, recorded)
         case Drop():
             yield Write(_DROP, {"key_key": change.key})
         case Open(cid, number):
@@ -111,7 +115,7 @@ def _writes(change: Change) -> Iterator[Write]:
         case Close(cid):
             yield Write(_CLOSE, {"key_cid": cid})
         case Retime(cid, due_at):
-            yield from _retimed(cid, due_at)
+            yield from _retimed(cid, due_at, recorded)
         case Await(cid, ring, user_ids):
             yield Write(_AWAIT_NOBODY, {"key_cid": cid, "key_ring": ring})
             for user_id in user_ids:
@@ -128,7 +132,7 @@ def _writes(change: Change) -> Iterator[Write]:
             assert_never(change)
 
 
-def _planned(deadline: Deadline) -> Write:
+def _planned(deadline: Deadline, recorded: Recorded[Event]) -> Write:
     return Write(
         _PLAN,
         {
@@ -137,14 +141,25 @@ def _planned(deadline: Deadline) -> Write:
             "cid": deadline.cid,
             "number": deadline.number,
             "due_at": micros(deadline.due_at),
+            "cause": recorded.event_id,
+            "correlation_id": recorded.correlation_id,
         },
     )
 
 
-def _retimed(cid: CallId, due_at: datetime | None) -> Iterator[Write]:
+def _retimed(cid: CallId, due_at: datetime | None, recorded: Recorded[Event]) -> Iterator[Write]:
     kind = DeadlineKind.MAX_DURATION
     of = {"key_cid": cid, "key_kind": kind.value}
     yield Write(_DROP_KIND, of)
     if due_at is not None:
         prefix = deadline_key(kind, cid, 0).removesuffix("0")
-        yield Write(_RETIME, {**of, "key_due_at": micros(due_at), "prefix": prefix})
+        yield Write(
+            _RETIME,
+            {
+                **of,
+                "key_due_at": micros(due_at),
+                "prefix": prefix,
+                "key_cause": recorded.event_id,
+                "key_correlation_id": recorded.correlation_id,
+            },
+        )

@@ -13,7 +13,7 @@ that firing one late, twice or on two machines concerns nobody else: the rules d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -27,7 +27,7 @@ from greenroom.domain.call_events import (
     SessionStarted,
 )
 from greenroom.domain.membership import RingAccepted, RingMissed, RingRejected
-from greenroom.domain.message import CallId, Event, UserId
+from greenroom.domain.message import CallId, Event, EventId, RequestId, UserId
 from greenroom.domain.session_events import Joined, Left
 
 
@@ -61,6 +61,10 @@ class Deadline:
     number: int
     """Of the session or the ring, in its call."""
     due_at: datetime
+    cause: EventId | None = field(default=None, compare=False)
+    """The event that planned it, once it is planned."""
+    correlation_id: RequestId | None = field(default=None, compare=False)
+    """Of the chain of commands that the event belongs to."""
 
     @property
     def key(self) -> str:

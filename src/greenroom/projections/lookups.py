@@ -232,7 +232,12 @@ class Lookups:
             ).mappings()
             return [
                 Deadline(
-                    DeadlineKind(row["kind"]), row["cid"], row["number"], instant(row["due_at"])
+                    DeadlineKind(row["kind"]),
+                    row["cid"],
+                    row["number"],
+                    instant(row["due_at"]),
+                    row["cause"],
+                    row["correlation_id"],
                 )
                 for row in found
             ]
