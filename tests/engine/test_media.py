@@ -42,7 +42,7 @@ class Meeting:
         for user in users:
             self.peers[user].join(self.entries[user].offer, others=len(users) - 1)
         for user in users:
-            others = {SIGNS[other] for other in users if other != user}
+            others: set[Sign] = {SIGNS[other] for other in users if other != user}
             assert self.peers[user].until(partial(_all, self.peers[user], others)), (
                 f"{user} misses somebody"
             )
