@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from pydantic import TypeAdapter
@@ -24,7 +23,7 @@ from greenroom.domain.errors import InvalidInput
 from greenroom.domain.operations.policy import define_built_in_types
 from greenroom.domain.ports import Clock, EventStore, Notifier
 from greenroom.domain.turn import Claim
-from greenroom.handles import UserHandle, claim
+from greenroom.handles import Room
 from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
@@ -37,14 +36,14 @@ _FOUNDER: Final = Claim("greenroom", system=True)
 _ANSWER: Final = TypeAdapter(Answer)
 
 
-class Greenroom:
+class Greenroom(Room[LiveCore]):
     """A room: one store, with everything that is decided, queried and done on it.
 
     Safe for many threads. Use it as a context manager, or `close` it.
     """
 
     def __init__(self, core: LiveCore, store: EventStore, views: Views, outbox: Outbox) -> None:
-        self._core = core
+        super().__init__(core)
         self._store = store
         self._views = views
         self._outbox = outbox
@@ -115,19 +114,6 @@ class Greenroom:
             raise
         return room
 
-    def __enter__(self) -> Self:
-        """The room itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
-
     @property
     def position(self) -> int:
         """Of the last event in the log."""
@@ -137,23 +123,6 @@ class Greenroom:
     def outbox(self) -> Outbox:
         """Notifications and what became of them."""
         return self._outbox
-
-    def as_user(
-        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
-    ) -> UserHandle:
-        """The room as a user sees it.
-
-        Args:
-            user_id: who acts.
-            role: their user role for this handle alone; None takes it from the User record
-                (`user` where there is none).
-            teams: their teams for this handle alone; None takes them from the record.
-        """
-        return UserHandle(self._core, claim(user_id, role, teams))
-
-    def system(self, name: str) -> UserHandle:
-        """The embedder itself, named in the record; exempt from grants, not from the rules."""
-        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
 
     def at(self, moment: datetime | int) -> PastRoom:
         """The room as it was: read-only.

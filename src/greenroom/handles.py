@@ -1,9 +1,11 @@
-"""What users hold: the room as one of them sees it."""
+"""What users hold: a room, and the room as one of them sees it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from greenroom.call_handle import CallHandle
 from greenroom.domain import checks
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from greenroom.projections.items import CallItem
     from greenroom.projections.pages import Page
     from greenroom.projections.query import SortKey
+
+C_co = TypeVar("C_co", bound="Core", covariant=True)
 
 
 class UserHandle:
@@ -57,6 +61,47 @@ class UserHandle:
         return self._core.query_calls(
             self._claim, filters, sort, limit=limit, cursor=cursor, at_least=at_least
         )
+
+
+class Room(ABC, Generic[C_co]):
+    """What a room offers, as it is or as it was. Use it as a context manager, or `close` it."""
+
+    def __init__(self, core: C_co) -> None:
+        self._core = core
+
+    def __enter__(self) -> Self:
+        """The room itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def as_user(
+        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
+    ) -> UserHandle:
+        """The room as a user sees it.
+
+        Args:
+            user_id: who acts.
+            role: their user role for this handle alone; None takes it from the User record
+                (`user` where there is none).
+            teams: their teams for this handle alone; None takes them from the record.
+        """
+        return UserHandle(self._core, claim(user_id, role, teams))
+
+    def system(self, name: str) -> UserHandle:
+        """The embedder itself, named in the record; exempt from grants, not from the rules."""
+        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release it."""
 
 
 def claim(user_id: str, role: str | None, teams: Iterable[str] | None) -> Claim:

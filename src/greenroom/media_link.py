@@ -109,9 +109,7 @@ class MediaLink:
             EntryNotFound: the entry is not in the call.
             MediaError: the description cannot be understood.
         """
-        self.follow()
-        if self._calls.get(entry_id) != cid:
-            raise EntryNotFound(entry_id)
+        self._require(cid, entry_id)
         return self._media.offer(entry_id, sdp)
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
@@ -120,9 +118,7 @@ class MediaLink:
         Raises:
             EntryNotFound: the entry is not in the call.
         """
-        self.follow()
-        if self._calls.get(entry_id) != cid:
-            raise EntryNotFound(entry_id)
+        self._require(cid, entry_id)
         return self._media.slots(entry_id)
 
     def connected(self, entry_id: EntryId, fingerprint: str) -> None:
@@ -138,6 +134,12 @@ class MediaLink:
         with self._lock:
             self._reactor = None
         self._media.stop()
+
+    def _require(self, cid: CallId, entry_id: EntryId) -> None:
+        """Go on only if the entry is in the call, by everything recorded so far."""
+        self.follow()
+        if self._calls.get(entry_id) != cid:
+            raise EntryNotFound(entry_id)
 
     def _tell(self, entry_id: EntryId, operation: Operation[CallTurn]) -> None:
         cid = self._calls.get(entry_id)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -19,7 +18,7 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import erased_by
 from greenroom.domain.turn import CallTurn, Claim, Folded
-from greenroom.handles import UserHandle, claim
+from greenroom.handles import Room
 from greenroom.projections.views import Views
 from greenroom.states import fold
 from greenroom.watchers import Watchers
@@ -95,40 +94,17 @@ class PastCore(Core):
         raise ReadOnly(f"there is no media in the past (entry {entry_id} of {cid})")
 
 
-class PastRoom:
+class PastRoom(Room[PastCore]):
     """The room as it was at a moment: the same reads, no commands."""
 
     def __init__(self, core: PastCore, views: Views) -> None:
-        self._core = core
+        super().__init__(core)
         self._views = views
-
-    def __enter__(self) -> Self:
-        """The room itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
 
     @property
     def position(self) -> int:
         """Of the last event that counts."""
         return self._core.position
-
-    def as_user(
-        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
-    ) -> UserHandle:
-        """The room as a user saw it."""
-        return UserHandle(self._core, claim(user_id, role, teams))
-
-    def system(self, name: str) -> UserHandle:
-        """The room as the embedder saw it."""
-        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
 
     def close(self) -> None:
         """Release it. The room of now is not touched."""
