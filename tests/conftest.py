@@ -1,10 +1,17 @@
-"""How hard the properties are tried: `HYPOTHESIS_PROFILE=fast` (default), `ci` or `deep`."""
+"""How hard the properties are tried: `HYPOTHESIS_PROFILE=fast` (default), `ci` or `deep`.
+
+And a PostgreSQL server: one a test process, started for the first test that asks for it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from greenroom.testing.postgres import PrivatePostgres
 
 settings.register_profile("fast", max_examples=25, deadline=None)
 settings.register_profile(
@@ -21,3 +28,27 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """A server that tests share; whoever kills one, or measures, starts one of their own.
+
+    Where PostgreSQL is not installed they fail and say so: nothing is skipped in silence.
+    """
+    with PrivatePostgres(fsync=False) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
+    """Of an empty database that one test has for itself."""
+    with postgres.database() as url:
+        yield url
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts a server is slow. Those who ask for it by a parameter say so themselves."""
+    for item in items:
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
