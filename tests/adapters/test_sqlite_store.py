@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -21,9 +21,9 @@ from greenroom.adapters.sqlite_connections import READERS, Connections
 from greenroom.adapters.sqlite_file import APPLICATION_ID, SCHEMA
 from greenroom.adapters.sqlite_recorder import SQLiteRecorder
 from greenroom.adapters.stores import SQLiteStore
-from greenroom.domain.errors import Conflict, NotOurStore, StoreClosed, StoreError, WrongSchema
+from greenroom.domain.errors import NotOurStore, StoreClosed, StoreError, WrongSchema
 from greenroom.domain.message import RequestId
-from greenroom.domain.ports import Request
+from greenroom.domain.ports import Append, Request
 from greenroom.domain.streams import session_stream
 from greenroom.testing.store_events import CID, STAGE, added, everything, pinned
 
@@ -189,7 +189,7 @@ def test_a_disk_that_fails_records_nothing(path: Path) -> None:
         from greenroom.adapters.stores import SQLiteStore
         from greenroom.domain.errors import StoreError
         from greenroom.domain.message import RequestId
-        from greenroom.domain.ports import Request
+        from greenroom.domain.ports import Append, Request
         from greenroom.testing.store_events import pinned
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -262,59 +262,14 @@ def _open_files(path: Path) -> int:
     return sum(name.startswith(str(path)) and not name.endswith("-shm") for name in names)
 
 
-@pytest.fixture
-def queue_up(store: SQLiteStore) -> Callable[..., list[BaseException | None]]:
-    """Runs appends so that they all wait for one turn; what each of them raised."""
-
-    def run(*appends: Callable[[], object]) -> list[BaseException | None]:
-        connections = _connections(store)
-        with ThreadPoolExecutor(len(appends)) as threads:
-            with connections._turn:
-                waiting = [threads.submit(append) for append in appends]
-                while connections._waiting.qsize() < len(appends):
-                    Event().wait(0.001)
-            return [one.exception() for one in waiting]
-
-    return run
-
-
-def test_threads_that_write_at_the_same_time_share_a_commit(
-    store: SQLiteStore, queue_up: Callable[..., list[BaseException | None]]
-) -> None:
+def test_a_batch_is_one_commit(store: SQLiteStore) -> None:
     statements: list[str] = []
     with _connections(store).alone() as writer:
         writer.set_trace_callback(statements.append)
     streams = [session_stream(CID, number) for number in range(1, 6)]
-    outcomes = queue_up(*(lambda s=s: store.append([pinned(1, s)]) for s in streams))
-    assert outcomes == [None] * 5
+    store.record([Append([pinned(1, stream)]) for stream in streams])
     assert statements.count("COMMIT") == 1
     assert {record.stream for _, record in store.feed()} == set(streams)
-
-
-def test_an_append_that_fails_sinks_none_of_those_it_shares_a_commit_with(
-    store: SQLiteStore, queue_up: Callable[..., list[BaseException | None]]
-) -> None:
-    store.append([pinned(1)])
-    with _connections(store).alone() as writer:
-        writer.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
-    too_big = Request(RequestId("big"), "f", bytes(10_001))
-    outcomes = queue_up(
-        lambda: store.append([added("alice", phone="123")]),
-        lambda: store.append([added("tommaso", phone="456"), pinned(1)]),
-        lambda: store.append([added("charlie")], request=too_big),
-        lambda: store.append([added("jaewoong", phone="789")]),
-    )
-    assert [type(outcome) for outcome in outcomes] == [
-        type(None),
-        Conflict,
-        StoreError,
-        type(None),
-    ]
-    assert {stream for _, stream, _ in everything(store)} == {
-        STAGE,
-        f"member-{CID}/alice",
-        f"member-{CID}/jaewoong",
-    }
 
 
 def test_whoever_is_interrupted_while_waiting_writes_nothing_later(store: SQLiteStore) -> None:
@@ -324,8 +279,6 @@ def test_whoever_is_interrupted_while_waiting_writes_nothing_later(store: SQLite
     def hold_the_turn() -> None:
         with connections._turn:
             queued.set()
-            while not connections._waiting.qsize():
-                Event().wait(0.001)
             Event().wait(0.05)  # now it sleeps for its turn
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             interrupted.wait(10)

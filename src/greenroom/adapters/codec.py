@@ -39,8 +39,8 @@ Content = tuple[int, str, bytes]
 """What folding needs of a row: version, stored name, document."""
 FindKeys = Callable[[Sequence[str]], Sequence[SubjectKey | None]]
 """The present keys of subjects, in their order; None for one that has none."""
-MakeKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
-"""The keys of subjects, in their order; made for those that had none."""
+HoldKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
+"""The keys of subjects, in their order; each has one."""
 
 E = TypeVar("E")
 
@@ -77,12 +77,21 @@ _UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
 """What reading a document raises that is not as we write them."""
 
 
-def encode(decided: Decided[Event], make_keys: MakeKeys) -> bytes:
+def sealed_for(decided: Decided[Event]) -> Sequence[str]:
+    """The subjects whose keys it takes to encode the event; none where it has nothing personal."""
+    event = decided.event
+    for name in event.personal:
+        if getattr(event, name):
+            return subjects(decided.stream)
+    return ()
+
+
+def encode(decided: Decided[Event], find_keys: HoldKeys) -> bytes:
     """The stored document of one event.
 
     Args:
         decided: the event with its place and origin.
-        make_keys: asked only where something personal has to be sealed.
+        find_keys: asked only where something personal has to be sealed, for all of `sealed_for`.
 
     Raises:
         InvalidInput: the event holds something that JSON cannot: NaN, half a character, or
@@ -93,7 +102,7 @@ def encode(decided: Decided[Event], make_keys: MakeKeys) -> bytes:
     try:
         if not personal:
             return _write(_document(decided, event))
-        keys = make_keys(subjects(decided.stream))
+        keys = find_keys(subjects(decided.stream))
         sealed = seal(_json(personal, event), keys, _place(decided.stream, decided.version))
         rest = {key: value for key, value in to_builtins(event).items() if key not in personal}
         return _write(_document(decided, rest, sealed))

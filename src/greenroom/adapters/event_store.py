@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from time import monotonic
 
-from eventsourcing.persistence import StoredEvent
-
-from greenroom.adapters.codec import (
-    Row,
-    decode,
-    decode_events,
-    encode,
-    plain_events,
-)
-from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Transaction
-from greenroom.domain.errors import Conflict, StoreClosed
+from greenroom.adapters.batch import Batch
+from greenroom.adapters.codec import Row, decode, decode_events, plain_events
+from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Written
+from greenroom.domain.errors import GreenroomError, StoreClosed
 from greenroom.domain.message import Decided, Event, Recorded, RequestId, StreamId
-from greenroom.domain.ports import Request
+from greenroom.domain.ports import Append, Commit, Head, Request
 
 POLL_SECONDS = 0.05
 """How late the appends of other processes may be noticed by `wait`."""
@@ -33,6 +27,23 @@ class RecorderStore:
         self.recorder = recorder
         """For tools of the eventsourcing library."""
 
+    def record(self, batch: Sequence[Append]) -> Commit:
+        """Record the appends in their order, in one commit; each of them whole or not at all.
+
+        Raises:
+            OutcomeUnknown: the store was lost on the way; whether they were recorded is not known.
+            StoreError: the store cannot be written; nothing was recorded.
+        """
+        self._check_open()
+        plan = Batch(batch, self.recorder.keys)
+        while True:  # whoever was quicker has got something done
+            answer = self.recorder.write(plan.draft())
+            if isinstance(answer, Written):
+                break
+            plan.learn(answer)
+        position = answer.positions[-1] if answer.positions else answer.before
+        return Commit(plan.outcomes(answer), answer.before, position)
+
     def append(
         self,
         events: Sequence[Decided[Event]],
@@ -43,27 +54,17 @@ class RecorderStore:
         """Record `events`, and `request` with them: all or nothing, durable on return.
 
         Raises:
-            Conflict: a stream has moved on, or the request id was recorded meanwhile.
+            Conflict: a stream has moved on.
+            Repeated: the request id was recorded before.
             InvalidInput: an event holds something that JSON cannot.
+            OutcomeUnknown: the store was lost on the way; whether it was recorded is not known.
             StoreError: the store cannot be written; nothing was recorded.
         """
-
-        def record(log: Transaction) -> Sequence[int]:
-            _check_versions(log, events, expects or {})
-            if request is not None and log.remembers(request.request_id):
-                raise Conflict(f"request {request.request_id!r} was recorded meanwhile")
-            stored = [
-                StoredEvent(one.stream, one.version, one.event.name, encode(one, log.keys))
-                for one in events
-            ]
-            positions = log.insert(stored)
-            if request is not None:
-                placed = replace(request, position=positions[-1] if positions else 0)
-                log.remember(placed)
-            log.forget(erases)
-            return positions
-
-        return self.recorder.write(record)
+        append = Append(events, expects or {}, request, erases)
+        (outcome,) = self.record([append]).outcomes
+        if isinstance(outcome, GreenroomError):
+            raise outcome
+        return outcome
 
     def request(self, request_id: RequestId) -> Request | None:
         """The request recorded under this id, with its answer and position."""
@@ -109,6 +110,16 @@ class RecorderStore:
         find_keys = self.recorder.keys
         return ((row[0], decode(row, find_keys)) for page in pages for row in page)
 
+    def heads(self, after: int = 0) -> Iterator[Head]:
+        """The same as `feed` without what the records say."""
+        self._check_open()
+        while rows := self.recorder.head_rows(after, PAGE):
+            for position, stream, version, name in rows:
+                yield Head(position, StreamId(stream), version, name)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1][0]
+
     def position(self) -> int:
         """Of the last record; 0 while there is none."""
         return self.recorder.position()
@@ -134,6 +145,14 @@ class RecorderStore:
     def erase(self, subjects: Collection[str]) -> None:
         """Make the personal fields about these subjects unreadable for good."""
         self.recorder.forget(subjects)
+
+    def prune_requests(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` requests recorded before that instant; how many it were."""
+        return self.recorder.prune_requests(before, limit)
+
+    def turn_of(self, key: str) -> AbstractContextManager[None]:
+        """Wait a while for one's turn among all processes that ask for the same key."""
+        return self.recorder.turn_of(key)
 
     @property
     def secret(self) -> bytes:
@@ -176,23 +195,3 @@ def _position(row: Row) -> int:
 
 def _version(row: Row) -> int:
     return row[2]
-
-
-def _check_versions(
-    log: Transaction, events: Sequence[Decided[Event]], expects: Mapping[StreamId, int]
-) -> None:
-    """Each stream stands where the decision saw it, and `events` go on from there.
-
-    Raises:
-        Conflict: another writer was there first, or a version would leave a hole.
-    """
-    for stream, expected in expects.items():
-        found = log.version(stream)
-        if found != expected:
-            raise Conflict(f"{stream} is at version {found}, the decision read {expected}")
-    last: dict[StreamId, int] = {}
-    for one in events:
-        found = last.get(one.stream) or log.version(one.stream)
-        if one.version != found + 1:
-            raise Conflict(f"{one.stream} is at version {found}, {one.version} cannot follow")
-        last[one.stream] = one.version

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
 from threading import Lock
-from typing import TypeVar
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from greenroom.adapters.codec import Content, Row
-from greenroom.adapters.recorder import LogRecorder, Transaction
+from greenroom.adapters.recorder import (
+    Draft,
+    HeadRow,
+    LogRecorder,
+    Objection,
+    Remembered,
+    Snapshot,
+    Written,
+)
 from greenroom.adapters.sealing import SubjectKey, new_secret
 from greenroom.domain.errors import StoreClosed
 from greenroom.domain.message import RequestId
 from greenroom.domain.ports import Request
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -28,9 +35,18 @@ class _Tables:
     log: list[Row] = field(default_factory=list)
     """The row at position n stands at n - 1."""
     streams: dict[str, list[Row]] = field(default_factory=dict)
-    requests: dict[RequestId, Request] = field(default_factory=dict)
+    requests: dict[RequestId, tuple[Request, datetime]] = field(default_factory=dict)
+    """The oldest first, each with when it was remembered."""
     keys: dict[str, SubjectKey] = field(default_factory=dict)
-    last_key_id: int = 0
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+
+    def version(self, stream: str) -> int:
+        rows = self.streams.get(stream)
+        return rows[-1][2] if rows else 0
+
+    def key_id(self, subject: str) -> int | None:
+        key = self.keys.get(subject)
+        return None if key is None else key.key_id
 
 
 class MemoryRecorder(LogRecorder):
@@ -53,17 +69,22 @@ class MemoryRecorder(LogRecorder):
         """Whether `close` was called."""
         return self._closed
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Do `work` while nobody else reads or writes; undo it where it raises."""
+    def write(self, draft: Draft) -> Written | Objection:
+        """Write all of `draft`, or say what speaks against it."""
         with self._open_tables() as tables:
-            transaction = _MemoryTransaction(tables)
-            try:
-                answer = work(transaction)
-            except BaseException:
-                transaction.undo()
-                raise
-        self._notify()
-        return answer
+            objection = _objection(tables, draft)
+            if objection:
+                return objection
+            before = len(tables.log)
+            _insert(tables, draft.rows)
+            for remembered in draft.requests:
+                _remember(tables, remembered, before)
+            tables.keys.update(draft.new_keys)
+            for subject in draft.forgets:
+                tables.keys.pop(subject, None)
+        if draft.writes:
+            self._notify()
+        return Written(range(before + 1, before + 1 + len(draft.rows)), before)
 
     def stream_rows(self, stream: str, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of `stream` past version `after`, at or before position `until`, oldest first."""
@@ -83,6 +104,10 @@ class MemoryRecorder(LogRecorder):
             first = max(after, 0)
             return tables.log[first : max(first, min(until, first + limit))]
 
+    def head_rows(self, after: int, limit: int) -> Sequence[HeadRow]:
+        """The same as `log_rows` without the documents."""
+        return [row[:4] for row in self.log_rows(after, after + limit, limit)]
+
     def position(self) -> int:
         """Of the last row; 0 while there is none."""
         with self._open_tables() as tables:
@@ -95,12 +120,39 @@ class MemoryRecorder(LogRecorder):
 
     def forget(self, subjects: Collection[str]) -> None:
         """Drop the keys of `subjects`."""
-        self.write(lambda transaction: transaction.forget(subjects))
+        self.write(Draft(forgets=subjects))
 
     def request(self, request_id: RequestId) -> Request | None:
         """The request remembered under this id."""
         with self._open_tables() as tables:
-            return tables.requests.get(request_id)
+            found = tables.requests.get(request_id)
+            return found[0] if found else None
+
+    def prune_requests(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` requests remembered before that instant; how many it were."""
+        with self._open_tables() as tables:
+            oldest = islice(tables.requests.items(), max(limit, 0))
+            old = [request_id for request_id, (_, at) in oldest if at < before]
+            for request_id in old:
+                del tables.requests[request_id]
+            return len(old)
+
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The one that was kept of `stream`."""
+        with self._open_tables() as tables:
+            return tables.snapshots.get(stream)
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep it, in place of an older one of the same stream."""
+        with self._open_tables() as tables:
+            kept = tables.snapshots.get(stream)
+            if kept is None or kept.version <= snapshot.version:
+                tables.snapshots[stream] = snapshot
+
+    def drop_snapshots(self) -> None:
+        """Forget all of them."""
+        with self._open_tables() as tables:
+            tables.snapshots.clear()
 
     def close(self) -> None:
         """Refuse everything from now on, and wake whoever listens."""
@@ -116,64 +168,38 @@ class MemoryRecorder(LogRecorder):
             yield self._tables
 
 
-class _MemoryTransaction:
-    """Writes at once, and knows how to take it back; nobody looks meanwhile."""
+def _objection(tables: _Tables, draft: Draft) -> Objection:
+    versions = {
+        stream: found
+        for stream, expected in draft.versions.items()
+        if (found := tables.version(stream)) != expected
+    }
+    asked = {one.request.request_id for one in draft.requests}
+    keys = {
+        subject: held
+        for subject, expected in draft.keys.items()
+        if (held := tables.key_id(subject)) != expected
+    }
+    return Objection(versions, frozenset(asked & tables.requests.keys()), keys)
 
-    def __init__(self, tables: _Tables) -> None:
-        self._tables = tables
-        self._start = len(tables.log)
-        self._new_keys: list[str] = []
-        self._new_requests: list[RequestId] = []
-        self._forgotten: dict[str, SubjectKey] = {}
 
-    def version(self, stream: str) -> int:
-        rows = self._tables.streams.get(stream)
-        return rows[-1][2] if rows else 0
+def _insert(tables: _Tables, stored_events: Sequence[StoredEvent]) -> None:
+    log, streams = tables.log, tables.streams
+    before = len(log)
+    for stored in stored_events:
+        stream = str(stored.originator_id)
+        rows = streams.setdefault(stream, [])
+        if rows and rows[-1][2] >= stored.originator_version:
+            for row in log[before:]:
+                streams[row[1]].pop()
+            del log[before:]
+            raise IntegrityError(f"{stream} has version {stored.originator_version} already")
+        row = (len(log) + 1, stream, stored.originator_version, stored.topic, stored.state)
+        rows.append(row)
+        log.append(row)
 
-    def insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
-        log, streams = self._tables.log, self._tables.streams
-        for stored in stored_events:
-            stream = str(stored.originator_id)
-            rows = streams.setdefault(stream, [])
-            if rows and rows[-1][2] >= stored.originator_version:
-                raise IntegrityError(f"{stream} has version {stored.originator_version} already")
-            row = (len(log) + 1, stream, stored.originator_version, stored.topic, stored.state)
-            rows.append(row)
-            log.append(row)
-        return list(range(len(log) - len(stored_events) + 1, len(log) + 1))
 
-    def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey]:
-        return [self._key(subject) for subject in subjects]
-
-    def _key(self, subject: str) -> SubjectKey:
-        tables = self._tables
-        if subject not in tables.keys:
-            tables.last_key_id += 1
-            tables.keys[subject] = SubjectKey(tables.last_key_id, new_secret())
-            self._new_keys.append(subject)
-        return tables.keys[subject]
-
-    def remembers(self, request_id: RequestId) -> bool:
-        return request_id in self._tables.requests
-
-    def remember(self, request: Request) -> None:
-        self._tables.requests[request.request_id] = request
-        self._new_requests.append(request.request_id)
-
-    def forget(self, subjects: Collection[str]) -> None:
-        for subject in subjects:
-            key = self._tables.keys.pop(subject, None)
-            if key is not None:
-                self._forgotten[subject] = key
-
-    def undo(self) -> None:
-        """Take back everything written since the beginning."""
-        tables = self._tables
-        for row in tables.log[self._start :]:
-            tables.streams[row[1]].pop()
-        del tables.log[self._start :]
-        tables.keys.update(self._forgotten)
-        for subject in self._new_keys:
-            del tables.keys[subject]
-        for request_id in self._new_requests:
-            del tables.requests[request_id]
+def _remember(tables: _Tables, remembered: Remembered, before: int) -> None:
+    position = 0 if remembered.row is None else before + 1 + remembered.row
+    placed = replace(remembered.request, position=position)
+    tables.requests[placed.request_id] = (placed, datetime.now(UTC))

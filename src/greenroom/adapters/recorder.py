@@ -7,10 +7,12 @@ eventsourcing library as well, so that the library's own test kit and tools work
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event as Flag
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -25,44 +27,81 @@ from greenroom.adapters.sealing import SubjectKey
 from greenroom.domain.message import RequestId
 from greenroom.domain.ports import Request
 
-T = TypeVar("T")
-
 PAGE: Final = 1000
 """Rows fetched at once: no read transaction stays open while somebody works through them."""
 EVERYTHING: Final = 2**63 - 1
 """An upper bound that no version, position or number of rows reaches."""
 
+HeadRow = tuple[int, str, int, str]
+"""Position, stream, version, stored name."""
 
-class Transaction(Protocol):
-    """The log while one writer has it: what is read here stays true until the commit."""
 
-    def version(self, stream: str) -> int:
-        """Of the last record of `stream`; 0 where there is none."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A request to remember."""
 
-    def insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
-        """Append; the positions given, rising.
+    request: Request
+    """Its position is what `row` says, whatever stands in it."""
+    row: int | None
+    """The row of the draft whose position it gets; None for position 0."""
 
-        Raises:
-            IntegrityError: the stream holds that version already.
-        """
-        ...
 
-    def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey]:
-        """The keys of `subjects`, in their order; made for those that have none."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What to write in one transaction, and what must hold for that."""
 
-    def remembers(self, request_id: RequestId) -> bool:
-        """Whether a request was recorded under this id."""
-        ...
+    rows: Sequence[StoredEvent] = ()
+    """In order."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """The version every stream named here must have, before the rows; 0 where it is empty."""
+    requests: Sequence[Remembered] = ()
+    """None of their ids may be known."""
+    keys: Mapping[str, int | None] = field(default_factory=dict)
+    """Subjects, and the id of the key each must have; None: it must have none."""
+    new_keys: Mapping[str, SubjectKey] = field(default_factory=dict)
+    """Subjects, and the keys they get."""
+    forgets: Collection[str] = ()
+    """Subjects whose keys are destroyed, after all else."""
 
-    def remember(self, request: Request) -> None:
-        """Record `request`, whose id is not remembered yet."""
-        ...
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write, or only something to check."""
+        return bool(self.rows or self.requests or self.new_keys or self.forgets)
 
-    def forget(self, subjects: Collection[str]) -> None:
-        """Destroy the keys of `subjects`."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A draft was written, or holds where there was nothing to write."""
+
+    positions: Sequence[int]
+    """One a row, rising."""
+    before: int
+    """The log's last position before the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why nothing of a draft was written: what is so instead."""
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Streams that have another version, and which."""
+    requests: frozenset[RequestId] = frozenset()
+    """Ids that are known already."""
+    keys: Mapping[str, int | None] = field(default_factory=dict)
+    """Subjects that have another key, or none, and its id."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to object to."""
+        return bool(self.versions or self.requests or self.keys)
+
+
+class Snapshot(NamedTuple):
+    """A stream's folded state, as somebody found worth keeping. Never the truth."""
+
+    version: int
+    format: str
+    """Says what can read it; others fold the stream instead."""
+    state: bytes
 
 
 class LogRecorder(ApplicationRecorder):
@@ -77,10 +116,15 @@ class LogRecorder(ApplicationRecorder):
         """32 random bytes, made with the log."""
 
     @abstractmethod
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in one transaction, durable on return; nothing of it stays where it raises.
+    def write(self, draft: Draft) -> Written | Objection:
+        """Write all of `draft` in one transaction, durable on return; or say what is against it.
 
-        `work` may run in another thread, in one commit with that of others.
+        One with nothing to write is checked at one moment, and waits for no writer.
+
+        Raises:
+            IntegrityError: a row's version stands already, and the draft expected nothing of it.
+            OutcomeUnknown: the connection was lost on the way, and stays lost.
+            StoreError: it cannot be written; nothing was.
         """
 
     @abstractmethod
@@ -94,6 +138,10 @@ class LogRecorder(ApplicationRecorder):
     @abstractmethod
     def log_rows(self, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of all streams past position `after` up to `until`, in commit order."""
+
+    @abstractmethod
+    def head_rows(self, after: int, limit: int) -> Sequence[HeadRow]:
+        """The same as `log_rows` without the documents."""
 
     @abstractmethod
     def position(self) -> int:
@@ -110,6 +158,27 @@ class LogRecorder(ApplicationRecorder):
     @abstractmethod
     def request(self, request_id: RequestId) -> Request | None:
         """The request remembered under this id."""
+
+    @abstractmethod
+    def prune_requests(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` requests remembered before that instant; how many it were."""
+
+    @abstractmethod
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The one that was kept of `stream`."""
+
+    @abstractmethod
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep it, in place of an older one of the same stream."""
+
+    @abstractmethod
+    def drop_snapshots(self) -> None:
+        """Forget all of them; nothing is lost."""
+
+    def turn_of(self, key: str) -> AbstractContextManager[None]:
+        """Wait a while for one's turn among processes; by default there are no turns."""
+        del key
+        return nullcontext()
 
     @abstractmethod
     def close(self) -> None:
@@ -146,7 +215,8 @@ class LogRecorder(ApplicationRecorder):
         self, stored_events: Sequence[StoredEvent], **_kwargs: Any
     ) -> Sequence[int] | None:
         """Append as the library does it: no version may stand twice, holes are allowed."""
-        return self.write(lambda transaction: transaction.insert(stored_events))
+        written = self.write(Draft(rows=stored_events))
+        return [*written.positions] if isinstance(written, Written) else None
 
     def select_events(
         self,

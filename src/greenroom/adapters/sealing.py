@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 KEY_BYTES: Final = 32
+_KEY_ID_BITS: Final = 53
+"""As many as every reader of JSON keeps exact."""
 _NONCE_BYTES: Final = 12
 _PURPOSE: Final = b"greenroom sealed personal data 1"
 
@@ -39,6 +42,11 @@ class Sealed(Struct, frozen=True, forbid_unknown_fields=True):
     """The ids of the keys it takes, in the order of the stream's subjects."""
     box: str
     """Nonce and ciphertext (AES-256-GCM), in base64."""
+
+
+def new_key() -> SubjectKey:
+    """A key that no subject has had: so many ids are drawn from that none comes again."""
+    return SubjectKey(secrets.randbits(_KEY_ID_BITS), new_secret())
 
 
 def new_secret() -> bytes:

@@ -5,31 +5,25 @@ from __future__ import annotations
 import os
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from greenroom.adapters.sqlite_file import Synchronous, connect, store_error
-from greenroom.domain.errors import StoreClosed, StoreError
-
-T = TypeVar("T")
+from greenroom.domain.errors import StoreClosed
 
 READERS: Final = 8
 """Connections that may read at the same time; further threads wait their turn."""
 
-Work = Callable[[sqlite3.Connection], Any]
-
 
 class Connections:
-    """Lends connections to threads, and commits the work of many in one transaction.
+    """Lends connections to threads.
 
     A connection is lent for the length of one query, never to a suspended generator, so that no
-    read transaction stays open and threads may come and go. Threads that want to write at the
-    same time share a commit: whoever gets the turn writes for all who wait (one fsync for all).
+    read transaction stays open and threads may come and go.
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous, busy: float) -> None:
@@ -69,21 +63,17 @@ class Connections:
         finally:
             self._permits.put(permit)
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in a write transaction, durable on return; what it raises undoes it.
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection in a transaction, durable on leaving; what is raised undoes it.
 
         Raises:
             StoreClosed, StoreError: as the writing fails.
         """
-        outcome: Future[T] = Future()
-        try:
-            self._waiting.put((work, outcome))
-            with self._turn:
-                if not outcome.done():
-                    self._write_all(self._whoever_waits())
-        finally:
-            outcome.cancel()  # interrupted while waiting: nobody shall write it any more
-        return outcome.result()
+        with self.alone() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -95,10 +85,14 @@ class Connections:
         with self._turn:
             self._check_open()
             try:
-                yield self._writing()
-            except sqlite3.Error as error:
-                self._drop_writer()
-                raise store_error(self._path, error) from error
+                if self._writer is None:
+                    self._writer = self._connect()
+                yield self._writer
+            except BaseException as error:
+                self._drop_writer()  # rolls back; the next one starts with a fresh connection
+                if isinstance(error, sqlite3.Error):
+                    raise store_error(self._path, error) from error
+                raise
 
     def close(self) -> None:
         """Finish what is being done, then release every connection. Twice is fine."""
@@ -109,56 +103,9 @@ class Connections:
         finally:
             self._go_on()
 
-    def _whoever_waits(self) -> Sequence[tuple[Work, Future[Any]]]:
-        batch = []
-        while not self._waiting.empty():  # only the holder of the turn takes out
-            work, outcome = self._waiting.get()
-            if outcome.set_running_or_notify_cancel():
-                batch.append((work, outcome))
-        return batch
-
-    def _write_all(self, batch: Sequence[tuple[Work, Future[Any]]]) -> None:
-        """One transaction for all; the outcome of each is known when this returns."""
-        answers: list[tuple[Future[Any], Any]] = []
-        try:
-            self._check_open()
-            connection = self._writing()
-            connection.execute("BEGIN IMMEDIATE")
-            for work, outcome in batch:
-                try:
-                    answers.append((outcome, _contained(connection, work)))
-                except Exception as error:
-                    if not connection.in_transaction:
-                        raise
-                    outcome.set_exception(self._failure(error))
-            connection.execute("COMMIT")
-        except BaseException as error:
-            self._drop_writer()
-            for _, outcome in batch:
-                if not outcome.done():
-                    outcome.set_exception(self._failure(error))
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for outcome, answer in answers:
-                outcome.set_result(answer)
-
-    def _failure(self, error: BaseException) -> Exception:
-        if isinstance(error, sqlite3.Error):
-            return store_error(self._path, error)
-        if isinstance(error, Exception):
-            return error
-        return StoreError(f"{self._path}: writing was interrupted; nothing was recorded")
-
-    def _writing(self) -> sqlite3.Connection:
-        if self._writer is None:
-            self._writer = self._connect()
-        return self._writer
-
     def _drop_writer(self) -> None:
-        """After a failure the next writer starts with a fresh connection."""
         if self._writer is not None:
-            self._writer.close()  # rolls back
+            self._writer.close()
             self._writer = None
 
     def _connect(self) -> sqlite3.Connection:
@@ -170,7 +117,6 @@ class Connections:
 
     def _halt(self) -> None:
         """Wait until nobody reads or writes, and let nobody begin."""
-        self._standing.acquire()
         self._turn.acquire()
         for _ in range(READERS):
             self._permits.get()
@@ -179,7 +125,6 @@ class Connections:
         for _ in range(READERS):
             self._permits.put(None)
         self._turn.release()
-        self._standing.release()
 
     def _release(self) -> None:
         while self._idle:
@@ -191,9 +136,7 @@ class Connections:
         self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(READERS):
             self._permits.put(None)
-        self._waiting: SimpleQueue[tuple[Work, Future[Any]]] = SimpleQueue()
         self._turn = Lock()
-        self._standing = Lock()
 
     def before_fork(self) -> None:
         """Close every connection: SQLite's locks do not survive in a copy of the process."""
@@ -207,19 +150,6 @@ class Connections:
     def after_fork_in_child(self) -> None:
         """Start anew, without the threads that were waiting in the parent."""
         self._renew()
-
-
-def _contained(connection: sqlite3.Connection, work: Work) -> Any:
-    """The answer of `work`; if it raises, its own writes are undone and those before it stay."""
-    connection.execute("SAVEPOINT work")
-    try:
-        answer = work(connection)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO work")
-        raise
-    connection.execute("RELEASE work")
-    return answer
 
 
 class _Forks:

@@ -16,10 +16,10 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 APPLICATION_ID: Final = int.from_bytes(b"grnr")
 """Marks a file as ours (`PRAGMA application_id`)."""
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Of the tables below (`PRAGMA user_version`)."""
 
-# AUTOINCREMENT: neither a position nor the id of a destroyed key is ever given again.
+# AUTOINCREMENT: no position is ever given again.
 _EVENTS: Final = """\
 CREATE TABLE stored_events (
     rowid INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,6 +46,14 @@ CREATE TABLE subject_keys (
     subject TEXT NOT NULL UNIQUE,
     secret BLOB NOT NULL
 )"""
+_SNAPSHOTS: Final = """\
+CREATE TABLE snapshots (
+    stream TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    state BLOB NOT NULL
+) WITHOUT ROWID"""
+_BY_AGE: Final = "CREATE INDEX requests_by_age ON requests (recorded_at)"
 _SIGNING: Final = "CREATE TABLE store_secret (secret BLOB NOT NULL)"
 
 
@@ -98,7 +106,7 @@ def check_path(path: Path, *, create: bool) -> None:
 
 
 def prepare(connection: sqlite3.Connection, path: Path, busy: float) -> bytes:
-    """Make the file a store unless it is one already; the store's secret.
+    """Make the file a store, or bring an older one up to date; the store's secret.
 
     Any number of processes may do so at once. A file of somebody else is left as it is.
 
@@ -106,22 +114,30 @@ def prepare(connection: sqlite3.Connection, path: Path, busy: float) -> bytes:
         NotOurStore: the file is something else.
         WrongSchema: a newer greenroom made it.
     """
-    _is_ours(connection, path)
+    _check_schema(connection, path)
     # Switching to WAL fails at once, without waiting, while another process does the same.
     mode = _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone()[0], busy)
     if mode != "wal":
         raise StoreError(f"{path} cannot be used in WAL mode; put it on a local file system")
-    if not _is_ours(connection, path):
+    if _check_schema(connection, path) < SCHEMA:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not _is_ours(connection, path):  # another process may have been quicker
-                _create(connection)
+            for step in _STEPS[_check_schema(connection, path) :]:  # others may have been quicker
+                step(connection)
+            connection.execute(f"PRAGMA user_version={SCHEMA}")
             connection.execute("COMMIT")
         except BaseException:
             rollback(connection)
             raise
     secret: bytes = connection.execute("SELECT secret FROM store_secret").fetchone()[0]
     return secret
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> int:
+    schema = schema_of(connection, path)
+    if schema > SCHEMA:
+        raise WrongSchema(schema, SCHEMA)
+    return schema
 
 
 def rollback(connection: sqlite3.Connection) -> None:
@@ -153,27 +169,37 @@ _ADVICE: Final = {
 }
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is a store of ours; False for an empty one."""
+def schema_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Which schema the file has; 0 for an empty file.
+
+    Raises:
+        NotOurStore: the file is something else.
+    """
     application_id, schema, tables = connection.execute(
         "SELECT (SELECT application_id FROM pragma_application_id),"
         " (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)"
     ).fetchone()
     if application_id == APPLICATION_ID:
-        if schema != SCHEMA:
-            raise WrongSchema(schema, SCHEMA)
-        return True
+        return int(schema)
     if application_id or schema or tables:
         raise NotOurStore(f"{path} holds the database of another program; name another file")
-    return False
+    return 0
 
 
 def _create(connection: sqlite3.Connection) -> None:
     for statement in (_EVENTS, _REQUESTS, _KEYS, _SIGNING):
         connection.execute(statement)
     connection.execute("INSERT INTO store_secret VALUES (?)", (new_secret(),))
-    connection.execute(f"PRAGMA user_version={SCHEMA}")
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def _add_snapshots(connection: sqlite3.Connection) -> None:
+    connection.execute(_SNAPSHOTS)
+    connection.execute(_BY_AGE)
+
+
+_STEPS: Final = (_create, _add_snapshots)
+"""From each schema to the next."""
 
 
 def _patiently(action: Callable[[], T], busy: float) -> T:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from time import time_ns
-from typing import Final, TypeVar
+from typing import Final
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from greenroom.adapters.codec import Content, Row
-from greenroom.adapters.recorder import LogRecorder, Transaction
-from greenroom.adapters.sealing import SubjectKey, new_secret
+from greenroom.adapters.heads import Heads
+from greenroom.adapters.recorder import (
+    Draft,
+    HeadRow,
+    LogRecorder,
+    Objection,
+    Snapshot,
+    Written,
+)
+from greenroom.adapters.sealing import SubjectKey
 from greenroom.adapters.sqlite_connections import Connections
 from greenroom.adapters.sqlite_file import (
     Synchronous,
@@ -25,8 +34,6 @@ from greenroom.adapters.sqlite_file import (
 from greenroom.domain.errors import StoreError
 from greenroom.domain.message import RequestId
 from greenroom.domain.ports import Request
-
-T = TypeVar("T")
 
 _STREAM: Final = (
     "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
@@ -42,11 +49,22 @@ _LOG: Final = (
     "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
     " WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
 )
-_INSERT: Final = (
-    "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
-    " VALUES (?, ?, ?, ?)"
+_HEADS: Final = (
+    "SELECT rowid, originator_id, originator_version, topic FROM stored_events"
+    " WHERE rowid > ? ORDER BY rowid LIMIT ?"
+)
+_POSITION: Final = "SELECT coalesce(max(rowid), 0) FROM stored_events"
+_VERSION: Final = (
+    "SELECT coalesce(max(originator_version), 0) FROM stored_events WHERE originator_id = ?"
 )
 _KEY: Final = "SELECT key_id, secret FROM subject_keys WHERE subject = ?"
+_ROWS_AT_ONCE: Final = (128, 16, 1)
+"""Rows in one statement: while it runs, other threads of the process do."""
+_INSERT: Final = {
+    rows: "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES "
+    + ", ".join(["(?, ?, ?, ?)"] * rows)
+    for rows in _ROWS_AT_ONCE
+}
 
 
 class SQLiteRecorder(LogRecorder):
@@ -80,9 +98,11 @@ class SQLiteRecorder(LogRecorder):
                 connect(self.path, create=create, synchronous=synchronous, busy=busy_seconds)
             ) as connection:
                 self._secret = prepare(connection, self.path, busy_seconds)
+                (position,) = connection.execute(_POSITION).fetchone()
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
         self._connections = Connections(self.path, synchronous=synchronous, busy=busy_seconds)
+        self._heads = Heads(position)
 
     @property
     def secret(self) -> bytes:
@@ -94,11 +114,55 @@ class SQLiteRecorder(LogRecorder):
         """Whether `close` was called."""
         return self._connections.closed
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in one transaction, durable on return; nothing of it stays where it raises."""
-        answer = self._connections.write(lambda connection: work(_SQLiteTransaction(connection)))
+    def write(self, draft: Draft) -> Written | Objection:
+        """Write all of `draft` in one transaction, durable on return; or say what is against it."""
+        if not draft.writes:
+            return self._check(draft)
+        with self._connections.writing() as connection:
+            before = self._catch_up(connection)
+            objection = self._objection(connection, draft)
+            if not objection:
+                positions = _write(connection, draft)
+        if objection:
+            return objection
+        self._heads.append(before, draft.rows)
         self._notify()
-        return answer
+        return Written(positions, before)
+
+    def _check(self, draft: Draft) -> Written | Objection:
+        with self._connections.reading() as connection:
+            connection.execute("BEGIN")
+            before = self._catch_up(connection)
+            objection = self._objection(connection, draft)
+            connection.execute("COMMIT")
+        return objection or Written((), before)
+
+    def _catch_up(self, connection: sqlite3.Connection) -> int:
+        """Learn what other processes have appended; the log's last position."""
+        position: int
+        (position,) = connection.execute(_POSITION).fetchone()
+        self._heads.follow(
+            position, lambda after: connection.execute(_HEADS, (after, position - after))
+        )
+        return position
+
+    def _objection(self, connection: sqlite3.Connection, draft: Draft) -> Objection:
+        versions = {}
+        for stream, expected in draft.versions.items():
+            found = self._heads.version(stream)
+            if found is None:
+                (found,) = connection.execute(_VERSION, (stream,)).fetchone()
+                self._heads.learn(stream, found)
+            if found != expected:
+                versions[stream] = found
+        ids = [one.request.request_id for one in draft.requests]
+        keys: dict[str, int | None] = {}
+        for subject, key_id in draft.keys.items():
+            key = _key(connection, subject)
+            held = None if key is None else key.key_id
+            if held != key_id:
+                keys[subject] = held
+        return Objection(versions, frozenset(_known(connection, ids)), keys)
 
     def stream_rows(self, stream: str, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of `stream` past version `after`, at or before position `until`, oldest first."""
@@ -115,12 +179,17 @@ class SQLiteRecorder(LogRecorder):
         with self._connections.reading() as connection:
             return connection.execute(_LOG, (after, until, limit)).fetchall()
 
+    def head_rows(self, after: int, limit: int) -> Sequence[HeadRow]:
+        """The same as `log_rows` without the documents."""
+        with self._connections.reading() as connection:
+            return connection.execute(_HEADS, (after, limit)).fetchall()
+
     def position(self) -> int:
         """Of the last row, whichever process wrote it; 0 while there is none."""
         with self._connections.reading() as connection:
-            last: int | None
-            (last,) = connection.execute("SELECT max(rowid) FROM stored_events").fetchone()
-            return last or 0
+            last: int
+            (last,) = connection.execute(_POSITION).fetchone()
+            return last
 
     def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey | None]:
         """The keys of `subjects` as they are now, in their order."""
@@ -134,7 +203,8 @@ class SQLiteRecorder(LogRecorder):
             StoreError: a reader held on to the past for too long; the keys are gone, but their
                 bytes may still be in the file's write-ahead log. Erase again.
         """
-        self.write(lambda transaction: transaction.forget(subjects))
+        if subjects:
+            self.write(Draft(forgets=subjects))
         with self._connections.alone() as connection:
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
@@ -153,71 +223,103 @@ class SQLiteRecorder(LogRecorder):
             ).fetchone()
         return Request(*found) if found else None
 
+    def prune_requests(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` requests remembered before that instant; how many it were."""
+        with self._connections.writing() as connection:
+            return connection.execute(
+                "DELETE FROM requests WHERE request_id IN (SELECT request_id FROM requests"
+                " WHERE recorded_at < ? ORDER BY recorded_at LIMIT ?)",
+                (int(before.timestamp() * 1_000_000), limit),
+            ).rowcount
+
+    def snapshot(self, stream: str) -> Snapshot | None:
+        """The one that was kept of `stream`."""
+        with self._connections.reading() as connection:
+            found = connection.execute(
+                "SELECT version, format, state FROM snapshots WHERE stream = ?", (stream,)
+            ).fetchone()
+        return Snapshot(*found) if found else None
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep it, in place of an older one of the same stream."""
+        with self._connections.writing() as connection:
+            connection.execute(
+                "INSERT INTO snapshots (stream, version, format, state) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (stream) DO UPDATE SET version = excluded.version,"
+                " format = excluded.format, state = excluded.state"
+                " WHERE version <= excluded.version",
+                (stream, *snapshot),
+            )
+
+    def drop_snapshots(self) -> None:
+        """Forget all of them; nothing is lost."""
+        with self._connections.writing() as connection:
+            connection.execute("DELETE FROM snapshots")
+
     def close(self) -> None:
         """Finish what is being done, release every connection, wake whoever listens."""
         self._connections.close()
         self._notify()
 
 
-class _SQLiteTransaction:
-    """One writer's turn at the file."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def version(self, stream: str) -> int:
-        last: int | None
-        (last,) = self._connection.execute(
-            "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (stream,)
-        ).fetchone()
-        return last or 0
-
-    def insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
-        positions: list[int] = []
-        cursor = self._connection.cursor()
-        try:
-            for one in stored_events:
-                cursor.execute(
-                    _INSERT,
-                    (str(one.originator_id), one.originator_version, one.topic, one.state),
-                )
-                positions.append(cursor.lastrowid or 0)
-        except sqlite3.IntegrityError as error:
-            raise IntegrityError(str(error)) from error
-        return positions
-
-    def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey]:
-        return [_key(self._connection, subject) or self._new_key(subject) for subject in subjects]
-
-    def _new_key(self, subject: str) -> SubjectKey:
-        secret = new_secret()
-        made = self._connection.execute(
-            "INSERT INTO subject_keys (subject, secret) VALUES (?, ?)", (subject, secret)
-        )
-        return SubjectKey(made.lastrowid or 0, secret)
-
-    def remembers(self, request_id: RequestId) -> bool:
-        found = self._connection.execute(
-            "SELECT 1 FROM requests WHERE request_id = ?", (request_id,)
-        )
-        return found.fetchone() is not None
-
-    def remember(self, request: Request) -> None:
-        self._connection.execute(
-            "INSERT INTO requests VALUES (?, ?, ?, ?, ?)",
+def _write(connection: sqlite3.Connection, draft: Draft) -> Sequence[int]:
+    """Everything in `draft`, to which nothing speaks against; the positions of its rows."""
+    positions = _insert(connection, draft.rows)
+    now = time_ns() // 1000
+    connection.executemany(
+        "INSERT INTO requests VALUES (?, ?, ?, ?, ?)",
+        [
             (
-                request.request_id,
-                request.fingerprint,
-                request.answer,
-                request.position,
-                time_ns() // 1000,
-            ),
-        )
+                one.request.request_id,
+                one.request.fingerprint,
+                one.request.answer,
+                0 if one.row is None else positions[one.row],
+                now,
+            )
+            for one in draft.requests
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO subject_keys (key_id, subject, secret) VALUES (?, ?, ?)",
+        [(key.key_id, subject, key.secret) for subject, key in draft.new_keys.items()],
+    )
+    connection.executemany(
+        "DELETE FROM subject_keys WHERE subject = ?", [(subject,) for subject in draft.forgets]
+    )
+    return positions
 
-    def forget(self, subjects: Collection[str]) -> None:
-        self._connection.executemany(
-            "DELETE FROM subject_keys WHERE subject = ?", [(subject,) for subject in subjects]
-        )
+
+def _insert(connection: sqlite3.Connection, stored_events: Sequence[StoredEvent]) -> range:
+    """Append the rows; nobody else writes, so their positions follow one another."""
+    last = 0
+    try:
+        for rows in _portions(stored_events):
+            values = [
+                value
+                for one in rows
+                for value in (str(one.originator_id), one.originator_version, one.topic, one.state)
+            ]
+            last = connection.execute(_INSERT[len(rows)], values).lastrowid or 0
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(str(error)) from error
+    return range(last - len(stored_events) + 1, last + 1)
+
+
+def _portions(stored_events: Sequence[StoredEvent]) -> Iterator[Sequence[StoredEvent]]:
+    """The rows in as few portions of the prepared sizes as possible."""
+    start = 0
+    for size in _ROWS_AT_ONCE:
+        while len(stored_events) - start >= size:
+            yield stored_events[start : start + size]
+            start += size
+
+
+def _known(connection: sqlite3.Connection, request_ids: Sequence[RequestId]) -> Iterator[RequestId]:
+    """Those that are remembered already."""
+    for request_id in request_ids:
+        found = connection.execute("SELECT 1 FROM requests WHERE request_id = ?", (request_id,))
+        if found.fetchone():
+            yield request_id
 
 
 def _key(connection: sqlite3.Connection, subject: str) -> SubjectKey | None:

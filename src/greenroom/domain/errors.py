@@ -24,10 +24,13 @@ GreenroomError
 |   |-- InvalidCursor           invalid_cursor
 |   `-- QueryTooSlow            query_too_slow
 |-- Conflict                    conflict               others wrote first, again and again
+|   `-- Repeated                repeated               the request id is known: ask for its answer
 |-- ReadOnly                    read_only              a room as it was takes no commands
 |-- RequestMismatch             request_mismatch       the request id was used for another command
 |-- MediaError                  media_error            no media session, or its signalling failed
 `-- StoreError                  store_error            the store cannot be used
+    |-- OutcomeUnknown          outcome_unknown        whether it was recorded is not known
+    |-- Overloaded              overloaded             too much waits to be recorded
     |-- StoreClosed             store_closed
     |-- NotOurStore             not_our_store
     `-- WrongSchema             wrong_schema           .found .supported
@@ -267,6 +270,19 @@ class Conflict(GreenroomError):
     code = "conflict"
 
 
+class Repeated(Conflict):
+    """The request was recorded before; its answer is kept under its id.
+
+    For those who write to a store themselves: rooms answer a repeat as the first time.
+    """
+
+    code = "repeated"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"request {request_id!r} was recorded before")
+        self.request_id = request_id
+
+
 class ReadOnly(GreenroomError):
     """The room is shown as it was; commands go to the room of now."""
 
@@ -293,6 +309,21 @@ class StoreError(GreenroomError):
     """The store cannot be read or written."""
 
     code = "store_error"
+
+
+class OutcomeUnknown(StoreError):
+    """The store was lost while it was recording; what was asked for may have happened or not.
+
+    Asking again under the same request id tells, and does it where it has not happened.
+    """
+
+    code = "outcome_unknown"
+
+
+class Overloaded(StoreError):
+    """More commands wait to be recorded than may wait; nothing was recorded, ask again later."""
+
+    code = "overloaded"
 
 
 class StoreClosed(StoreError):

@@ -6,10 +6,12 @@ Each port has its exam in `greenroom.testing`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from greenroom.domain.errors import GreenroomError
 from greenroom.domain.message import (
     CallId,
     Decided,
@@ -35,8 +37,73 @@ class Request:
     """Of the last event it recorded; 0 where nothing had to be recorded. The store sets it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Append:
+    """What one decision wants to have recorded: all of it or nothing."""
+
+    events: Sequence[Decided[Event]] = ()
+    """In order; the versions of each stream follow on what it holds."""
+    expects: Mapping[StreamId, int] = field(default_factory=dict)
+    """The version each stream read for the decision must still have; 0 = must not exist. Streams
+    written to need not be named: their versions say it."""
+    request: Request | None = None
+    """Remembered under its id until pruned."""
+    erases: Collection[str] = ()
+    """Subjects whose personal fields become unreadable with it, as by `EventStore.erase`."""
+    rests_on: Collection[Append] = ()
+    """Others, before it in this batch or an earlier one, whose events it was decided on: it is
+    recorded only if they are. Versions alone would not tell, where somebody else was there."""
+
+
+Outcome = Sequence[int] | GreenroomError
+"""The position of each event, rising; or why nothing of the append was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What became of a batch."""
+
+    outcomes: Sequence[Outcome]
+    """One for each append."""
+    before: int
+    """The last position before the batch; others have appended where it is not one's own last."""
+    position: int
+    """The last position now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A record's place, without what it says."""
+
+    position: int
+    stream: StreamId
+    version: int
+    name: str
+    """The event's stored name."""
+
+
 class EventStore(Protocol):
     """Append-only streams of events, and one feed over all of them. Safe for many threads."""
+
+    def record(self, batch: Sequence[Append]) -> Commit:
+        """Record the appends in their order, in one commit; each of them whole or not at all.
+
+        One that is refused harms no other but those that rest on it. Durable on return. Those
+        without events and requests are checked only: did what they expect stand, all at once?
+
+        Args:
+            batch: only the last of it may erase.
+
+        Returns:
+            The outcome of each: its positions; `Conflict` where a stream has moved on,
+            `Repeated` where the request id is known, `InvalidInput` where an event holds what
+            JSON cannot.
+
+        Raises:
+            OutcomeUnknown: the store was lost on the way; whether they were recorded is not known.
+            StoreError: the store cannot be written; nothing was recorded.
+        """
+        ...
 
     def append(
         self,
@@ -45,21 +112,15 @@ class EventStore(Protocol):
         request: Request | None = None,
         erases: Collection[str] = (),
     ) -> Sequence[int]:
-        """Record `events`, and `request` with them: all or nothing, durable on return.
-
-        Args:
-            events: in order; the versions of each stream follow on what it holds. May be empty.
-            expects: the version each stream read for the decision must still have; 0 = must not
-                exist. Streams written to need not be named: their versions say it.
-            request: remembered under its id until pruned.
-            erases: subjects whose personal fields become unreadable with it, as by `erase`; that
-                makes sure that no trace of their keys is left in the files, too.
+        """Record one `Append`, alone: all or nothing, durable on return.
 
         Returns:
             The position of each event, rising.
 
         Raises:
-            Conflict: a stream has moved on, or the request id was recorded meanwhile.
+            Conflict: a stream has moved on.
+            Repeated: the request id was recorded before.
+            OutcomeUnknown: the store was lost on the way; whether it was recorded is not known.
             StoreError: the store cannot be written; nothing was recorded.
         """
         ...
@@ -93,8 +154,12 @@ class EventStore(Protocol):
         """
         ...
 
+    def heads(self, after: int = 0) -> Iterator[Head]:
+        """The same as `feed` without what the records say: what a cache needs to know."""
+        ...
+
     def position(self) -> int:
-        """Of the last record; 0 while there is none. Cheap: it is asked before every command."""
+        """Of the last record; 0 while there is none. Cheap: it is asked before every read."""
         ...
 
     def wait(self, after: int, timeout: float) -> bool:
@@ -111,6 +176,21 @@ class EventStore(Protocol):
             subjects: streams `call-<cid>` (everything personal in that call) or `user-<id>`
                 (everything personal about that user). Unknown ones are fine; twice is fine.
                 None at all lets no byte stay of the keys that `append` has destroyed.
+        """
+        ...
+
+    def prune_requests(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` requests recorded before that instant, by the machine's clock.
+
+        Returns:
+            How many were forgotten.
+        """
+        ...
+
+    def turn_of(self, key: str) -> AbstractContextManager[None]:
+        """Wait a while for one's turn among all processes that ask for the same key.
+
+        For fairness only: it may be given up waiting for, and some stores know no turns.
         """
         ...
 
