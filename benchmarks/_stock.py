@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
+from eventsourcing.sqlite import SQLiteFactory
 
 # ruff: noqa: ARG002  # the library records a command's arguments as its event
 
-PRESENT = 20
+PRESENT: Final = 20
 """How many are in the session at a time."""
-FINGERPRINT = "sha-256 " + ":".join(["4A"] * 32)
+FINGERPRINT: Final = "sha-256 " + ":".join(["4A"] * 32)
+EVIDENCE: Final[dict[str, Any]] = {"call": 3, "call_type": 1, "membership": 1, "user": 1}
+CACHED: Final = {"AGGREGATE_CACHE_MAXSIZE": "10000"}
+"""Lets an application keep aggregates, and read only what is new of them."""
+
+
+class Full(Exception):  # noqa: N818  # it names the fact that refuses
+    """As many are in as may be."""
 
 
 class StockSession(Aggregate):
@@ -33,6 +41,16 @@ class StockSession(Aggregate):
     ) -> None:
         self.entries[entry_id] = user_id
 
+    def enter(self, user_id: str, limit: int) -> None:
+        """Join where fewer than `limit` are in.
+
+        Raises:
+            Full: no more than that may be in.
+        """
+        if len(self.entries) >= limit:
+            raise Full
+        self.join(f"entry-{user_id}", user_id, "user", counts=True, evidence=EVIDENCE)
+
     @event("MediaConnected")
     def connect_media(self, entry_id: str, fingerprint: str) -> None:
         self.connected.add(entry_id)
@@ -49,10 +67,18 @@ class StockSession(Aggregate):
 
 
 class StockApplication(Application[UUID]):
-    """Stock SQLite recorder, stock JSON, no cache."""
+    """Stock recorder, stock JSON; no cache unless the environment has one.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path)})
+    Args:
+        environment: where and how it records; nothing of the process's own.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(environment)
+        if isinstance(self.factory, SQLiteFactory):
+            with self.factory.datastore.transaction(commit=False) as cursor:
+                cursor.execute("PRAGMA synchronous")
+                assert tuple(cursor.fetchone()) == (2,), "the library leaves SQLite at FULL"
 
     def session(self, session_id: UUID) -> StockSession:
         """The session as it is recorded."""
@@ -60,11 +86,20 @@ class StockApplication(Application[UUID]):
         return found
 
 
+def open_session(application: StockApplication, present: int = PRESENT) -> UUID:
+    """A new session in which so many are."""
+    session = StockSession(cid="livestream:123", session=1)
+    for number in range(present):
+        session.join(f"{number}", f"user-{number}", "user", counts=True, evidence=EVIDENCE)
+    application.save(session)
+    return session.id
+
+
 def record_stock(application: StockApplication, events: int) -> UUID:
     """A session of that many events: people come, get media, and leave when 20 others came."""
     session = StockSession(cid="livestream:123", session=1)
-    evidence: dict[str, Any] = {"call": 3, "call_type": 1, "membership": 1, "user": 1}
-    evidence |= {"member_role": "call_member", "owner": False, "grants": []}
+    evidence: dict[str, Any] = EVIDENCE | {"member_role": "call_member", "owner": False}
+    evidence |= {"grants": []}
     for number in range(events - 1):  # and `Opened`
         visit, step = divmod(number, 3)
         if step == 0:

@@ -1,131 +1,98 @@
-"""How fast one durable command is, alone: `python benchmarks/command.py [--save]`.
+"""How fast one durable command is, alone: `python benchmarks/command.py [--save] [--profile]`.
 
 Somebody joins and leaves a call in which 20 others are; each command is on the disk before the
-next one begins (SQLite, WAL, synchronous=FULL on all sides).
+next one begins (SQLite with WAL and synchronous=FULL, PostgreSQL with fsync, on all sides).
 
-Baseline: a stock aggregate of the eventsourcing library: get, command, save. The target is 1.5
-times that. The last line is the floor: the driver inserting the same bytes, one row a commit.
-With `--profile`, where greenroom's own time goes instead.
+Baseline: a stock aggregate of the eventsourcing library: get, command, save; below it, with the
+library's cache of aggregates. The target is 1.5 times the first on SQLite and 3 times on
+PostgreSQL. The last line is the floor: the driver inserting the rows that greenroom was seen to
+write, one command a commit. With `--profile`, where greenroom's own time goes instead.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from cProfile import Profile
-from itertools import count
 from pathlib import Path
 from pstats import Stats
-from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._report import measure, table, tell
-from benchmarks._stock import StockApplication, StockSession
+from benchmarks._places import BOTH, Place, places
+from benchmarks._raw import replayed, seen
+from benchmarks._report import Arguments, Contender, arguments, measure, table, tell
+from benchmarks._stock import CACHED, StockApplication
+from benchmarks._visits import COMMANDS, StockVisits, ThreadedVisits
 
 from greenroom import Greenroom
 
-PRESENT = 20
-VISITS = 20
+VISITS = 40
 """Joins in one round; as many leaves follow."""
-ROUNDS = 15
-DOCUMENT = b"x" * 450
-"""About what a stored `session.joined` takes."""
 
 
-def stock_visits(application: StockApplication) -> Callable[[], None]:
-    """Rounds of visits, each to a session of its own that is made beforehand."""
-    evidence = {"call": 3, "call_type": 1, "membership": 1, "user": 1}
-    sessions = []
-    for _ in range(ROUNDS + 1):
-        session = StockSession(cid="livestream:123", session=1)
-        for number in range(PRESENT):
-            session.join(f"{number}", f"user-{number}", "user", counts=True, evidence=evidence)
-        application.save(session)
-        sessions.append(session.id)
+class Options(Arguments):
+    """What the command line says."""
 
-    def visit() -> None:
-        session_id = sessions.pop()
-        for number in range(VISITS):
-            entry, user = f"entry-{number}", f"visitor-{number}"
-            session = application.session(session_id)
-            session.join(entry, user, "user", counts=True, evidence=evidence)
-            application.save(session)
-            session = application.session(session_id)
-            session.leave(entry, user, "left")
-            application.save(session)
-
-    return visit
+    profile: bool
+    store: list[str]
 
 
-def our_visits(room: Greenroom) -> Callable[[], None]:
-    """Rounds of visits, each to a call of its own that is made beforehand."""
-    calls = []
-    for each in range(ROUNDS + 1):
-        call_id = f"class-{each}"
-        room.as_user("thierry").call("development", call_id).create()
-        for number in range(PRESENT):
-            room.as_user(f"user-{number}").call("development", call_id).join()
-        calls.append(call_id)
-
-    def visit() -> None:
-        call_id = calls.pop()
-        for number in range(VISITS):
-            visitor = room.as_user(f"visitor-{number}").call("development", call_id)
-            visitor.join()
-            visitor.leave()
-
-    return visit
+def stock(stack: ExitStack, place: Place, more: Mapping[str, str]) -> Contender:
+    application = stack.enter_context(closing(StockApplication({**place.stock(), **more})))
+    load = StockVisits(application, 1, VISITS // 2)
+    return Contender(load.run, VISITS // 2 * COMMANDS, load.prepare)
 
 
-def raw_inserts(connection: sqlite3.Connection) -> Callable[[], None]:
-    """As many commits of one row each, through the bare driver."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(
-        "CREATE TABLE log (position INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT, version"
-        " INTEGER, name TEXT, state BLOB, UNIQUE (stream, version))"
-    )
-    versions = count(1)
+def ours(stack: ExitStack, place: Place) -> Contender:
+    room = stack.enter_context(Greenroom.open(place.url(), timers=False))
+    return Contender(ThreadedVisits(room, 1, VISITS).run, VISITS * COMMANDS)
 
-    def insert() -> None:
-        for _ in range(2 * VISITS):
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "INSERT INTO log (stream, version, name, state) VALUES (?, ?, ?, ?)",
-                ("session-development:class/1", next(versions), "session.joined", DOCUMENT),
-            )
-            connection.execute("COMMIT")
 
-    return insert
+def compare(place: Place, rounds: int) -> str:
+    with ExitStack() as stack:
+        greenroom = ours(stack, place)
+        rows = measure(
+            {
+                "eventsourcing: get, command, save": stock(stack, place, {}),
+                "the same, with its cache": stock(stack, place, CACHED),
+                "greenroom: join, leave": greenroom,
+                "the bare driver, the same rows": replayed(
+                    stack.enter_context(closing(place.log())),
+                    seen(greenroom.run),
+                    greenroom.work,
+                ),
+            },
+            rounds=rounds,
+        )
+    return table(f"One durable command at a time, {place.title}", rows, "commands")
+
+
+def profile(place: Place) -> None:
+    """Print where the time of a thread that asks goes."""
+    with ExitStack() as stack:
+        room = stack.enter_context(Greenroom.open(place.url(), timers=False))
+        load = ThreadedVisits(room, 1, 400)
+        load.run_here()
+        with Profile() as taken:
+            load.run_here()
+    print(f"### {place.title}: seconds for {400 * COMMANDS} commands")
+    Stats(taken).sort_stats("tottime").print_stats(40)
 
 
 def main() -> None:
-    with (
-        TemporaryDirectory() as directory,
-        closing(StockApplication(Path(directory) / "stock.db")) as application,
-        Greenroom.open(f"sqlite:///{directory}/ours.db", timers=False) as room,
-        closing(sqlite3.connect(f"{directory}/raw.db", isolation_level=None)) as connection,
-    ):
-        visits = our_visits(room)
-        if "--profile" in sys.argv:
-            with Profile() as profile:
-                for _ in range(10):
-                    visits()
-            Stats(profile).sort_stats("tottime").print_stats(25)
+    parser = arguments(__doc__, rounds=15)
+    parser.add_argument("--profile", action="store_true", help="where the time goes instead")
+    parser.add_argument("--store", choices=BOTH, nargs="*", default=BOTH)
+    options = parser.parse_args(namespace=Options())
+    with places(options.store) as kinds:
+        if options.profile:
+            for place in kinds:
+                profile(place)
             return
-        rows = measure(
-            {
-                "eventsourcing: get, command, save": stock_visits(application),
-                "greenroom: join, leave": visits,
-                "sqlite3: one row a commit": raw_inserts(connection),
-            },
-            work=2 * VISITS,
-            rounds=ROUNDS,
-        )
-    tell("command", [table("One durable command at a time", rows, "commands")])
+        tables = [compare(place, options.rounds) for place in kinds]
+    tell("command", tables, save=options.save)
 
 
 if __name__ == "__main__":

@@ -7,55 +7,62 @@ SQLite recorder, loaded by `repository.get` (no cache, no snapshot). The target 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import process_time
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._ours import record_ours
-from benchmarks._report import Row, measure, table, tell
+from benchmarks._places import SQLITE, Place, places
+from benchmarks._report import Arguments, Contender, arguments, measure, table, tell
 from benchmarks._stock import StockApplication, record_stock
 
-from greenroom.adapters.stores import SQLiteStore
+from greenroom.adapters.stores import open_store
 from greenroom.domain.streams import decider_of
 
 WORK = 10_000
 """Events in one measurement."""
 
 
-def replay(directory: Path, events: int) -> list[Row]:
-    stock = StockApplication(directory / f"stock-{events}.db")
-    aggregate = record_stock(stock, events)
-    with closing(SQLiteStore(directory / f"ours-{events}.db")) as store:
+def again(load: Callable[[], object], events: int) -> Contender:
+    """Loads so many events as often as it makes up the work."""
+
+    def run() -> None:
+        for _ in range(WORK // events):
+            load()
+
+    return Contender(run, WORK)
+
+
+def replay(place: Place, events: int, rounds: int) -> str:
+    with (
+        closing(StockApplication(place.stock())) as stock,
+        closing(open_store(place.url())) as store,
+    ):
+        aggregate = record_stock(stock, events)
         stream = record_ours(store, 1, events)
         fold = decider_of(stream).fold
-        times = range(WORK // events)
         rows = measure(
             {
-                "eventsourcing, repository.get": lambda: [
-                    stock.repository.get(aggregate) for _ in times
-                ],
-                "greenroom, events and fold": lambda: [fold(store.events(stream)) for _ in times],
-                "greenroom, events alone": lambda: [list(store.events(stream)) for _ in times],
+                "eventsourcing, repository.get": again(lambda: stock.session(aggregate), events),
+                "greenroom, events and fold": again(lambda: fold(store.events(stream)), events),
+                "greenroom, events alone": again(lambda: list(store.events(stream)), events),
             },
-            work=WORK,
+            rounds=rounds,
             clock=process_time,
         )
-    stock.close()
-    return rows
+    return table(f"Replay of {events:,} events", rows, "events")
 
 
 def main() -> None:
-    with TemporaryDirectory() as directory:
-        tell(
-            "replay",
-            [
-                table(f"Replay of {events:,} events", replay(Path(directory), events), "events")
-                for events in (100, 1000)
-            ],
-        )
+    options = arguments(__doc__, rounds=9).parse_args(namespace=Arguments())
+    with places([SQLITE]) as kinds:
+        tables = [
+            replay(place, events, options.rounds) for place in kinds for events in (100, 1000)
+        ]
+    tell("replay", tables, save=options.save)
 
 
 if __name__ == "__main__":
