@@ -12,11 +12,14 @@ from greenroom.adapters.memory_recorder import MemoryRecorder
 from greenroom.adapters.sqlite_file import Synchronous
 from greenroom.adapters.sqlite_recorder import SQLiteRecorder
 from greenroom.domain import checks
-from greenroom.domain.errors import InvalidInput
+from greenroom.domain.errors import InvalidInput, StoreError
 
-_SCHEMES: Final = ("memory", "sqlite")
+_SCHEMES: Final = ("memory", "sqlite", "postgresql")
 _LONGEST: Final = 4096
 """Characters of a URL: no file system has longer paths."""
+_EXPECTED: Final = (
+    "memory:// or sqlite:///path/to/file.db or postgresql://user:password@host:port/database"
+)
 
 
 class MemoryStore(RecorderStore):
@@ -57,17 +60,48 @@ class SQLiteStore(RecorderStore):
         """Of the file, absolute."""
 
 
-def open_store(url: str, *, create: bool = True) -> MemoryStore | SQLiteStore:
+class PostgresStore(RecorderStore):
+    """An event store in a PostgreSQL database, for any number of processes and machines.
+
+    It takes the extra `postgres`. Its tables are in a schema `greenroom` of their own, in whatever
+    database: the embedder's, for example. Connections must keep their state from one statement to
+    the next: a pooler between has to pool sessions, not transactions.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`, with libpq's parameters.
+        create: whether a database without a store gets one.
+
+    Raises:
+        InvalidInput: no such URL.
+        StoreError: the server cannot be used, or there is no store and none is to be made; or
+            the extra is not installed.
+        NotOurStore, WrongSchema: the schema `greenroom` is something else.
+    """
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        try:
+            from greenroom.adapters.postgres_recorder import PostgresRecorder  # noqa: PLC0415  # needs the extra
+        except ImportError as error:
+            raise StoreError(
+                "PostgreSQL needs the extra: pip install 'greenroom[postgres]'"
+            ) from error
+        super().__init__(PostgresRecorder(url, create=create))
+        self.url = url
+        """Of the database; it may hold a password."""
+
+
+def open_store(url: str, *, create: bool = True) -> MemoryStore | SQLiteStore | PostgresStore:
     """The event store at `url`.
 
     Args:
-        url: `memory://`, `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///C:/a.db`.
-        create: whether a missing or empty file becomes a new store.
+        url: `memory://`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///C:/a.db` or
+            `postgresql://user:password@host:port/database`.
+        create: whether a missing or empty file, or a database without a store, gets a new one.
 
     Raises:
         InvalidInput: not a URL of a store.
         StoreError: there is no store and none is to be made, or it cannot be used.
-        NotOurStore, WrongSchema: the file holds something else.
+        NotOurStore, WrongSchema: the file or the database holds something else.
     """
     url = _checked(url)
     match = re.fullmatch(r"(?:(?P<scheme>[A-Za-z0-9+.-]+):)?(?P<rest>.*)", url, re.DOTALL)
@@ -82,21 +116,15 @@ def open_store(url: str, *, create: bool = True) -> MemoryStore | SQLiteStore:
         case "sqlite":
             raise InvalidInput("url", "sqlite:///relative.db or sqlite:////absolute.db")
         case "postgresql" | "postgres":
-            raise InvalidInput(
-                "url", "memory:// or sqlite:///...; PostgreSQL is not in this release"
-            )
+            return PostgresStore(url, create=create)
         case _:
             nearest = get_close_matches(scheme or url, _SCHEMES, 1)
-            raise InvalidInput(
-                "url",
-                "memory:// or sqlite:///path/to/file.db",
-                f"{nearest[0]}://" if nearest else None,
-            )
+            raise InvalidInput("url", _EXPECTED, f"{nearest[0]}://" if nearest else None)
 
 
 def _checked(url: object) -> str:
-    """`url` as text that can be the path of a file."""
+    """`url` as text that can name a file or a server."""
     checked = checks.text(url, "url", _LONGEST)
     if not checked.isprintable():
-        raise InvalidInput("url", "memory:// or sqlite:///path/to/file.db, in printable characters")
+        raise InvalidInput("url", f"{_EXPECTED}, in printable characters")
     return checked

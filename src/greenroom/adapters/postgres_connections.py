@@ -1,0 +1,203 @@
+"""The connections to one database: one that writes, a bounded number that ask."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any, Final, LiteralString, Protocol
+
+import psycopg
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+
+from greenroom.adapters.postgres_server import Server
+from greenroom.domain.errors import OutcomeUnknown, StoreClosed, StoreError
+
+ASKING: Final = 4
+"""Connections that may ask at the same time; further threads wait their turn. A server has a
+hundred by default, for all processes together."""
+
+# Each of our statements has one good plan, whatever the statistics say, and however old they are:
+# along an index. Planning them once is enough then.
+_PLANS: Final = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan ="
+    " off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+)
+_DURABLE: Final = (
+    "; SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
+"""What is acknowledged is durable, whatever the server does by default."""
+_PATIENT: Final = "; SET lock_timeout = '30s'"
+"""With other processes that append."""
+
+
+class Connections:
+    """Lends connections to threads; opens them when first needed, and again when they break.
+
+    A connection is lent for one statement, never to a suspended generator: no transaction stays
+    open while somebody works through what was read.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        """They are all to this one."""
+        self._closed = False
+        self._writer: Connection[TupleRow] | None = None
+        self._idle: list[Connection[TupleRow]] = []
+        self._of_the_parent: list[object] = []
+        self._renew()
+        FORKS.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def writer_pid(self) -> int | None:
+        """The server's process behind the connection that writes; None while there is none."""
+        writer = self._writer
+        return None if writer is None or writer.closed else writer.info.backend_pid
+
+    def ask(self, query: LiteralString, parameters: Sequence[Any] = ()) -> list[TupleRow]:
+        """The rows that one statement answers; done twice, it must do no harm.
+
+        Raises:
+            StoreClosed, StoreError: as the statement fails.
+        """
+        permit = self._permits.get()
+        try:
+            self._check_open()
+            for connection in self._idle_ones():
+                try:
+                    return self._asked(connection, query, parameters)
+                except psycopg.Error:
+                    if not connection.closed:
+                        raise
+                    # The server was restarted: the others have met the same end.
+            return self._asked(self.server.connect(_PLANS + _DURABLE), query, parameters)
+        except psycopg.Error as error:
+            raise self.server.error(error) from error
+        finally:
+            self._permits.put(permit)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection[TupleRow]]:
+        """The writing connection, for one thread at a time.
+
+        Raises:
+            OutcomeUnknown: the connection broke; whether the server has done it is not known.
+            StoreError: the server cannot be reached, or refuses it; it has done nothing.
+            StoreClosed: so it is.
+        """
+        with self._turn:
+            self._check_open()
+            writer = self._writer or self._new_writer()
+            try:
+                yield writer
+            except psycopg.Error as error:
+                said = str(self.server.error(error))
+                if writer.closed:
+                    raise OutcomeUnknown(said) from error
+                raise StoreError(f"{said}; nothing was recorded") from error
+            finally:
+                if writer.info.transaction_status is not TransactionStatus.IDLE:
+                    self._drop_writer()  # broken, or interrupted: nobody meets it again
+
+    def close(self) -> None:
+        """Finish what is being done, then release every connection. Twice is fine."""
+        self._closed = True
+        with self._turn:
+            self._drop_writer()
+        for _ in range(ASKING):
+            self._permits.get()
+        for connection in self._idle_ones():
+            connection.close()
+        for _ in range(ASKING):
+            self._permits.put(None)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: connections, and the threads that used them, are the parent's.
+
+        They must not even be collected here, or they would say goodbye in the parent's name.
+        """
+        self._of_the_parent += [self._writer, *self._idle]
+        self._writer = None
+        self._idle = []
+        self._renew()
+
+    def _asked(
+        self, connection: Connection[TupleRow], query: LiteralString, parameters: Sequence[Any]
+    ) -> list[TupleRow]:
+        try:
+            cursor = connection.execute(query, parameters, prepare=bool(parameters), binary=True)
+            rows = cursor.fetchall() if cursor.description else []
+        except psycopg.Error:
+            self._keep(connection)
+            raise
+        except BaseException:
+            connection.close()  # whatever state it is in, nobody meets it again
+            raise
+        self._keep(connection)
+        return rows
+
+    def _keep(self, connection: Connection[TupleRow]) -> None:
+        if not connection.closed:
+            self._idle.append(connection)
+
+    def _idle_ones(self) -> Iterator[Connection[TupleRow]]:
+        """One after the other is taken out; other threads do so at the same time."""
+        while True:
+            try:
+                yield self._idle.pop()
+            except IndexError:
+                return
+
+    def _new_writer(self) -> Connection[TupleRow]:
+        try:
+            self._writer = self.server.connect(_PLANS + _DURABLE + _PATIENT)
+        except StoreError as error:
+            raise StoreError(f"{error}; nothing was recorded") from error.__cause__
+        return self._writer
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("the store was closed; open it again")
+
+    def _renew(self) -> None:
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(ASKING):
+            self._permits.put(None)
+        self._turn = Lock()
+
+
+class Forking(Protocol):
+    """Holds connections or threads that a child process must not share with its parent."""
+
+    def after_fork_in_child(self) -> None:
+        """Start anew."""
+        ...
+
+
+FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
+"""Whatever has to be brought through `os.fork`."""
+
+
+def _start_anew() -> None:
+    for one in list(FORKS):
+        one.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_start_anew)
