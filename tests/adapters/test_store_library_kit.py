@@ -1,4 +1,4 @@
-"""The recorders pass the eventsourcing library's own exam, and its stock tools read our file."""
+"""The recorders pass the eventsourcing library's own exam, and its stock tools read our stores."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from eventsourcing.tests.persistence import (
     ApplicationRecorderTestCase,
     NonInterleavingNotificationIDsBaseCase,
 )
+from psycopg.conninfo import conninfo_to_dict
 
 from greenroom.adapters.codec import decode
 from greenroom.adapters.memory_recorder import MemoryRecorder
+from greenroom.adapters.postgres_recorder import PostgresRecorder
 from greenroom.adapters.recorder import LogRecorder
 from greenroom.adapters.sqlite_recorder import SQLiteRecorder
-from greenroom.adapters.stores import SQLiteStore
+from greenroom.adapters.stores import PostgresStore, SQLiteStore
 from greenroom.domain.message import Event, Recorded, StreamId
 from greenroom.testing.store_events import STAGE, added, pinned, upserted
 
@@ -62,12 +64,26 @@ class _InAFile(_InMemory):
         self._directory.cleanup()
 
 
+class _OnAServer(_InMemory):
+    @pytest.fixture(autouse=True)
+    def _database(self, postgres_url: str) -> None:
+        self._url = postgres_url
+
+    def setUp(self) -> None:
+        self.recorder = PostgresRecorder(self._url)
+
+
 class TestMemoryRecorder(_InMemory, ApplicationRecorderTestCase[LogRecorder]):
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 
 
 class TestSQLiteRecorder(_InAFile, ApplicationRecorderTestCase[LogRecorder]):
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
+class TestPostgresRecorder(_OnAServer, ApplicationRecorderTestCase[LogRecorder]):
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 
@@ -80,14 +96,24 @@ class TestSQLiteRecorderKeepsInsertsTogether(_InAFile, NonInterleavingNotificati
     pass
 
 
+class TestPostgresRecorderKeepsInsertsTogether(_OnAServer, NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
 # The kit's own classes are no tests by themselves.
 del ApplicationRecorderTestCase, NonInterleavingNotificationIDsBaseCase
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogRecorder]:
-    in_memory = request.param == "memory"
-    made = MemoryRecorder() if in_memory else SQLiteRecorder(tmp_path / "calls.db")
+    made: LogRecorder
+    match request.param:
+        case "memory":
+            made = MemoryRecorder()
+        case "sqlite":
+            made = SQLiteRecorder(tmp_path / "calls.db")
+        case _:
+            made = PostgresRecorder(request.getfixturevalue("postgres_url"))
     yield made
     made.close()
 
@@ -120,17 +146,14 @@ class _DomainEvent:
 
 
 class _StockApplication(Application[str]):
-    """The library's own application on the file of a store, with a mapper for our documents."""
+    """The library's own application on the tables of a store, with a mapper for our documents."""
 
-    def __init__(self, store: SQLiteStore) -> None:
+    name = "stored"
+    """On PostgreSQL its table is called after it: `stored_events`."""
+
+    def __init__(self, store: SQLiteStore | PostgresStore) -> None:
         self._store = store
-        super().__init__(
-            {
-                "PERSISTENCE_MODULE": "eventsourcing.sqlite",
-                "SQLITE_DBNAME": str(store.path),
-                "ORIGINATOR_ID_TYPE": "text",
-            }
-        )
+        super().__init__({"ORIGINATOR_ID_TYPE": "text", **_where(store)})
 
     def construct_mapper(self) -> Mapper[str]:
         find_keys = self._store.recorder.keys
@@ -144,15 +167,34 @@ class _StockApplication(Application[str]):
         return OurMapper(JSONTranscoder())
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SQLiteStore]:
-    with closing(SQLiteStore(tmp_path / "calls.db")) as store:
+def _where(store: SQLiteStore | PostgresStore) -> dict[str, str]:
+    """The tables of `store`, in the library's own words."""
+    if isinstance(store, SQLiteStore):
+        return {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(store.path)}
+    place = conninfo_to_dict(store.url)
+    names = {"DBNAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user"}
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_PASSWORD": str(place["password"]),
+        "POSTGRES_SCHEMA": "greenroom",
+        **{f"POSTGRES_{theirs}": str(place[ours]) for theirs, ours in names.items()},
+    }
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLiteStore | PostgresStore]:
+    made: SQLiteStore | PostgresStore
+    if request.param == "sqlite":
+        made = SQLiteStore(tmp_path / "calls.db")
+    else:
+        made = PostgresStore(request.getfixturevalue("postgres_url"))
+    with closing(made) as store:
         store.append([pinned(1), added("alice", phone="123"), pinned(2)])
         store.append([upserted("alice", display_name="Alice"), added("alice", 2)])
         yield store
 
 
-def test_the_stock_application_reads_the_same_events(store: SQLiteStore) -> None:
+def test_the_stock_application_reads_the_same_events(store: SQLiteStore | PostgresStore) -> None:
     stock = _StockApplication(store)
     for stream in {record.stream for _, record in store.feed()}:
         theirs: list[Any] = list(stock.events.get(stream))
@@ -162,7 +204,7 @@ def test_the_stock_application_reads_the_same_events(store: SQLiteStore) -> None
     stock.close()
 
 
-def test_the_stock_notification_log_is_our_feed(store: SQLiteStore) -> None:
+def test_the_stock_notification_log_is_our_feed(store: SQLiteStore | PostgresStore) -> None:
     stock = _StockApplication(store)
     ours = [(p, one.stream, one.version, one.event.name) for p, one in store.feed()]
     theirs = stock.notification_log.select(1, 10)
@@ -171,9 +213,11 @@ def test_the_stock_notification_log_is_our_feed(store: SQLiteStore) -> None:
     stock.close()
 
 
-def test_the_stock_recorder_cannot_write_past_the_checks_of_the_store(store: SQLiteStore) -> None:
+def test_the_stock_recorder_cannot_write_past_the_checks_of_the_store(
+    store: SQLiteStore | PostgresStore,
+) -> None:
     stock = _StockApplication(store)
-    with pytest.raises(OperationalError):
+    with pytest.raises((OperationalError, IntegrityError)):
         stock.recorder.insert_events([StoredEvent(STAGE, 9, "session.pinned", b"{}")])
     stock.close()
     assert store.position() == 5
