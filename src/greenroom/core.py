@@ -40,6 +40,7 @@ from greenroom.domain.turn import CallTurn, Claim, Folded, Load, Turn
 from greenroom.explaining import ExaminedTurn, examine
 from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
+from greenroom.pipeline import Pipeline
 from greenroom.projections.items import CallItem
 from greenroom.projections.pages import Page
 from greenroom.projections.queries import Queries
@@ -262,7 +263,8 @@ class LiveCore(Core):
         super().__init__(store, views, ids, Watchers())
         self.clock: Final = clock
         self._states = states
-        self._desk = Desk(store, clock, ids, states)
+        self._pipeline = Pipeline(store, states)
+        self.desk: Final = Desk(store, clock, ids, states, self._pipeline)
         self.drives: list[Drive] = []
         """What happens by itself; woken after every command that recorded something."""
         self.media: MediaLink | None = None
@@ -333,9 +335,8 @@ class LiveCore(Core):
 
     def carry_out(self, command: Command[Any, A]) -> A:
         """Carry any command out, and whatever follows from it at once."""
-        outcome = self._desk.carry_out(command)
+        outcome = self.desk.carry_out(command)
         if any(erased_by(one.event) for one in outcome.events):
-            self._states.forget_all()
             self._scrub()
         if outcome.events:
             for drive in self.drives:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -16,20 +18,23 @@ from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
-from greenroom.domain.errors import Conflict, Refused, RequestMismatch
-from greenroom.domain.message import Decided, Event, EventId, RequestId
+from greenroom.domain.errors import Conflict, Refused, Repeated, RequestMismatch
+from greenroom.domain.message import Decided, Event, EventId, RequestId, StreamId
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.ports import Clock, EventStore, Request
+from greenroom.domain.ports import Append, Clock, EventStore, Request
 from greenroom.domain.streams import erased_by
-from greenroom.domain.turn import Claim, Load, Turn
+from greenroom.domain.turn import Claim, Folded, Load, Turn
 from greenroom.lanes import Lanes
+from greenroom.pipeline import Pipeline, Proposal, Sight
 from greenroom.states import States, fold
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)
 
 ATTEMPTS: Final = 200
-"""How often a command is decided again because other processes wrote first."""
+"""How often a command is decided again because others wrote first."""
+PATIENCE: Final = 2
+"""Attempts before a command waits for its turn among the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +68,28 @@ class Done(Generic[A]):
     """What it recorded just now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[A]):
+    """What was decided on a command, on its way into the log."""
+
+    proposal: Proposal
+    answer: A | Refused
+    """What the asker is told once it is settled; a refusal, too, has to stand by then."""
+    events: tuple[Decided[Event], ...]
+
+
 class Desk:
     """Carries commands out. Safe for many threads; correct beside other processes."""
 
-    def __init__(self, store: EventStore, clock: Clock, ids: Ids, states: States) -> None:
+    def __init__(
+        self, store: EventStore, clock: Clock, ids: Ids, states: States, pipeline: Pipeline
+    ) -> None:
+        self.lanes: Final = Lanes()
+        self.pipeline: Final = pipeline
+        self.states: Final = states
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._states = states
-        self._lanes = Lanes()
 
     def carry_out(self, command: Command[T, A]) -> Done[A]:
         """Decide, record, answer: all of it or nothing.
@@ -82,53 +100,96 @@ class Desk:
             Conflict: others wrote first, time and again.
             StoreError: it could not be recorded.
         """
-        print_ = fingerprint(command) if command.request_id is not None else ""
-        with self._lanes.hold(command.lane):
-            for attempt in range(ATTEMPTS):
-                repeated = self._repeated(command, print_)
-                if repeated is not None:
-                    return repeated
-                try:
-                    return self._once(command, print_)
-                except Conflict:
-                    time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.05)))  # noqa: S311 - jitter
+        for attempt in range(ATTEMPTS):
+            with self.lanes.hold(command.lane):
+                if attempt < PATIENCE:
+                    decision, gate = self._propose(command)
+                else:  # other processes are at it, too: one after the other
+                    with self._store.turn_of(command.lane):
+                        decision, gate = self._propose(command)
+                        self._settle(decision, gate)
+            done = self.conclude(command, self._settle(decision, gate))
+            if done is not None:
+                return done
+            time.sleep(pause(attempt))
         raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
 
-    def _decide(self, command: Command[T, A]) -> T:
-        turn = command.turn(self._clock.now(), self._states.load)
+    def decide(
+        self,
+        command: Command[T, A],
+        load: Callable[[StreamId], Folded[Any]],
+        wake: Callable[[], None],
+    ) -> Decision[A] | None:
+        """Decide, and let it go on its way; None where what was seen is outdated: again.
+
+        Args:
+            command: in its lane.
+            load: a stream's state as it is recorded.
+            wake: of the proposal.
+
+        Raises:
+            StoreClosed: nothing is decided any more.
+        """
+        sight = Sight(self.pipeline, load)
+        turn = command.turn(self._clock.now(), sight)
         try:
             command.operation.decide(turn)
         except Refused as refusal:
-            if self._states.stand(turn.expects):
-                raise
-            raise Conflict(f"{command.operation.name}: refused on what is past") from refusal
-        return turn
-
-    def _once(self, command: Command[T, A], print_: str) -> Done[A]:
-        erasures = self._states.follow()
-        turn = self._decide(command)
-        before = self._store.position()
+            proposal = Proposal(Append(expects=turn.expects), {}, wake)
+            taken = self.pipeline.enter(proposal, sight, turn.expects)
+            return Decision(proposal, refusal, ()) if taken else None
         answer = command.answer(turn)
-        request = None
-        if command.request_id is not None:
-            kept = answer.impersonal()
-            if not turn.steps:  # a position that no event will give it
-                kept = kept.model_copy(update={"position": before})
-            request = Request(command.request_id, print_, command.kind.dump_json(kept))
-        if not turn.steps and request is None:
-            return Done(answer, before)
         events = self._decided(command, turn)
-        written = {step.stream for step in turn.steps}  # their versions say what they expect
-        expects = {
-            stream: version for stream, version in turn.expects.items() if stream not in written
-        }
+        states = {step.stream: turn.states[step.stream] for step in turn.steps}
+        append = Append(
+            events,
+            # The versions of what is written to say what they expect.
+            {stream: seen for stream, seen in turn.expects.items() if stream not in states},
+            self._request(command, answer, events),
+            erased(turn),
+        )
+        proposal = Proposal(append, states, wake)
+        taken = self.pipeline.enter(proposal, sight, turn.expects)
+        return Decision(proposal, answer, events) if taken else None
+
+    def conclude(self, command: Command[T, A], decision: Decision[A]) -> Done[A] | None:
+        """What came of a decision that is settled; None where it has to be decided again.
+
+        Looks into the store where the request is known already.
+
+        Raises:
+            Refused, RequestMismatch, StoreError: as for `carry_out`.
+        """
+        outcome, answer = decision.proposal.outcome, decision.answer
+        if isinstance(outcome, Repeated):
+            return self._repeated(command)
+        if isinstance(outcome, Conflict):
+            return None
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(answer, Refused):
+            repeated = self._repeated(command)
+            if repeated is None:
+                raise answer
+            return repeated
+        return Done(answer, outcome[-1] if outcome else decision.proposal.before, decision.events)
+
+    def _propose(self, command: Command[T, A]) -> tuple[Decision[A], Gate]:
+        while True:
+            gate = Gate()
+            decision = self.decide(command, self.states.load, gate.open)
+            if decision is not None:
+                return decision, gate
+
+    def _settle(self, decision: Decision[A], gate: Gate) -> Decision[A]:
+        """Wait for it, and lead where nobody else does."""
         try:
-            positions = self._store.append(events, expects, request, erased(turn))
-        except Conflict:
-            self._states.forget(turn.expects)
+            while not self.pipeline.lead(decision.proposal):
+                gate.wait()
+        except BaseException:
+            self.pipeline.withdraw(decision.proposal)
             raise
-        self._states.keep(turn.states, positions, erasures)
-        return Done(answer, positions[-1] if positions else before, events)
+        return decision
 
     def _decided(self, command: Command[T, A], turn: T) -> tuple[Decided[Event], ...]:
         request_id = command.request_id or self._ids.request_id()
@@ -146,33 +207,69 @@ class Desk:
             for step in turn.steps
         )
 
-    def _repeated(self, command: Command[T, A], print_: str) -> Done[A] | None:
+    def _request(
+        self, command: Command[T, A], answer: A, events: tuple[Decided[Event], ...]
+    ) -> Request | None:
+        """What is remembered of the command, where it has a request id."""
+        if command.request_id is None:
+            return None
+        kept = answer.impersonal()
+        if not events:  # a position that no event will give it
+            kept = kept.model_copy(update={"position": self.states.seen})
+        return Request(command.request_id, self._fingerprint(command), command.kind.dump_json(kept))
+
+    def _repeated(self, command: Command[T, A]) -> Done[A] | None:
         """What was answered when this was asked before."""
         if command.request_id is None:
             return None
         before = self._store.request(command.request_id)
         if before is None:
             return None
-        if before.fingerprint != print_:
+        if not hmac.compare_digest(before.fingerprint, self._fingerprint(command)):
             raise RequestMismatch(command.request_id)
         kept = command.kind.validate_json(before.answer)
         position = before.position or kept.position
         answer = kept.personal_again(lambda stream: fold(self._store, stream, position).state)
         return Done(answer, position)
 
+    def _fingerprint(self, command: Command[Any, Any]) -> str:
+        """The same for the same wish of the same actor, and for no other.
+
+        Keyed, so that nobody who reads it can find out by trying what was said.
+        """
+        wish = {
+            "lane": command.lane,
+            "by": to_jsonable_python(command.claim),
+            "operation": command.operation.name,
+            "arguments": to_jsonable_python(command.operation.arguments),
+        }
+        said = json.dumps(wish, sort_keys=True).encode()
+        return hmac.digest(self._store.secret, said, "sha256").hex()
+
+
+class Gate:
+    """Where one thread waits; opening it again and again lets it through once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Let it go on, now or when it comes."""
+        with suppress(RuntimeError):
+            self._lock.release()
+
+    def wait(self) -> None:
+        """Until it is opened."""
+        self._lock.acquire()
+
+
+def pause(attempt: int) -> float:
+    """Seconds to wait before deciding again, so that not everybody comes back at once."""
+    return random.uniform(0, min(0.001 * 2**attempt, 0.05)) if attempt else 0  # noqa: S311 - jitter
+
 
 def erased(turn: Turn) -> list[str]:
     """The subjects whose personal data the turn does away with."""
     subjects = (erased_by(step.event) for step in turn.steps)
     return [subject for subject in subjects if subject is not None]
-
-
-def fingerprint(command: Command[Any, Any]) -> str:
-    """The same for the same wish of the same actor, and for no other."""
-    wish = {
-        "lane": command.lane,
-        "by": to_jsonable_python(command.claim),
-        "operation": command.operation.name,
-        "arguments": to_jsonable_python(command.operation.arguments),
-    }
-    return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()

@@ -3,30 +3,64 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+Admit = Callable[[], None]
+"""Called, from any thread, when it is somebody's turn."""
 
 
 class Lanes:
-    """A lock for every key that is in use, and no memory of those that are not."""
+    """A queue for every key that is in use, and no memory of those that are not.
+
+    Whoever waits is told by a call, so that threads and tasks may stand in the same queue.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lanes: dict[str, tuple[threading.Lock, int]] = {}
+        self._lanes: dict[str, deque[Admit]] = {}
+        """Who waits behind whoever is in."""
+
+    def enter(self, key: str, admit: Admit) -> bool:
+        """Whether the lane is one's own at once; else `admit` is called when it is."""
+        with self._lock:
+            waiting = self._lanes.get(key)
+            if waiting is None:
+                self._lanes[key] = deque()
+                return True
+            waiting.append(admit)
+            return False
+
+    def leave(self, key: str) -> None:
+        """Let the next one in."""
+        with self._lock:
+            waiting = self._lanes[key]
+            if not waiting:
+                del self._lanes[key]
+                return
+            admit = waiting.popleft()
+        admit()
+
+    def withdraw(self, key: str, admit: Admit) -> None:
+        """Wait no longer; where it is one's turn already, leave."""
+        with self._lock, suppress(KeyError, ValueError):
+            self._lanes[key].remove(admit)
+            return
+        self.leave(key)
 
     @contextmanager
     def hold(self, key: str) -> Iterator[None]:
-        """Wait for one's turn on the lane of `key`."""
-        with self._lock:
-            lane, users = self._lanes.get(key, (threading.Lock(), 0))
-            self._lanes[key] = (lane, users + 1)
+        """Wait in this thread for one's turn on the lane of `key`."""
+        gate = threading.Lock()
+        gate.acquire()  # opened by whoever is before us
+        if not self.enter(key, gate.release):
+            try:
+                gate.acquire()
+            except BaseException:
+                self.withdraw(key, gate.release)
+                raise
         try:
-            with lane:
-                yield
+            yield
         finally:
-            with self._lock:
-                _, users = self._lanes[key]
-                if users == 1:
-                    del self._lanes[key]
-                else:
-                    self._lanes[key] = (lane, users - 1)
+            self.leave(key)

@@ -9,17 +9,20 @@ from typing import Any, Final
 
 from greenroom.domain.message import Event, StreamId
 from greenroom.domain.ports import EventStore
-from greenroom.domain.streams import decider_of, erased_by
+from greenroom.domain.streams import ERASING, decider_of
 from greenroom.domain.turn import Folded
 
 CAPACITY: Final = 10_000
 """Streams kept by default; the least recently used go first."""
+_FURTHEST: Final = 50_000
+"""Positions of others that are gone through; past that, reading anew is less work."""
 
 
 class States:
-    """What is known of each stream as of one position of the log.
+    """What is known of each stream as it is recorded.
 
-    Writes of other processes are seen by `follow`: whatever they touched is forgotten here.
+    Appends of other processes are seen by `follow`: what they touched is read on from where it
+    was known. Safe for many threads.
     """
 
     def __init__(self, store: EventStore, capacity: int = CAPACITY) -> None:
@@ -27,72 +30,80 @@ class States:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._kept: OrderedDict[StreamId, Folded[Any]] = OrderedDict()
+        self._outdated: set[StreamId] = set()
+        """Kept, and known to have gone on: to be read on from where they are."""
         self._newest: OrderedDict[StreamId, int] = OrderedDict()
         """Versions that `follow` has lately met, so that what was read before it and arrives here
         after it is not taken for the newest."""
-        self._seen = store.position()
-        self._erasures = 0
+        self.seen = store.position()
+        """The last position that is taken into account."""
+        self.erasures = 0
+        """How many were seen; what was decided before the last must not be remembered."""
 
-    def follow(self) -> int:
-        """Forget what others have changed since the last look.
-
-        Returns:
-            How many erasures were seen so far, for `keep`.
-        """
-        erasures = self._erasures
-        if self._store.position() <= self._seen:
-            return erasures
+    def follow(self, position: int | None = None) -> None:
+        """Take note of what others have appended, up to now; `position` spares a look where."""
+        head = self._store.position() if position is None else position
+        seen = self.seen
+        if head <= seen:
+            return
+        far = head - seen > _FURTHEST
+        others = [] if far else list(self._store.heads(seen))  # nobody waits for us meanwhile
         with self._lock:
-            for position, record in self._store.feed(self._seen):
-                kept = self._kept.get(record.stream)
-                if kept is not None and kept.version < record.version:
-                    del self._kept[record.stream]
-                self._meet(record.stream, record.version)
-                if erased_by(record.event) is not None:
+            if far:
+                self._forget_everything()
+            for one in others:
+                kept = self._kept.get(one.stream)
+                if kept is not None and kept.version < one.version:
+                    self._outdated.add(one.stream)
+                self._meet(one.stream, one.version)
+                if one.name in ERASING:
                     self._forget_everything()  # what was personal must not be remembered either
-                self._seen = position
-            return self._erasures
+            self.seen = max(self.seen, others[-1].position if others else head)
+
+    def peek(self, stream: StreamId) -> Folded[Any] | None:
+        """The state of `stream` where it is in memory, and not known to be outdated."""
+        with self._lock:
+            kept = self._kept.get(stream)
+            if kept is None or stream in self._outdated:
+                return None
+            self._kept.move_to_end(stream)
+            return kept
 
     def load(self, stream: StreamId) -> Folded[Any]:
         """The state of `stream`, from memory or folded from the store."""
+        return self.peek(stream) or self.fetch(stream)
+
+    def fetch(self, stream: StreamId) -> Folded[Any]:
+        """The state of `stream` from the store, read on from where it is known."""
         with self._lock:
-            kept = self._kept.get(stream)
-            if kept is not None:
-                self._kept.move_to_end(stream)
-                return kept
-            erasures = self._erasures
-        folded = fold(self._store, stream)
-        self._keep(stream, folded, erasures)
+            kept, erasures = self._kept.get(stream), self.erasures
+        folded = fold(self._store, stream, start=kept)
+        with self._lock:
+            self._keep(stream, folded, erasures)
         return folded
 
-    def stand(self, versions: Mapping[StreamId, int]) -> bool:
-        """Whether these streams have these versions still, all of them at once."""
-        self.follow()
-        return all(self.load(stream).version == version for stream, version in versions.items())
-
-    def keep(
-        self, states: Mapping[StreamId, Folded[Any]], positions: Iterable[int], erasures: int
-    ) -> None:
+    def keep(self, states: Mapping[StreamId, Folded[Any]], erasures: int) -> None:
         """Remember what an append of ours has led to.
 
         Args:
             states: as decided.
-            positions: of the append.
             erasures: how many had been seen before it was decided; after others, the states may
                 hold what nobody shall remember.
         """
-        for stream, folded in states.items():
-            self._keep(stream, folded, erasures)
         with self._lock:
-            for position in positions:
-                if position == self._seen + 1:
-                    self._seen = position
+            for stream, folded in states.items():
+                self._keep(stream, folded, erasures)
 
-    def forget(self, streams: Iterable[StreamId]) -> None:
-        """Read these anew next time."""
+    def appended(self, before: int, position: int) -> None:
+        """Positions past `before` up to `position` are our own."""
         with self._lock:
-            for stream in streams:
-                self._kept.pop(stream, None)
+            if before <= self.seen:
+                self.seen = max(self.seen, position)
+
+    def outdate(self, streams: Iterable[StreamId]) -> None:
+        """Read these on next time."""
+        with self._lock:
+            self._outdated.update(stream for stream in streams if stream in self._kept)
 
     def forget_all(self) -> None:
         """Read everything anew: what the store answers has changed under the same versions."""
@@ -101,7 +112,8 @@ class States:
 
     def _forget_everything(self) -> None:
         self._kept.clear()
-        self._erasures += 1
+        self._outdated.clear()
+        self.erasures += 1
 
     def _meet(self, stream: StreamId, version: int) -> None:
         self._newest[stream] = version
@@ -111,25 +123,41 @@ class States:
 
     def _keep(self, stream: StreamId, folded: Folded[Any], erasures: int) -> None:
         """Remember a state that was read when so many erasures had been seen."""
-        with self._lock:
-            if erasures != self._erasures or folded.version < self._newest.get(stream, 0):
-                return
-            before = self._kept.get(stream)
-            if before is None or before.version < folded.version:
-                self._kept[stream] = folded
-            self._kept.move_to_end(stream)
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
+        if erasures != self.erasures:
+            return
+        before = self._kept.get(stream)
+        if before is None or before.version < folded.version:
+            self._kept[stream] = folded
+        if folded.version < self._newest.get(stream, 0):
+            self._outdated.add(stream)
+        elif self._outdated and (before is None or before.version <= folded.version):
+            self._outdated.discard(stream)
+        self._kept.move_to_end(stream)
+        while len(self._kept) > self._capacity:
+            self._outdated.discard(self._kept.popitem(last=False)[0])
 
 
-def fold(store: EventStore, stream: StreamId, until: int | None = None) -> Folded[Any]:
-    """The state of `stream`, as of position `until` of the log where that is given."""
+def fold(
+    store: EventStore,
+    stream: StreamId,
+    until: int | None = None,
+    start: Folded[Any] | None = None,
+) -> Folded[Any]:
+    """The state of `stream`, as of position `until` of the log where that is given.
+
+    Args:
+        store: where its events are.
+        stream: any.
+        until: a position.
+        start: an earlier state to go on from.
+    """
+    after = 0 if start is None else start.version
     count = 0
 
     def counted() -> Iterator[Event]:
         nonlocal count
-        for count, event in enumerate(store.events(stream, until=until), 1):  # noqa: B007 - how many
+        for count, event in enumerate(store.events(stream, after=after, until=until), 1):  # noqa: B007 - how many
             yield event
 
-    state = decider_of(stream).fold(counted())
-    return Folded(state, count)
+    state = decider_of(stream).fold(counted(), None if start is None else start.state)
+    return start if start is not None and not count else Folded(state, after + count)

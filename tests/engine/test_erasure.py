@@ -126,13 +126,13 @@ def test_what_is_told_of_a_user_right_after_their_erasure_stays(
     room: Greenroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room.users.upsert("alice", name="Alice of old")
-    forget_all = room._core._states.forget_all
+    scrub = room._core._scrub
 
     def told_anew() -> None:
-        forget_all()
         room.users.upsert("alice", name="Alice anew")
+        scrub()
 
-    monkeypatch.setattr(room._core._states, "forget_all", told_anew)
+    monkeypatch.setattr(room._core, "_scrub", told_anew)
     room.users.erase("alice")
     room.rebuild()
     room._core._states._forget_everything()
@@ -144,14 +144,14 @@ def test_a_command_under_way_does_not_remember_what_is_erased_meanwhile(
 ) -> None:
     call = room.as_user("thierry").call("default", "123")
     call.create(members=[Member("alice", custom={"notes": HEALTH})])
-    append, erasures = room._store.append, [lambda: room.users.erase("alice")]
+    enter, erasures = room._core.desk.pipeline.enter, [lambda: room.users.erase("alice")]
 
-    def slowly(*args: Any, **options: Any) -> Any:
+    def slowly(*args: Any) -> bool:
         if erasures:
             erasures.pop()()
-        return append(*args, **options)
+        return enter(*args)
 
-    monkeypatch.setattr(room._store, "append", slowly)
+    monkeypatch.setattr(room._core.desk.pipeline, "enter", slowly)
     alice = room.as_user("alice", role="user", teams=[]).call("default", "123")
     alice.join()
     member = alice.get().membership

@@ -45,10 +45,10 @@ def test_a_state_that_others_outdated_before_it_was_kept_is_not_remembered(
     states = States(store)
     store.append([pinned(1)])
     decided = states.load(STAGE)
-    positions = store.append([added("alice")])
+    store.append([added("alice")])
     store.append([pinned(2)])
     states.follow()
-    states.keep({STAGE: decided}, positions, 0)
+    states.keep({STAGE: decided}, 0)
     assert states.load(STAGE).version == 2
 
 
@@ -78,5 +78,33 @@ def test_keeping_never_goes_back(store: MemoryStore) -> None:
     states = States(store)
     store.append([pinned(1), pinned(2)])
     newest = states.load(STAGE)
-    states.keep({STAGE: Folded(newest.state, 1)}, [], 0)
+    states.keep({STAGE: Folded(newest.state, 1)}, 0)
     assert states.load(STAGE) is newest
+
+
+def test_what_was_decided_before_an_erasure_is_not_remembered(store: MemoryStore) -> None:
+    states = States(store)
+    store.append([pinned(1)])
+    decided, erasures = states.load(STAGE), states.erasures
+    states.forget_all()
+    states.keep({STAGE: decided}, erasures)
+    assert states.peek(STAGE) is None
+
+
+def test_what_went_on_is_read_on_from_where_it_was_known(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append([pinned(version) for version in range(1, 5)])
+    states = States(store)
+    states.load(STAGE)
+    store.append([pinned(5)])
+    states.follow()
+    read, asked = store.events, []
+
+    def noted(stream: StreamId, **bounds: Any) -> Iterator[Event]:
+        asked.append(bounds["after"])
+        return read(stream, **bounds)
+
+    monkeypatch.setattr(store, "events", noted)
+    assert states.load(STAGE).version == 5
+    assert asked == [4]

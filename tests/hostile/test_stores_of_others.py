@@ -62,7 +62,7 @@ FOREIGN: Final[dict[str, tuple[Callable[[Path], Path], type[GreenroomError]]]] =
         errors.NotOurStore,
     ),
     "a store of a newer version": (
-        lambda path: made(own(path), "PRAGMA user_version=2"),
+        lambda path: made(own(path), "PRAGMA user_version=99"),
         errors.WrongSchema,
     ),
     "a store of an older version": (
@@ -89,7 +89,7 @@ def test_a_newer_store_says_which_versions_are_meant(tmp_path: Path) -> None:
     path = made(own(tmp_path / "calls.db"), "PRAGMA user_version=7")
     with pytest.raises(errors.WrongSchema, match="upgrade greenroom") as refusal:
         Greenroom.open(f"sqlite:///{path}")
-    assert (refusal.value.found, refusal.value.supported) == (7, 1)
+    assert (refusal.value.found, refusal.value.supported) == (7, 2)
 
 
 URLS: Final = {
@@ -101,7 +101,7 @@ URLS: Final = {
     "sqlite://calls.db": None,
     "sqlite:///": None,
     "sqllite:///calls.db": "sqlite://",
-    "postgresql://here/calls": None,
+    "postgresql:here/calls": None,
     "sqlite:///a\0b.db": None,
     "sqlite:///a\ud800b.db": None,
     "sqlite:///a\nb.db": None,

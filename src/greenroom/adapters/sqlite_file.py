@@ -174,12 +174,15 @@ def schema_of(connection: sqlite3.Connection, path: Path) -> int:
 
     Raises:
         NotOurStore: the file is something else.
+        WrongSchema: it says that it is ours, and of no schema there ever was.
     """
     application_id, schema, tables = connection.execute(
         "SELECT (SELECT application_id FROM pragma_application_id),"
         " (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)"
     ).fetchone()
     if application_id == APPLICATION_ID:
+        if schema < 1:
+            raise WrongSchema(schema, SCHEMA)
         return int(schema)
     if application_id or schema or tables:
         raise NotOurStore(f"{path} holds the database of another program; name another file")

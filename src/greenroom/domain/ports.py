@@ -37,7 +37,7 @@ class Request:
     """Of the last event it recorded; 0 where nothing had to be recorded. The store sets it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Append:
     """What one decision wants to have recorded: all of it or nothing."""
 

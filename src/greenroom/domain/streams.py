@@ -68,6 +68,10 @@ def subjects(stream: StreamId) -> tuple[str, ...]:
             return ()
 
 
+ERASING: Final = frozenset({CallDeleted.name, UserErased.name})
+"""Stored names of the events that may do away with personal data."""
+
+
 def erased_by(event: Event) -> str | None:
     """The subject whose personal data `event` does away with; None for most events."""
     match event:

@@ -1,0 +1,272 @@
+"""From decided to recorded: decisions on their way into the log, many in one commit.
+
+While one batch is being recorded, the next is decided already, on the states that the first will
+have led to. So a decision may rest on others that are not recorded yet. Where one of those is
+not recorded after all, everything that rests on it is dropped, and has to be decided again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from greenroom.domain.errors import (
+    Conflict,
+    OutcomeUnknown,
+    StoreClosed,
+)
+from greenroom.domain.message import StreamId
+from greenroom.domain.ports import Append, EventStore, Outcome
+from greenroom.domain.turn import Folded
+from greenroom.states import States
+
+BATCH: Final = 512
+"""Decisions in one commit, at most."""
+
+
+class Proposal:
+    """One decision on its way into the log: what it appends, and what became of it."""
+
+    __slots__ = ("append", "before", "erasures", "outcome", "rests_on", "states", "wake")
+
+    def __init__(
+        self,
+        append: Append,
+        states: Mapping[StreamId, Folded[Any]],
+        wake: Callable[[], None],
+    ) -> None:
+        """Say what is to be appended.
+
+        Args:
+            append: what is to be recorded.
+            states: of the streams it appends to, as they will be.
+            wake: called, from any thread, once it is settled; and when somebody has to `lead`.
+        """
+        self.append = append
+        self.states = states
+        self.wake = wake
+        self.rests_on: list[Proposal] = []
+        self.erasures = 0
+        self.outcome: Sequence[int] | Exception | None = None
+        """None while it is on its way."""
+        self.before = 0
+        """The log's position when it was settled, without its batch."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was not recorded, and will not be."""
+        return isinstance(self.outcome, Exception)
+
+
+class Sight:
+    """What one decision sees: the states as they will be once all that is decided is recorded."""
+
+    def __init__(self, pipeline: Pipeline, load: Callable[[StreamId], Folded[Any]]) -> None:
+        self._ahead = pipeline.ahead
+        self._load = load
+        self.erasures = pipeline.states.erasures
+        self.rests_on: dict[int, Proposal] = {}
+        """What it saw that is not recorded yet."""
+
+    def __call__(self, stream: StreamId) -> Folded[Any]:
+        """The state of `stream`."""
+        ahead = self._ahead.get(stream)
+        if ahead is None:
+            return self._load(stream)
+        folded, proposal = ahead
+        self.rests_on[id(proposal)] = proposal
+        return folded
+
+
+class Pipeline:
+    """Takes decisions in, in their order, and records them in batches; one batch at a time.
+
+    Whoever waits for a decision leads: records everything that waits, for all. Safe for many
+    threads.
+    """
+
+    def __init__(self, store: EventStore, states: States) -> None:
+        self.states: Final = states
+        self.ahead: Final[dict[StreamId, tuple[Folded[Any], Proposal]]] = {}
+        """Streams that something on its way appends to: as they will be, and by what."""
+        self._store = store
+        self._lock = threading.Lock()
+        self._leading = threading.Lock()
+        self._waiting: deque[Proposal] = deque()
+        self._closed = False
+
+    def enter(self, proposal: Proposal, sight: Sight, expects: Mapping[StreamId, int]) -> bool:
+        """Take a decision in; False where what it saw is outdated already: decide again.
+
+        Args:
+            proposal: what was decided.
+            sight: what it was decided on.
+            expects: the versions it saw.
+
+        Raises:
+            StoreClosed: nothing is taken in any more.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreClosed("the room was closed; nothing was recorded")
+            if not self._holds(sight, expects):
+                return False
+            proposal.erasures = sight.erasures
+            proposal.rests_on = [one for one in sight.rests_on.values() if one.outcome is None]
+            for stream, folded in proposal.states.items():
+                self.ahead[stream] = (folded, proposal)
+            self._waiting.append(proposal)
+            return True
+
+    def lead(self, proposal: Proposal) -> bool:
+        """Record what waits, unless somebody is at it: then one is woken; whether it is settled."""
+        while proposal.outcome is None and self._leading.acquire(blocking=False):
+            try:
+                self._record_next()
+            finally:
+                self._leading.release()
+            self._pass_on()
+        return proposal.outcome is not None
+
+    def withdraw(self, proposal: Proposal) -> None:
+        """Nobody wants it any more: drop it, unless it is being recorded already."""
+        with self._lock:
+            if proposal in self._waiting:
+                self._drop(proposal, Conflict("withdrawn"))
+                waiting = list(self._waiting)
+                self._waiting = deque(self._drop_fallen(one for one in waiting if not one.failed))
+            else:
+                waiting = []
+        _wake(one for one in waiting if one.outcome is not None)
+
+    def close(self) -> None:
+        """Finish what is being recorded; refuse what waits. Twice is fine."""
+        with self._lock:
+            self._closed = True
+        with self._leading, self._lock:
+            waiting, refusal = list(self._waiting), StoreClosed("the room was closed meanwhile")
+            self._waiting.clear()
+            for proposal in waiting:
+                self._drop(proposal, refusal)
+        _wake(waiting)
+
+    def _holds(self, sight: Sight, expects: Mapping[StreamId, int]) -> bool:
+        if sight.erasures != self.states.erasures:
+            return False
+        if any(one.failed for one in sight.rests_on.values()):
+            return False
+        ahead = self.ahead
+        return not ahead or all(
+            stream not in ahead or ahead[stream][0].version == version
+            for stream, version in expects.items()
+        )
+
+    def _pass_on(self) -> None:
+        """Let whoever waits the longest lead."""
+        with self._lock:
+            first = self._waiting[0] if self._waiting else None
+        if first is not None:
+            first.wake()
+
+    def _record_next(self) -> None:
+        """Record one batch; whoever is in it is settled and woken when this returns."""
+        batch: list[Proposal] = []
+        with self._lock:
+            while self._waiting and len(batch) < BATCH:
+                batch.append(self._waiting.popleft())
+                if batch[-1].append.erases:
+                    break  # what follows is to be sealed with other keys
+            for one in batch:
+                one.append.rests_on = [  # those before it that may still fail
+                    other.append for other in one.rests_on if other.outcome is None
+                ]
+        try:
+            self._record(batch)
+        except BaseException:
+            unknown = OutcomeUnknown("recording was interrupted; ask again under the same request")
+            self._settle([one for one in batch if one.outcome is None], unknown)
+            raise
+        finally:
+            _wake(batch)
+
+    def _record(self, batch: Sequence[Proposal]) -> None:
+        """Record `batch`; where the store fails, halves of it, so that one sinks no other."""
+        batch = self._drop_fallen(batch)
+        if not batch:
+            return
+        try:
+            commit = self._store.record([one.append for one in batch])
+        except (OutcomeUnknown, StoreClosed) as error:
+            self._settle(batch, error)
+        except Exception as error:  # noqa: BLE001 - only those that it is about shall hear of it
+            if len(batch) == 1:
+                self._settle(batch, error)
+                return
+            middle = len(batch) // 2
+            self._record(batch[:middle])
+            self._record(batch[middle:])
+        else:
+            self._settle(batch, commit.outcomes, commit.before, commit.position)
+
+    def _settle(
+        self,
+        batch: Sequence[Proposal],
+        outcomes: Sequence[Outcome] | Exception,
+        before: int = 0,
+        position: int = 0,
+    ) -> None:
+        """Let it be known what became of each, and drop whatever rests on what failed."""
+        told = [outcomes] * len(batch) if isinstance(outcomes, Exception) else outcomes
+        states = self.states
+        others = position > 0 and before > states.seen
+        with self._lock:
+            for proposal, outcome in zip(batch, told, strict=True):
+                proposal.before = before
+                if isinstance(outcome, Exception):
+                    self._drop(proposal, outcome)
+                    states.outdate({*proposal.append.expects, *proposal.states})
+                else:
+                    states.keep(proposal.states, proposal.erasures)
+                    self._leave(proposal)
+                    proposal.outcome = outcome
+                    if proposal.append.erases:
+                        states.forget_all()
+            waiting = list(self._waiting)
+            self._waiting = deque(self._drop_fallen(waiting))
+        _wake(one for one in waiting if one.outcome is not None)
+        if others:
+            states.follow(before)
+        elif position:
+            states.appended(before, position)
+
+    def _drop_fallen(self, proposals: Iterable[Proposal]) -> Sequence[Proposal]:
+        """Drop what rests on something that failed, or was decided before an erasure; the rest."""
+        standing: list[Proposal] = []
+        for proposal in proposals:
+            if proposal.erasures != self.states.erasures or any(
+                one.failed for one in proposal.rests_on
+            ):
+                self._drop(proposal, Conflict("what it was decided on is not, or no longer, there"))
+            else:
+                standing.append(proposal)
+        return standing
+
+    def _drop(self, proposal: Proposal, outcome: Exception) -> None:
+        self._leave(proposal)
+        proposal.outcome = outcome
+
+    def _leave(self, proposal: Proposal) -> None:
+        """It is on its way no longer."""
+        for stream in proposal.states:
+            ahead = self.ahead.get(stream)
+            if ahead is not None and ahead[1] is proposal:
+                del self.ahead[stream]
+        proposal.rests_on = []  # else the whole past of a busy call would hang on its last command
+        proposal.append.rests_on = ()
+
+
+def _wake(proposals: Iterable[Proposal]) -> None:
+    for proposal in proposals:
+        proposal.wake()
