@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from tests.projections.histories import histories
-from tests.projections.history import CID, SECRET, History, at
-from tests.projections.shared import refilled
+from tests.projections.history import CID, History, at
+from tests.projections.places import Refill
 
 from greenroom.domain import call_events as call
 from greenroom.domain import membership
@@ -42,23 +42,29 @@ def history() -> History:
     return made
 
 
-def planned(history: History) -> dict[str, datetime]:
-    """Keys and instants of all deadlines after `history`."""
-    views = Views.open(None, secret=SECRET)
-    views.catch_up(history.feed, until=history.head)
-    due = views.lookups.due(at(10**9))
-    earliest = views.lookups.next_due()
-    views.close()
-    assert [one.due_at for one in due] == sorted(one.due_at for one in due)
-    assert earliest == (due[0].due_at if due else None)
-    return {one.key: one.due_at for one in due}
+Planned = Callable[[History], dict[str, datetime]]
+
+
+@pytest.fixture
+def planned(refilled: Refill) -> Planned:
+    """Keys and instants of all deadlines after a history."""
+
+    def ask(history: History) -> dict[str, datetime]:
+        views = refilled(history)
+        due = views.lookups.due(at(10**9))
+        earliest = views.lookups.next_due()
+        assert [one.due_at for one in due] == sorted(one.due_at for one in due)
+        assert earliest == (due[0].due_at if due else None)
+        return {one.key: one.due_at for one in due}
+
+    return ask
 
 
 def last_changes(history: History) -> list[object]:
     return list(deadline_changes(history.pairs[-1][1].event))
 
 
-def test_a_session_with_a_limit_ends_when_it_is_reached(history: History) -> None:
+def test_a_session_with_a_limit_ends_when_it_is_reached(history: History, planned: Planned) -> None:
     history.session_started(timer_ends_at=at(3600))
     assert last_changes(history) == [
         Open(CID, 1),
@@ -67,7 +73,7 @@ def test_a_session_with_a_limit_ends_when_it_is_reached(history: History) -> Non
     assert planned(history) == {DURATION: at(3600)}
 
 
-def test_a_session_without_a_limit_plans_nothing(history: History) -> None:
+def test_a_session_without_a_limit_plans_nothing(history: History, planned: Planned) -> None:
     history.session_started()
     assert last_changes(history) == [Open(CID, 1)]
     assert planned(history) == {}
@@ -75,7 +81,7 @@ def test_a_session_without_a_limit_plans_nothing(history: History) -> None:
 
 @pytest.mark.parametrize("before", [None, at(3600)])
 def test_changing_the_limit_moves_the_end_of_the_session(
-    history: History, before: datetime | None
+    history: History, planned: Planned, before: datetime | None
 ) -> None:
     history.session_started(timer_ends_at=before)
     history.updated(timer_ends_at=at(60))
@@ -83,20 +89,24 @@ def test_changing_the_limit_moves_the_end_of_the_session(
     assert planned(history) == {DURATION: at(60)}
 
 
-def test_lifting_the_limit_drops_the_end_of_the_session(history: History) -> None:
+def test_lifting_the_limit_drops_the_end_of_the_session(history: History, planned: Planned) -> None:
     history.session_started(timer_ends_at=at(3600))
     history.updated(timer_ends_at=None)
     assert planned(history) == {}
 
 
-def test_changing_the_limit_between_sessions_plans_nothing(history: History) -> None:
+def test_changing_the_limit_between_sessions_plans_nothing(
+    history: History, planned: Planned
+) -> None:
     history.session_started(timer_ends_at=at(3600))
     history.session_ended()
     history.updated(timer_ends_at=at(60))
     assert planned(history) == {}
 
 
-def test_the_last_to_leave_starts_the_wait_for_somebody_to_come(history: History) -> None:
+def test_the_last_to_leave_starts_the_wait_for_somebody_to_come(
+    history: History, planned: Planned
+) -> None:
     history.session_started()
     history.joined("alice", "a")
     history.left("alice", "a", closes_at=at(33))
@@ -111,7 +121,7 @@ def test_leaving_others_behind_plans_nothing(history: History) -> None:
     assert last_changes(history) == []
 
 
-def test_whoever_comes_ends_the_wait(history: History) -> None:
+def test_whoever_comes_ends_the_wait(history: History, planned: Planned) -> None:
     history.session_started()
     history.left("alice", "a", closes_at=at(33))
     history.joined("charlie", "c")
@@ -119,7 +129,7 @@ def test_whoever_comes_ends_the_wait(history: History) -> None:
     assert planned(history) == {}
 
 
-def test_a_closed_session_has_nothing_due(history: History) -> None:
+def test_a_closed_session_has_nothing_due(history: History, planned: Planned) -> None:
     history.session_started(timer_ends_at=at(3600))
     history.left("alice", "a", closes_at=at(33))
     history.session_ended()
@@ -131,14 +141,14 @@ def test_a_closed_session_has_nothing_due(history: History) -> None:
     assert planned(history) == {}
 
 
-def test_the_next_session_has_deadlines_of_its_own(history: History) -> None:
+def test_the_next_session_has_deadlines_of_its_own(history: History, planned: Planned) -> None:
     history.session_started(1, timer_ends_at=at(3600))
     history.session_ended(1)
     history.session_started(2, timer_ends_at=at(7200))
     assert planned(history) == {f"duration/{CID}/2": at(7200)}
 
 
-def test_a_ring_is_cancelled_and_missed_in_its_time(history: History) -> None:
+def test_a_ring_is_cancelled_and_missed_in_its_time(history: History, planned: Planned) -> None:
     history.rung(1, ["alice", "charlie"], auto_cancel_at=at(16), missed_at=at(21))
     assert last_changes(history) == [
         Await(CID, 1, (UserId("alice"), UserId("charlie"))),
@@ -148,7 +158,9 @@ def test_a_ring_is_cancelled_and_missed_in_its_time(history: History) -> None:
     assert planned(history) == {CANCEL: at(16), MISSED: at(21)}
 
 
-def test_one_who_accepts_keeps_the_ring_but_others_may_miss_it(history: History) -> None:
+def test_one_who_accepts_keeps_the_ring_but_others_may_miss_it(
+    history: History, planned: Planned
+) -> None:
     history.rung(1, ["alice", "charlie"], missed_at=at(21))
     history.of_member(membership.RingAccepted, "alice", ring=1)
     assert last_changes(history) == [
@@ -162,7 +174,7 @@ def test_one_who_accepts_keeps_the_ring_but_others_may_miss_it(history: History)
     "answer", [membership.RingAccepted, membership.RingRejected, membership.RingMissed]
 )
 def test_after_the_last_answer_nobody_can_miss_the_ring(
-    history: History, answer: type[membership.RingMissed]
+    history: History, planned: Planned, answer: type[membership.RingMissed]
 ) -> None:
     history.rung(1, ["alice", "charlie"])
     history.of_member(membership.RingAccepted, "alice", ring=1)
@@ -170,14 +182,16 @@ def test_after_the_last_answer_nobody_can_miss_the_ring(
     assert planned(history) == {}
 
 
-def test_an_answer_to_an_earlier_ring_does_not_settle_the_later(history: History) -> None:
+def test_an_answer_to_an_earlier_ring_does_not_settle_the_later(
+    history: History, planned: Planned
+) -> None:
     history.rung(1, ["alice"])
     history.rung(2, ["alice"], auto_cancel_at=at(50), missed_at=at(60))
     history.of_member(membership.RingAccepted, "alice", ring=1)
     assert planned(history) == {f"cancel/{CID}/2": at(50), f"missed/{CID}/2": at(60)}
 
 
-def test_a_cancelled_ring_has_nothing_due(history: History) -> None:
+def test_a_cancelled_ring_has_nothing_due(history: History, planned: Planned) -> None:
     history.rung(1, ["alice"])
     history.in_call(call.RingCancelled, ring=1, reason="cancelled")
     assert last_changes(history) == [
@@ -188,7 +202,7 @@ def test_a_cancelled_ring_has_nothing_due(history: History) -> None:
     assert planned(history) == {}
 
 
-def test_a_call_deleted_for_good_has_nothing_due(history: History) -> None:
+def test_a_call_deleted_for_good_has_nothing_due(history: History, planned: Planned) -> None:
     history.session_started(timer_ends_at=at(3600))
     history.rung(1, ["alice"])
     history.in_call(call.CallDeleted, hard=True)
@@ -196,22 +210,22 @@ def test_a_call_deleted_for_good_has_nothing_due(history: History) -> None:
     assert planned(history) == {}
 
 
-def test_what_is_due_comes_in_the_order_of_its_instants_and_no_earlier(history: History) -> None:
+def test_what_is_due_comes_in_the_order_of_its_instants_and_no_earlier(
+    history: History, views: Views
+) -> None:
     history.session_started(timer_ends_at=at(100))
     history.rung(1, ["alice"], auto_cancel_at=at(50), missed_at=at(60))
-    views = Views.open(None, secret=SECRET)
     views.catch_up(history.feed, until=history.head)
     due = views.lookups.due
     assert due(at(50) - timedelta(microseconds=1)) == []
     assert [one.key for one in due(at(50))] == [CANCEL]
     assert [one.key for one in due(at(100))] == [CANCEL, MISSED, DURATION]
     assert [one.key for one in due(at(100), limit=2)] == [CANCEL, MISSED]
-    views.close()
 
 
 @given(histories())
 def test_every_deadline_is_of_a_session_that_is_on_or_a_ring_that_is_open(
-    history: History,
+    refilled: Refill, history: History
 ) -> None:
     views = refilled(history)
     running = set(sessions_that_are_on(history))

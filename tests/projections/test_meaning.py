@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import Text, create_engine, literal, select
 from tests.projections.history import CID, START, History
-from tests.projections.shared import refilled
+from tests.projections.places import Refill
 
 from greenroom.domain import call_events as call
 from greenroom.domain.message import CallId
@@ -158,7 +158,10 @@ USER: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     [{"custom.a": 0.1 + 0.2}, {"custom.b": 2**53}, {"custom.b": {"$gt": 2**53}}],
 )
 def test_members(
-    members: list[dict[str, Any]], users: list[dict[str, Any]], asked: list[dict[str, Any]]
+    refilled: Refill,
+    members: list[dict[str, Any]],
+    users: list[dict[str, Any]],
+    asked: list[dict[str, Any]],
 ) -> None:
     history = History()
     history.created()
@@ -182,7 +185,7 @@ def test_members(
             "user.custom": one["custom"] if one else None,
         }
     agree(
-        history,
+        refilled(history),
         rows,
         asked,
         MEMBER_FIELDS,
@@ -209,7 +212,7 @@ CALL: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 
 @given(st.lists(CALL, max_size=6), st.lists(filters(CALL_FIELDS), min_size=1, max_size=3))
-def test_calls(calls: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
+def test_calls(refilled: Refill, calls: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
     history = History()
     rows: dict[str, Row] = {}
     for number, said in enumerate(calls):
@@ -248,7 +251,7 @@ def test_calls(calls: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None
             "custom": said["custom"],
         }
     agree(
-        history,
+        refilled(history),
         rows,
         asked,
         CALL_FIELDS,
@@ -262,7 +265,9 @@ def test_calls(calls: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None
     st.lists(st.tuples(SECONDS, st.none() | SECONDS), max_size=5),
     st.lists(filters(SESSION_FIELDS), min_size=1, max_size=3),
 )
-def test_sessions(sessions: list[tuple[int, int | None]], asked: list[dict[str, Any]]) -> None:
+def test_sessions(
+    refilled: Refill, sessions: list[tuple[int, int | None]], asked: list[dict[str, Any]]
+) -> None:
     history = History()
     history.created()
     rows: dict[int, Row] = {}
@@ -278,7 +283,7 @@ def test_sessions(sessions: list[tuple[int, int | None]], asked: list[dict[str, 
             "duration": None if length is None else float(length),
         }
     agree(
-        history,
+        refilled(history),
         rows,
         asked,
         SESSION_FIELDS,
@@ -289,13 +294,12 @@ def test_sessions(sessions: list[tuple[int, int | None]], asked: list[dict[str, 
 
 
 def agree(
-    history: History,
+    views: Views,
     rows: Mapping[Any, Row],
     asked: Sequence[dict[str, Any]],
     fields: Fields,
     found: Callable[[Views, dict[str, Any]], set[Any]],
 ) -> None:
-    views = refilled(history)
     for said in asked:
         tree = parse(said, fields)
         meant = {key for key, row in rows.items() if holds(tree, row)}
@@ -366,7 +370,7 @@ ROW: dict[str, Any] = {
         ({}, True),
     ],
 )
-def test_one_meaning_in_words(said: dict[str, Any], *, meant: bool) -> None:
+def test_one_meaning_in_words(refilled: Refill, said: dict[str, Any], *, meant: bool) -> None:
     assert holds(parse(said, MEMBER_FIELDS), ROW) is meant
     history = History()
     history.created()

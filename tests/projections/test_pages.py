@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.projections.history import CID, SECRET, START, History, at
-from tests.projections.shared import refilled
+from tests.projections.places import Refill, Where
 
 from greenroom.domain import call_events as call
 from greenroom.domain.errors import InvalidCursor, InvalidInput, QueryTooSlow
@@ -66,20 +66,13 @@ def ordered(items: Sequence[Any], sort: Sequence[SortKey], fields: Fields) -> li
     return found
 
 
-@pytest.fixture
-def views() -> Iterator[Views]:
-    made = Views.open(None, secret=SECRET)
-    yield made
-    made.close()
-
-
 @given(
     st.lists(st.integers(0, 2), max_size=12),
     sorts("user_id", "created_at"),
     LIMITS,
 )
 def test_members_are_walked_there_and_back(
-    ages: list[int], sort: list[SortKey], limits: list[int]
+    refilled: Refill, ages: list[int], sort: list[SortKey], limits: list[int]
 ) -> None:
     history = History()
     history.created()
@@ -110,7 +103,10 @@ def test_members_are_walked_there_and_back(
 @example([(0, n // 2 % 2, None) for n in range(8)], [desc("type"), asc("starts_at")], [1])
 @example([(0, n % 3 or None, None) for n in range(8)], [desc("starts_at"), asc("ended_at")], [2])
 def test_calls_are_walked_there_and_back_with_null_last(
-    said: list[tuple[int, int | None, int | None]], sort: list[SortKey], limits: list[int]
+    refilled: Refill,
+    said: list[tuple[int, int | None, int | None]],
+    sort: list[SortKey],
+    limits: list[int],
 ) -> None:
     history = History()
     for number, (created, starts, ends) in enumerate(said):
@@ -169,6 +165,7 @@ PEOPLE = [f"member-{number}" for number in range(12)]
     st.lists(st.booleans(), min_size=20, max_size=20),
 )
 def test_whoever_is_there_all_along_is_seen_once_while_others_come_and_go(
+    refilled: Refill,
     residents: set[str],
     moves: list[tuple[str, int]],
     sort: list[SortKey],
@@ -333,7 +330,9 @@ def test_a_cursor_is_of_no_use_to_another_call_kind_or_store(views: Views, curso
 
 
 @given(st.integers(0, 100), st.sampled_from("Aa0-_=+/ é\x00"), st.sampled_from("rid"))
-def test_a_cursor_that_was_touched_is_refused(where: int, letter: str, how: str) -> None:
+def test_a_cursor_that_was_touched_is_refused(
+    refilled: Refill, where: int, letter: str, how: str
+) -> None:
     history = History()
     history.created()
     history.added("alice")
@@ -361,12 +360,12 @@ def test_what_never_was_a_cursor_is_refused(views: Views, said: Any) -> None:
         views.queries.calls(cursor=said)
 
 
-def test_a_query_that_takes_too_long_says_what_would_help() -> None:
+def test_a_query_that_takes_too_long_says_what_would_help(where: Where) -> None:
     history = History()
     history.created()
     for number in range(3000):
         history.added(f"member-{number}", custom={"n": number})
-    views = Views.open(None, secret=SECRET, time_limit=timedelta(0))
+    views = Views.open(where, secret=SECRET, time_limit=timedelta(0))
     views.catch_up(history.feed, until=history.head)
     with pytest.raises(QueryTooSlow, match="raise the time limit"):
         views.queries.members(CID, filters={"custom.n": -1})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,13 +29,6 @@ def history() -> History:
     made = History()
     made.created(custom={"color": "red"}, starts_at=at(500), settings={"video": {"enabled": False}})
     return made
-
-
-@pytest.fixture
-def views() -> Iterator[Views]:
-    made = Views.open(None, secret=SECRET)
-    yield made
-    made.close()
 
 
 def call_after(history: History, views: Views, cid: CallId = CID) -> CallItem:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.projections.history import History
-from tests.projections.shared import refilled
+from tests.projections.places import Refill
 
 from greenroom.domain.message import CallId, Role, Team, UserId
 from greenroom.projections.items import CallItem
@@ -51,7 +51,7 @@ def may_read(reader: Reader, said: dict[str, Any]) -> bool:
 
 @given(CALLS, READERS)
 def test_a_reader_sees_exactly_the_calls_they_may_read(
-    calls: list[dict[str, Any]], reader: Reader
+    refilled: Refill, calls: list[dict[str, Any]], reader: Reader
 ) -> None:
     history = History()
     cids: list[CallId] = []

@@ -18,7 +18,7 @@ from tests.projections.shared import refilled
 
 from greenroom.domain import errors
 from greenroom.domain.message import Event, Recorded
-from greenroom.projections import sqlite, views
+from greenroom.projections import database, sqlite, views
 from greenroom.projections.members import Members
 from greenroom.projections.projection import Write
 from greenroom.projections.views import PROJECTIONS, Views
@@ -325,11 +325,11 @@ def test_an_empty_file_is_taken(file: Path, history: History) -> None:
 def test_a_file_of_a_newer_greenroom_is_refused(file: Path, history: History) -> None:
     opened(file, history).close()
     raw = sqlite3.connect(file)
-    raw.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
+    raw.execute(f"PRAGMA user_version = {database.SCHEMA_VERSION + 1}")
     raw.close()
     with pytest.raises(errors.WrongSchema) as refused:
         Views.open(file, secret=SECRET)
-    assert refused.value.found == sqlite.SCHEMA_VERSION + 1
+    assert refused.value.found == database.SCHEMA_VERSION + 1
 
 
 def test_a_file_of_an_older_greenroom_starts_from_nothing(file: Path, history: History) -> None:

@@ -10,8 +10,7 @@ from sqlalchemy import Column, Table
 from greenroom.domain.call_type import CallTypeDefined
 from greenroom.domain.message import Event, Recorded
 from greenroom.projections.columns import TEXT, metadata
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import upsert
+from greenroom.projections.projection import Upsert, Write
 
 call_types: Final = Table(
     "call_types",
@@ -21,7 +20,7 @@ call_types: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PUT = upsert(call_types)
+_PUT = Upsert(call_types)
 
 
 class CallTypes:

@@ -52,8 +52,7 @@ from greenroom.projections.columns import (
     micros,
     micros_or_none,
 )
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import insert_new, upsert
+from greenroom.projections.projection import InsertNew, Upsert, Write
 
 
 def _last(name: str, sentinel: str) -> Column[int]:
@@ -118,17 +117,17 @@ answers: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_CREATE = upsert(calls)
+_CREATE = Upsert(calls)
 _CHANGE = update(calls).where(key(calls.c.cid))
 _COUNT = (
     update(calls)
     .where(key(calls.c.cid), calls.c.erased.is_(False))
     .values(member_count=calls.c.member_count + bindparam("more", type_=Integer()))
 )
-_BLOCK = insert_new(blocks)
+_BLOCK = InsertNew(blocks)
 _UNBLOCK = delete(blocks).where(key(blocks.c.cid), key(blocks.c.user_id))
 _FORGET_BLOCKS = delete(blocks).where(key(blocks.c.cid))
-_ANSWER = upsert(answers)
+_ANSWER = Upsert(answers)
 _DROP_ANSWERS_OF_ERASED = delete(answers).where(
     key(answers.c.cid),
     exists(select(1).where(calls.c.cid == key_value(answers.c.cid), calls.c.erased.is_(True))),

@@ -2,137 +2,138 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from pathlib import Path
-from urllib.parse import quote
-from uuid import uuid4
+from typing import Protocol
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, Table
 
-from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreClosed, StoreError
-from greenroom.projections import sqlite
+from greenroom.domain.errors import QueryTooSlow, StoreClosed, StoreError
+from greenroom.projections.dialect import Dialect
+from greenroom.projections.projection import Write
+
+SCHEMA_VERSION = 1
+"""Of the bookkeeping tables; projections have versions of their own."""
 
 
-class Database:
-    """A file of views, or one in memory. Safe for many threads; several processes share a file.
+class Database(ABC):
+    """Where views stand. Safe for many threads, and for several processes."""
 
-    In memory there is one connection, which its users take in turn.
-    """
+    dialect: Dialect
 
-    def __init__(self, path: Path | None, limit: timedelta) -> None:
-        """Open the file, or a database in memory for None; `limit` is what one query may take."""
-        self.path = path
+    def __init__(self, limit: timedelta) -> None:
         self._limit = limit
-        self.uri = (
-            f"file:greenroom-{uuid4().hex}?mode=memory&cache=shared"
-            if path is None
-            else f"file:{quote(str(path.absolute()))}"
-        )
-        self._engine = sqlite.engine(self.uri, shared=path is None)
-        self._writer = self._engine.execution_options(**{sqlite.BEGIN: "BEGIN IMMEDIATE"})
-        self._turn: AbstractContextManager[object] = (
-            threading.RLock() if path is None else nullcontext()
-        )
         self._closed = False
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    @abstractmethod
+    def write(self) -> AbstractContextManager[Connection]:
         """A transaction that no other writer interferes with; committed on a normal exit.
 
         Raises:
             StoreError: the database cannot be written; nothing was.
         """
-        with self._turn, self._speaking(), self._writer.begin() as connection:
-            yield connection
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A snapshot to read from.
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection for one statement to read with.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        with self._turn, self._speaking(), self._engine.connect() as connection:
-            yield connection
 
-    @contextmanager
-    def read_limited(self) -> Iterator[Connection]:
-        """The same for a query that others thought up.
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """The same for several statements that see one state."""
+
+    @abstractmethod
+    def read_limited(self) -> AbstractContextManager[Connection]:
+        """The same as `read`, for a query that others thought up.
 
         Raises:
             QueryTooSlow: reading took longer than the limit.
             StoreError: the database cannot be read.
         """
-        over = _Stopwatch(self._limit)
-        with self.read() as connection, sqlite.stopped_when(connection, over):
-            try:
-                yield connection
-            except DBAPIError as error:
-                if not over.rang:
-                    raise
-                raise QueryTooSlow(
-                    "filters",
-                    f"a query answered within {self._limit / timedelta(milliseconds=1):g} ms;"
-                    " ask for one of its own fields as well (user_id, role, created_at ...), which"
-                    " narrows what is searched, or raise the time limit of queries",
-                ) from error
 
-    @contextmanager
-    def write_beside(self, uri: str) -> Iterator[Connection]:
-        """The same as `write`, with the database at `uri` at hand as schema `fresh`."""
-        with (
-            self._turn,
-            self._speaking(),
-            self._writer.connect() as connection,
-            sqlite.attached(connection, uri),
-            connection.begin(),
-        ):
-            yield connection
+    @abstractmethod
+    def run(self, connection: Connection, writes: Iterable[Write]) -> None:
+        """Run `writes` in order, in the transaction that is open."""
 
-    def forget(self) -> bool:
-        """Let no file keep what was deleted; False if readers were in the way: ask again later."""
-        with self._turn, self._speaking(), self._writer.connect() as connection:
-            return self.path is None or sqlite.emptied_log(connection)
+    @abstractmethod
+    def founding(self) -> AbstractContextManager[Connection]:
+        """`write`, for a look at what stands there and making the tables.
 
+        Raises:
+            NotOurStore: what stands there is somebody else's; nothing was touched.
+            StoreError: it cannot be used.
+        """
+
+    @abstractmethod
+    def version(self, connection: Connection) -> int:
+        """Of the bookkeeping tables that stand there, which are ours; 0 for none."""
+
+    @abstractmethod
+    def clear(self, connection: Connection) -> None:
+        """Remove all tables, and note that what is made now is of `SCHEMA_VERSION`."""
+
+    @abstractmethod
+    def beside(self) -> AbstractContextManager[Beside]:
+        """Room for a second set of tables; what is left there at the end is removed."""
+
+    @abstractmethod
+    def forget(self, tables: Sequence[Table]) -> bool:
+        """Keep no trace of what was deleted from `tables`; False: ask again later.
+
+        How far that goes is for each kind of database to say. Readers may be in the way.
+        """
+
+    @abstractmethod
+    def lasting(self, connection: Connection) -> Callable[[], bool]:
+        """Says, asked later, whether what was committed by now is there for certain."""
+
+    @abstractmethod
     def close(self) -> None:
         """Release every connection. Twice is fine."""
-        with self._turn:
-            self._closed = True
-            self._engine.dispose()
+
+    @abstractmethod
+    def _named(self, error: Exception) -> StoreError:
+        """`error` in our words, and what would help."""
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
+    def _speaking(self, *errors: type[Exception]) -> Iterator[None]:
+        """Whatever of `errors` happens is a StoreError."""
         if self._closed:
             raise StoreClosed("the views are closed; open the room again")
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except errors as error:
             raise self._named(error) from error
 
-    def _named(self, error: Exception) -> StoreError:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        code = getattr(cause, "sqlite_errorcode", None)
-        where = self.path or "in memory"
-        if code == sqlite3.SQLITE_NOTADB:
-            return NotOurStore(f"{where} is not a database; name another file for the views")
-        if code == sqlite3.SQLITE_CORRUPT:
-            return StoreError(f"the views {where} are damaged; delete the file, nothing is lost")
-        return StoreError(f"the views {where} cannot be used: {cause}")
+    def _too_slow(self) -> QueryTooSlow:
+        return QueryTooSlow(
+            "filters",
+            f"a query answered within {self._limit / timedelta(milliseconds=1):g} ms;"
+            " ask for one of its own fields as well (user_id, role, created_at ...), which"
+            " narrows what is searched, or raise the time limit of queries",
+        )
 
 
-class _Stopwatch:
-    """Whether the time is up, in the way SQLite's progress handler asks."""
+class Beside(Protocol):
+    """A second set of tables, beside those in use."""
 
-    def __init__(self, limit: timedelta) -> None:
-        self._ends = time.monotonic() + limit.total_seconds()
-        self.rang = False
+    @property
+    def database(self) -> Database:
+        """Where it is made."""
+        ...
 
-    def __call__(self) -> int:
-        self.rang = self.rang or time.monotonic() >= self._ends
-        return int(self.rang)
+    def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:
+        """Let it be the one in use; not if `agreed`, asked while nobody writes, says no.
+
+        Readers see the one or the other, each complete.
+
+        Args:
+            tables: all there are; those of both sets have the same columns.
+            agreed: given a connection to the tables in use.
+        """
+        ...

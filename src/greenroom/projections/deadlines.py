@@ -26,8 +26,7 @@ from greenroom.projections.due import (
     deadline_changes,
     deadline_key,
 )
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import insert_new, upsert
+from greenroom.projections.projection import InsertNew, Upsert, Write
 
 deadlines: Final = Table(
     "deadlines",
@@ -61,10 +60,10 @@ unanswered: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PLAN = upsert(deadlines)
+_PLAN = Upsert(deadlines)
 _DROP = delete(deadlines).where(key(deadlines.c.key))
 _DROP_KIND = delete(deadlines).where(key(deadlines.c.cid), key(deadlines.c.kind))
-_OPEN = upsert(running)
+_OPEN = Upsert(running)
 _CLOSE = delete(running).where(key(running.c.cid))
 _RETIME = plain_insert(deadlines).from_select(
     ["key", "kind", "cid", "number", "due_at", "cause", "correlation_id"],
@@ -79,7 +78,7 @@ _RETIME = plain_insert(deadlines).from_select(
     ).where(key(running.c.cid)),
 )
 _AWAIT_NOBODY = delete(unanswered).where(key(unanswered.c.cid), key(unanswered.c.ring))
-_AWAIT = insert_new(unanswered)
+_AWAIT = InsertNew(unanswered)
 _ANSWERED = _AWAIT_NOBODY.where(key(unanswered.c.user_id))
 _DROP_UNLESS_AWAITED = _DROP.where(
     ~exists(select(1).where(key(unanswered.c.cid), key(unanswered.c.ring)))

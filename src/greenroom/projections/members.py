@@ -12,8 +12,7 @@ from greenroom.domain.membership import MemberAdded, MemberRemoved, MemberUpdate
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.user import UserErased
 from greenroom.projections.columns import TEXT, json_text, key, metadata, micros
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import upsert
+from greenroom.projections.projection import Upsert, Write
 
 members: Final = Table(
     "members",
@@ -31,7 +30,7 @@ members: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PUT = upsert(members)
+_PUT = Upsert(members)
 _CHANGE = update(members).where(key(members.c.cid), key(members.c.user_id))
 _REMOVE = delete(members).where(key(members.c.cid), key(members.c.user_id))
 _EMPTY = delete(members).where(key(members.c.cid))

@@ -71,7 +71,7 @@ def read_page(query: Query[T], asked: Asked, database: Database, signer: Signer)
     falling = [key.descending != back for key in asked.sort]
     statement = (
         query.rows.add_columns(*(column.label(_key(n)) for n, column in enumerate(columns)))
-        .where(asked.within, where(asked.filter, query.source))
+        .where(asked.within, where(asked.filter, query.source, database.dialect))
         .order_by(
             *(
                 column.desc() if down else column.asc()

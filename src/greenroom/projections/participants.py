@@ -12,8 +12,7 @@ from greenroom.domain.message import Event, Recorded
 from greenroom.domain.session_events import Joined, Left, MediaConnected, MediaLost
 from greenroom.domain.streams import session_id
 from greenroom.projections.columns import TEXT, key, metadata, micros
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import upsert
+from greenroom.projections.projection import Upsert, Write
 
 participants: Final = Table(
     "participants",
@@ -30,7 +29,7 @@ participants: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_ENTER = upsert(participants)
+_ENTER = Upsert(participants)
 _CHANGE = update(participants).where(key(participants.c.cid), key(participants.c.entry_id))
 _LEAVE = delete(participants).where(key(participants.c.cid), key(participants.c.entry_id))
 _CLOSE = delete(participants).where(key(participants.c.cid))

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Executable, Table
+from sqlalchemy import Delete, Insert, Table, Update
 
 from greenroom.domain.message import Event, Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Insert a row, or put all its values over the row with the same primary key."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class InsertNew:
+    """Insert a row unless there is one with the same primary key."""
+
+    table: Table
+
+
+Statement = Upsert | InsertNew | Insert | Update | Delete
+"""Databases differ in how they say the first two: see `writing`."""
 
 
 class Write(NamedTuple):
     """A statement prepared once, and the values of one run of it."""
 
-    statement: Executable
+    statement: Statement
     values: Mapping[str, Any]
+    """By parameter: text, numbers, booleans and None, which every driver takes as they are."""
 
 
 class Projection(Protocol):

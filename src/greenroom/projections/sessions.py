@@ -42,8 +42,7 @@ from greenroom.projections.columns import (
     micros,
     micros_or_none,
 )
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import insert_new, upsert
+from greenroom.projections.projection import InsertNew, Upsert, Write
 
 sessions: Final = Table(
     "sessions",
@@ -74,7 +73,7 @@ attendees: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_START = upsert(sessions)
+_START = Upsert(sessions)
 _NOW = bindparam("now", type_=BigInteger())
 _THIS = (key(sessions.c.cid), key(sessions.c.number))
 _RUNNING = (key(sessions.c.cid), sessions.c.ended_at.is_(None))
@@ -106,7 +105,7 @@ _COUNT = (
     .where(*_THIS, ~_SEEN)
     .values(participant_count=sessions.c.participant_count + 1)
 )
-_ATTEND = insert_new(attendees)
+_ATTEND = InsertNew(attendees)
 _FORGET = delete(sessions).where(key(sessions.c.cid))
 _FORGET_ATTENDEES = delete(attendees).where(key(attendees.c.cid))
 

@@ -8,8 +8,8 @@ from typing import Final, assert_never
 
 from sqlalchemy import Column, ColumnElement, and_, false, or_, true
 
+from greenroom.projections.dialect import Dialect
 from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Not, Op, Scalar
-from greenroom.projections.sqlite import JsonAt, folded
 
 Expression = ColumnElement[Anything]
 
@@ -38,30 +38,31 @@ class Source:
         self.names = names or {}
         self._sorts = sorts or {}
 
-    def folded(self, field: str) -> Expression:
+    def folded(self, field: str, dialect: Dialect) -> Expression:
         """The text of `field`, case-folded."""
-        return self._folded[field] if field in self._folded else folded(self.columns[field])
+        stored = self._folded.get(field)
+        return dialect.folded(self.columns[field]) if stored is None else stored
 
     def sort(self, field: str, *, descending: bool) -> Expression:
         """What to order by: never null, so that a keyset can be compared with it."""
         return self._sorts.get((field, descending), self.columns[field])
 
 
-def where(filter: Filter, source: Source) -> ColumnElement[bool]:
+def where(filter: Filter, source: Source, dialect: Dialect) -> ColumnElement[bool]:
     """`filter` over `source`; null counts as false outside, and as false under a negation."""
     match filter:
         case All(of=parts):
-            return and_(true(), *(where(part, source) for part in parts))
+            return and_(true(), *(where(part, source, dialect) for part in parts))
         case Any(of=parts):
-            return or_(false(), *(where(part, source) for part in parts))
+            return or_(false(), *(where(part, source, dialect) for part in parts))
         case Not(of=part):
-            return where(part, source).is_not(true())
+            return where(part, source, dialect).is_not(true())
         case Comparison(kind=Kind.JSON):
-            return _json(filter, source)
+            return _json(filter, source, dialect)
         case Comparison(kind=Kind.NAMES):
             return _names(filter, source)
         case Comparison():
-            return _plain(filter, source)
+            return _plain(filter, source, dialect)
         case _:
             assert_never(filter)
 
@@ -80,13 +81,13 @@ _RANGES: Final[Mapping[Op, Callable[[Expression, Scalar], ColumnElement[bool]]]]
 }
 
 
-def _plain(comparison: Comparison, source: Source) -> ColumnElement[bool]:
+def _plain(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnElement[bool]:
     column, values = source.columns[comparison.field], comparison.values
     match comparison.op:
         case Op.EXISTS:
             return column.is_not(None)
         case Op.AUTOCOMPLETE:
-            return starts_with(source.folded(comparison.field), str(values[0]))
+            return starts_with(source.folded(comparison.field, dialect), str(values[0]))
         case Op.EQ | Op.IN:
             there = [value for value in values if value is not None]
             # One value is compared, not looked up in a list: the plan is the better one.
@@ -103,45 +104,24 @@ def _names(comparison: Comparison, source: Source) -> ColumnElement[bool]:
     return among([str(value) for value in comparison.values])
 
 
-_NUMBERS: Final = ("integer", "real")
-
-
-def _json(comparison: Comparison, source: Source) -> ColumnElement[bool]:
+def _json(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnElement[bool]:
     column, values = source.columns[comparison.field], comparison.values
     if not isinstance(column, Column):
         raise TypeError(comparison.field)
-    at = JsonAt(column, comparison.path)
+    at = dialect.json_at(column, comparison.path)
     match comparison.op:
         case Op.EXISTS:
-            return at.kind.is_not(None)
+            return at.exists()
         case Op.EQ | Op.IN:
-            return or_(*(_json_equals(at, value) for value in values))
+            return or_(*(at.equals(value) for value in values))
         case Op.CONTAINS:
-            return at.has_element(*_element(values[0]))
+            return at.contains(values[0])
         case Op.AUTOCOMPLETE:
-            return and_(at.kind == "text", starts_with(folded(at.text), str(values[0])))
+            return at.is_text(lambda text: starts_with(dialect.folded(text), str(values[0])))
         case op if isinstance(values[0], str):
-            return and_(at.kind == "text", _RANGES[op](at.text, values[0]))
+            return at.is_text(lambda text: _RANGES[op](text, values[0]))
         case op:
-            return and_(at.kind.in_(_NUMBERS), _RANGES[op](at.number, values[0]))
-
-
-def _json_equals(at: JsonAt, value: Scalar) -> ColumnElement[bool]:
-    kinds, plain = _element(value)
-    if plain is None:
-        return at.kind.in_(kinds)
-    # The value first: most rows differ in it, and are then not parsed again for their kind.
-    found = at.text if isinstance(plain, str) else at.number
-    return and_(found == plain, at.kind.in_(kinds))
-
-
-def _element(value: Scalar) -> tuple[Sequence[str], str | float | None]:
-    """The kinds of JSON that can equal `value`, and the plain value where the kind is not all."""
-    if value is None:
-        return ("null",), None
-    if isinstance(value, bool):
-        return ("true" if value else "false",), None
-    return (("text",), value) if isinstance(value, str) else (_NUMBERS, float(value))
+            return at.is_number(lambda number: _RANGES[op](number, values[0]))
 
 
 _LAST: Final = 0x10FFFF

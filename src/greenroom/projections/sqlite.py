@@ -1,35 +1,31 @@
-"""Everything that is said in SQLite's own words: connections, marks of the file, upserts, JSON."""
+"""Views in an SQLite file, or in memory."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+from uuid import uuid4
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Float,
-    String,
-    Table,
-    cast,
-    create_engine,
-    event,
-    func,
-    select,
-    type_coerce,
-)
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.dialects.sqlite.dml import Insert
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
+
+from greenroom.domain.errors import NotOurStore, StoreError
+from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.projection import Write
+from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
+from greenroom.projections.writing import Compiled
 
 APPLICATION_ID: Final = 0x67726E76
 """Marks a file as greenroom's views ("grnv")."""
-SCHEMA_VERSION: Final = 1
-"""Of the bookkeeping tables; projections have versions of their own."""
 
 BUSY_SECONDS = 30
 _CACHE_KB: Final = 8_000
@@ -37,11 +33,186 @@ _CHECKPOINT_PATIENCE_MS: Final = 100
 _READERS: Final = 16
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 """Of SQLite's virtual machine between two looks at the clock: stops within a millisecond."""
-BEGIN: Final = "greenroom_begin"
+_BEGIN: Final = "greenroom_begin"
 """Execution option: how a transaction opens."""
 
 
-def engine(uri: str, *, shared: bool) -> Engine:
+class SQLiteDatabase(Database):
+    """A file of views, or one in memory.
+
+    In memory there is one connection, which its users take in turn.
+    """
+
+    dialect = SQLiteDialect()
+
+    def __init__(self, path: Path | None, limit: timedelta) -> None:
+        """Open the file, or a database in memory for None; `limit` is what one query may take.
+
+        Raises:
+            StoreError: there is no directory to hold the file.
+        """
+        super().__init__(limit)
+        if path is not None and not path.absolute().parent.is_dir():
+            raise StoreError(f"there is no directory {path.absolute().parent}; create it first")
+        self._path = path
+        self._uri = (
+            f"file:greenroom-{uuid4().hex}?mode=memory&cache=shared"
+            if path is None
+            else f"file:{quote(str(path.absolute()))}"
+        )
+        self._engine = _engine(self._uri, shared=path is None)
+        self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self._compiled = Compiled(self.dialect, self._engine.dialect)
+        self._turn: AbstractContextManager[object] = (
+            threading.RLock() if path is None else nullcontext()
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with self._turn, self._speaking(*_ERRORS), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with self._turn, self._speaking(*_ERRORS), self._engine.connect() as connection:
+            yield connection
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """See `Database`; every transaction is one."""
+        return self.read()
+
+    @contextmanager
+    def read_limited(self) -> Iterator[Connection]:
+        """See `Database`."""
+        over = _Stopwatch(self._limit)
+        with self.read() as connection, _stopped_when(connection, over):
+            try:
+                yield connection
+            except DBAPIError as error:
+                if not over.rang:
+                    raise
+                raise self._too_slow() from error
+
+    def run(self, connection: Connection, writes: Iterable[Write]) -> None:
+        """See `Database`."""
+        raw = _driver(connection)
+        for sql, rows in self._compiled.runs(writes):
+            raw.executemany(sql, rows)
+
+    @contextmanager
+    def founding(self) -> Iterator[Connection]:
+        """See `Database`. A file of somebody else is left as it is."""
+        with self.write() as connection:
+            self._check_that_it_is_ours(connection)
+            yield connection
+        if self._path is not None:
+            with self.read() as connection:
+                # Readers read while somebody writes; the file remembers it.
+                _driver(connection).execute("PRAGMA journal_mode=WAL")
+
+    def version(self, connection: Connection) -> int:
+        """See `Database`; the file says it in its header."""
+        return _pragma(connection, "user_version")
+
+    def clear(self, connection: Connection) -> None:
+        """See `Database`."""
+        for name in _tables(connection):
+            connection.exec_driver_sql('DROP TABLE "{}"'.format(name.replace('"', '""')))
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def beside(self) -> Iterator[_Beside]:
+        """See `Database`: in a file of its own next to ours, or in memory like ours."""
+        if self._path is None:
+            with _closing(SQLiteDatabase(None, self._limit)) as database:
+                yield _Beside(self, database)
+            return
+        directory, name = self._path.parent, self._path.name
+        with (
+            tempfile.TemporaryDirectory(dir=directory, prefix=f"{name}-rebuild-") as where,
+            _closing(SQLiteDatabase(Path(where) / name, self._limit)) as database,
+        ):
+            yield _Beside(self, database)
+
+    def forget(self, tables: Sequence[Table]) -> bool:  # noqa: ARG002 - a file has one log for all
+        """See `Database`: no byte of what was deleted is left in the file or its log."""
+        with self._turn, self._speaking(*_ERRORS), self._writer.connect() as connection:
+            return self._path is None or _emptied_log(connection)
+
+    def lasting(self, connection: Connection) -> Callable[[], bool]:  # noqa: ARG002 - none matters
+        """See `Database`: what a power cut may take away, it takes with this process."""
+        return lambda: True
+
+    def close(self) -> None:
+        """See `Database`."""
+        with self._turn:
+            self._closed = True
+            self._engine.dispose()
+
+    @contextmanager
+    def _with(self, fresh: SQLiteDatabase) -> Iterator[Connection]:
+        """The same as `write`, with the tables of `fresh` at hand as schema `fresh`."""
+        with (
+            self._turn,
+            self._speaking(*_ERRORS),
+            self._writer.connect() as connection,
+            _attached(connection, fresh._uri),
+            connection.begin(),
+        ):
+            yield connection
+
+    def _check_that_it_is_ours(self, connection: Connection) -> None:
+        found = _pragma(connection, "application_id")
+        blank = found == 0 and self.version(connection) == 0 and not _tables(connection)
+        if found != APPLICATION_ID and not blank:
+            raise NotOurStore(f"{self._path} is not a file of views; name another file for them")
+
+    def _named(self, error: Exception) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlite_errorcode", None)
+        where = self._path or "in memory"
+        if code == sqlite3.SQLITE_NOTADB:
+            return NotOurStore(f"{where} is not a database; name another file for the views")
+        if code == sqlite3.SQLITE_CORRUPT:
+            return StoreError(f"the views {where} are damaged; delete the file, nothing is lost")
+        return StoreError(f"the views {where} cannot be used: {cause}")
+
+
+_ERRORS: Final = (SQLAlchemyError, sqlite3.Error)
+
+
+class _Beside:
+    """A second set of tables in a database of its own, whose rows can be taken over."""
+
+    def __init__(self, live: SQLiteDatabase, database: SQLiteDatabase) -> None:
+        self._live = live
+        self.database = database
+
+    def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:
+        with self._live._with(self.database) as connection:  # noqa: SLF001 - its other half
+            if not agreed(connection):
+                return False
+            for table in tables:
+                _take_over(connection, table)
+            return True
+
+
+class _Stopwatch:
+    """Whether the time is up, in the way SQLite's progress handler asks."""
+
+    def __init__(self, limit: timedelta) -> None:
+        self._ends = time.monotonic() + limit.total_seconds()
+        self.rang = False
+
+    def __call__(self) -> int:
+        self.rang = self.rang or time.monotonic() >= self._ends
+        return int(self.rang)
+
+
+def _engine(uri: str, *, shared: bool) -> Engine:
     """Connections to the database at `uri`; `shared` for one connection that all use in turn."""
 
     def connect() -> sqlite3.Connection:
@@ -50,10 +221,15 @@ def engine(uri: str, *, shared: bool) -> Engine:
         )
 
     made = (
-        create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+        create_engine("sqlite://", creator=connect, paramstyle="named", poolclass=StaticPool)
         if shared
         else create_engine(
-            "sqlite://", creator=connect, poolclass=QueuePool, pool_size=_READERS, max_overflow=0
+            "sqlite://",
+            creator=connect,
+            paramstyle="named",
+            poolclass=QueuePool,
+            pool_size=_READERS,
+            max_overflow=0,
         )
     )
     event.listen(made, "connect", _on_connect)
@@ -68,19 +244,15 @@ def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA secure_delete=ON")
     # User ids come in no order: with the default of 2 MB their pages are read again and again.
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
-    connection.create_function("greenroom_fold", 1, _fold, deterministic=True)
+    add_functions(connection)
 
 
 def _on_begin(connection: Connection) -> None:
     # The driver would open transactions late and deferred: two writers then fail instead of wait.
-    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
 
-def _fold(text: object) -> str | None:
-    return text.casefold() if isinstance(text, str) else None
-
-
-def driver(connection: Connection) -> sqlite3.Connection:
+def _driver(connection: Connection) -> sqlite3.Connection:
     """The driver's own connection underneath."""
     raw = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
@@ -88,51 +260,35 @@ def driver(connection: Connection) -> sqlite3.Connection:
     return raw
 
 
-class Marks:
-    """What a database file says of itself."""
+@contextmanager
+def _closing(database: SQLiteDatabase) -> Iterator[SQLiteDatabase]:
+    try:
+        yield database
+    finally:
+        database.close()
 
-    def __init__(self, connection: Connection) -> None:
-        def pragma(name: str) -> int:
-            return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
 
-        self.application_id = pragma("application_id")
-        self.schema_version = pragma("user_version")
-        self.tables = frozenset(
-            connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%'"
-                " ESCAPE '\\'"
-            ).scalars()
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+
+
+def _tables(connection: Connection) -> Sequence[str]:
+    return (
+        connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%'"
+            " ESCAPE '\\' ORDER BY name"
         )
-
-    @property
-    def blank(self) -> bool:
-        """Whether nobody has used the file yet."""
-        return not self.tables and self.application_id == 0 and self.schema_version == 0
+        .scalars()
+        .all()
+    )
 
 
-def mark(connection: Connection) -> None:
-    """Say that the file is ours, and of which schema."""
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def drop(connection: Connection, tables: frozenset[str]) -> None:
-    """Remove tables by name, whoever made them."""
-    for name in sorted(tables):
-        connection.exec_driver_sql('DROP TABLE "{}"'.format(name.replace('"', '""')))
-
-
-def keep_a_write_ahead_log(connection: Connection) -> None:
-    """Let readers read while somebody writes; the file remembers it. Outside a transaction."""
-    driver(connection).execute("PRAGMA journal_mode=WAL")
-
-
-def emptied_log(connection: Connection) -> bool:
+def _emptied_log(connection: Connection) -> bool:
     """Move the write-ahead log into the file and cut it to nothing; False if readers hinder it.
 
     Outside a transaction. Until it succeeds the log may hold pages from before an erasure.
     """
-    raw = driver(connection)
+    raw = _driver(connection)
     raw.execute(f"PRAGMA busy_timeout={_CHECKPOINT_PATIENCE_MS}")
     try:
         busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -142,9 +298,9 @@ def emptied_log(connection: Connection) -> bool:
 
 
 @contextmanager
-def attached(connection: Connection, uri: str) -> Iterator[None]:
+def _attached(connection: Connection, uri: str) -> Iterator[None]:
     """Have the database at `uri` at hand as schema `fresh`. Around, not in, a transaction."""
-    raw = driver(connection)
+    raw = _driver(connection)
     raw.execute("ATTACH DATABASE ? AS fresh", (uri,))
     try:
         yield
@@ -152,79 +308,21 @@ def attached(connection: Connection, uri: str) -> Iterator[None]:
         raw.execute("DETACH DATABASE fresh")
 
 
-def take_over(connection: Connection, tables: Sequence[Table]) -> None:
-    """Fill `tables` with what stands in the attached schema `fresh`, in the open transaction."""
-    for table in tables:
-        names = ", ".join(f'"{column.name}"' for column in table.columns if not column.computed)
-        connection.exec_driver_sql(f'DELETE FROM main."{table.name}"')
-        connection.exec_driver_sql(
-            f'INSERT INTO main."{table.name}" ({names}) SELECT {names} FROM fresh."{table.name}"'
-        )
+def _take_over(connection: Connection, table: Table) -> None:
+    """Fill `table` with what stands in the attached schema `fresh`, in the open transaction."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns if not column.computed)
+    connection.exec_driver_sql(f'DELETE FROM main."{table.name}"')
+    connection.exec_driver_sql(
+        f'INSERT INTO main."{table.name}" ({names}) SELECT {names} FROM fresh."{table.name}"'
+    )
 
 
 @contextmanager
-def stopped_when(connection: Connection, over: Callable[[], int]) -> Iterator[None]:
+def _stopped_when(connection: Connection, over: Callable[[], int]) -> Iterator[None]:
     """Interrupt whatever runs on `connection` once `over()` is not 0."""
-    raw = driver(connection)
+    raw = _driver(connection)
     raw.set_progress_handler(over, _STEPS_BETWEEN_LOOKS)
     try:
         yield
     finally:
         raw.set_progress_handler(None, 0)
-
-
-def upsert(table: Table) -> Insert:
-    """Insert a row, or put all its values over the row with the same primary key."""
-    statement = insert(table)
-    keys = [column.name for column in table.primary_key.columns]
-    return statement.on_conflict_do_update(
-        index_elements=keys,
-        set_={
-            column.name: statement.excluded[column.name]
-            for column in table.columns
-            if column.name not in keys and not column.computed
-        },
-    )
-
-
-def insert_new(table: Table) -> Insert:
-    """Insert a row unless there is one with the same primary key."""
-    return insert(table).on_conflict_do_nothing()
-
-
-def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
-    """`text` case-folded as Python does it; the database's own lower() knows ASCII only."""
-    return func.greenroom_fold(text, type_=String())
-
-
-class JsonAt:
-    """The JSON value of `column` at a path of keys, as SQL."""
-
-    def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
-        self._column = column
-        self._path = "$" + "".join(f'."{name}"' for name in path)
-
-    @property
-    def kind(self) -> ColumnElement[str]:
-        """`null true false integer real text array object`; NULL where there is nothing."""
-        return func.json_type(self._column, self._path, type_=String())
-
-    @property
-    def text(self) -> ColumnElement[str]:
-        """The value, where its kind is text."""
-        return func.json_extract(self._column, self._path, type_=String())
-
-    @property
-    def number(self) -> ColumnElement[float]:
-        """The value as a double, where its kind is integer or real."""
-        return cast(func.json_extract(self._column, self._path), Float)
-
-    def has_element(self, kinds: Sequence[str], value: str | float | None) -> ColumnElement[bool]:
-        """Whether it is an array with an element of one of `kinds`, equal to `value` if given."""
-        each = func.json_each(self._column, self._path).table_valued("type", "atom")
-        found = select(1).select_from(each).where(each.c.type.in_(kinds))
-        if isinstance(value, str):
-            found = found.where(type_coerce(each.c.atom, String()) == value)
-        elif value is not None:
-            found = found.where(cast(each.c.atom, Float) == value)
-        return (self.kind == "array") & found.exists()

@@ -10,8 +10,7 @@ from sqlalchemy import Column, Index, Table, delete
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.user import UserErased, UserUpserted
 from greenroom.projections.columns import TEXT, json_text, key, metadata
-from greenroom.projections.projection import Write
-from greenroom.projections.sqlite import upsert
+from greenroom.projections.projection import Upsert, Write
 
 users: Final = Table(
     "users",
@@ -26,7 +25,7 @@ users: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PUT = upsert(users)
+_PUT = Upsert(users)
 _FORGET = delete(users).where(key(users.c.user_id))
 
 

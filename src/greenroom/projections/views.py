@@ -5,33 +5,31 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, select, update
 from sqlalchemy import insert as plain_insert
 
-from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
+from greenroom.domain.errors import StoreError, WrongSchema
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.streams import erased_by
-from greenroom.projections import sqlite
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
 from greenroom.projections.columns import TEXT, key, metadata
-from greenroom.projections.database import Database
+from greenroom.projections.database import SCHEMA_VERSION, Beside, Database
 from greenroom.projections.deadlines import Deadlines
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
-from greenroom.projections.projection import Projection
+from greenroom.projections.projection import Projection, Upsert, Write
 from greenroom.projections.queries import Queries
 from greenroom.projections.sessions import Sessions
+from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.timeline import Timeline
 from greenroom.projections.users import Users
 
@@ -62,6 +60,7 @@ positions: Final = Table(
 )
 identity: Final = Table("identity", metadata, Column("store", LargeBinary, primary_key=True))
 
+_PUT = Upsert(positions)
 _MOVE = update(positions).where(key(positions.c.projection))
 
 _Batch = Sequence[tuple[int, Recorded[Event]]]
@@ -84,25 +83,27 @@ class Views:
         self._secret = secret
         self._projections = projections
         self._writing = threading.Lock()
-        self._position = 0
+        self._known = 0
+        self._lasts: Callable[[], bool] = lambda: False
         self._to_forget = False
 
     @classmethod
     def open(
         cls,
-        path: Path | None,
+        where: Path | str | None,
         *,
         secret: bytes,
         head: Callable[[], int] | int | None = None,
         time_limit: timedelta = TIME_LIMIT,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> Self:
-        """The views at `path`, made if there are none; None for views in memory.
+        """The views at `where`, made if there are none.
 
         Views of another store, of an older schema, or of older projections start from nothing.
 
         Args:
-            path: of the file, e.g. `calls.views.db` beside `calls.db`.
+            where: a file, e.g. `calls.views.db` beside `calls.db`; the URL of a PostgreSQL
+                database, where they get the schema `greenroom_views`; None for views in memory.
             secret: of the event store: says whose views these are, and signs cursors.
             head: where the log ends. Views past it saw a log that is gone (a restored backup) and
                 start from nothing. Beside other processes pass a function (`store.position`): it
@@ -111,22 +112,16 @@ class Views:
             projections: which to keep.
 
         Raises:
-            NotOurStore: the file holds something else.
+            InvalidInput: it is text, and not the URL of a database.
+            NotOurStore: the file, or the schema, holds something else.
             WrongSchema: a newer greenroom wrote it, or one of its tables.
-            StoreError: the file cannot be used.
+            StoreError: the file, or the database, cannot be used.
         """
-        if path is not None and not path.absolute().parent.is_dir():
-            raise StoreError(f"there is no directory {path.absolute().parent}; create it first")
-        database = Database(path, time_limit)
-        views = cls(database, secret, projections)
+        views = cls(_database(where, time_limit), secret, projections)
         try:
-            with database.write() as connection:
-                views._prepare(connection, head)
-            if path is not None:
-                with database.read() as connection:
-                    sqlite.keep_a_write_ahead_log(connection)
+            views._found(head)
         except BaseException:
-            database.close()
+            views.close()
             raise
         return views
 
@@ -154,8 +149,8 @@ class Views:
         Raises:
             StoreError: the views cannot be written.
         """
-        if self._position >= until:
-            return self._position
+        if self._known >= until and self._lasts():
+            return self._known
         with self._writing:
             return self._catch_up(feed, until, progress)
 
@@ -175,25 +170,24 @@ class Views:
         Returns:
             The position of the new tables.
         """
-        with self._beside() as path:
-            fresh = Views.open(path, secret=self._secret, projections=self._projections)
-            try:
-                while True:
-                    behind = max(until, self.position())
-                    reached = fresh.catch_up(feed, until=behind, progress=progress)
-                    # Short of it, the log holds no more: ours saw one that is gone.
-                    if self._taken_over(fresh, reached, even_back=reached < behind):
-                        return reached
-            finally:
-                fresh.close()
+        with self._database.beside() as beside:
+            fresh = Views(beside.database, self._secret, self._projections)
+            fresh._found(None)
+            while True:
+                behind = max(until, self.position())
+                reached = fresh.catch_up(feed, until=behind, progress=progress)
+                # Short of it, the log holds no more: ours saw one that is gone.
+                if self._taken_over(beside, reached, even_back=reached < behind):
+                    return reached
 
     def digest(self) -> str:
         """A hash over every row of every projection: equal views have equal digests."""
         hashed = hashlib.sha256()
-        with self._database.read() as connection:
+        with self._database.snapshot() as connection:
             for table in self._tables():
                 hashed.update(table.name.encode())
-                for row in connection.execute(select(table).order_by(*table.primary_key.columns)):
+                rows = select(table).order_by(*table.primary_key.columns)
+                for row in connection.execution_options(yield_per=BATCH).execute(rows):
                     hashed.update(json.dumps(tuple(row)).encode() + b"\n")
         return hashed.hexdigest()
 
@@ -202,7 +196,9 @@ class Views:
         self._database.close()
 
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
-        reached = self.position()
+        with self._database.read() as connection:
+            reached = min(self._positions(connection).values())
+            self._lasts = self._database.lasting(connection)
         while reached < until:
             for batch in _batches(feed(reached), until):
                 reached = self._apply(batch, reached)
@@ -212,7 +208,7 @@ class Views:
                     break  # Others were here: read on from where the views stand now.
             else:
                 break
-        self._position = max(self._position, reached)
+        self._known = reached
         return reached
 
     def _apply(self, batch: _Batch, after: int) -> int:
@@ -226,37 +222,34 @@ class Views:
             stand = self._positions(connection)
             if min(stand.values()) < after:
                 return min(stand.values())
-            for projection in self._projections:
-                seen = stand[projection.name]
-                if seen < last:
-                    _run(connection, projection, batch, seen)
-                    connection.execute(_MOVE, {"key_projection": projection.name, "position": last})
+            self._database.run(
+                connection,
+                (
+                    write
+                    for projection in self._projections
+                    if stand[projection.name] < last
+                    for write in _writes(projection, batch, stand[projection.name])
+                ),
+            )
             return max(last, min(stand.values()))
 
     def _forget(self, batch: _Batch) -> None:
         """Leave no trace in the files of what `batch`, or an earlier one, has erased."""
         self._to_forget = self._to_forget or any(erased_by(recorded.event) for _, recorded in batch)
         if self._to_forget:
-            self._to_forget = not self._database.forget()
+            self._to_forget = not self._database.forget(self._tables())
 
-    def _taken_over(self, fresh: Views, reached: int, *, even_back: bool) -> bool:
-        """Put the rows of `fresh` in place of ours; not, unless `even_back`, if ours are ahead."""
-        with self._writing, self._database.write_beside(fresh._database.uri) as connection:
-            if not even_back and min(self._positions(connection).values()) > reached:
-                return False
-            sqlite.take_over(connection, (*self._tables(), positions))
-            self._position = reached
-            return True
+    def _taken_over(self, beside: Beside, reached: int, *, even_back: bool) -> bool:
+        """Put the fresh tables in place of ours; not, unless `even_back`, if ours are ahead."""
 
-    @contextmanager
-    def _beside(self) -> Iterator[Path | None]:
-        """Where a second set of tables can be filled: next to the file, or in memory like ours."""
-        path = self._database.path
-        if path is None:
-            yield None
-            return
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}-rebuild-") as where:
-            yield Path(where) / path.name
+        def agreed(connection: Connection) -> bool:
+            return even_back or min(self._positions(connection).values()) <= reached
+
+        with self._writing:
+            done = beside.put_in_place((*self._tables(), positions), agreed)
+            if done:
+                self._known = reached
+            return done
 
     def _positions(self, connection: Connection) -> dict[str, int]:
         """Where each projection stands. Refuses tables that another version has taken over."""
@@ -270,38 +263,18 @@ class Views:
     def _tables(self) -> Sequence[Table]:
         return [table for projection in self._projections for table in projection.tables]
 
-    def _prepare(self, connection: Connection, head: Callable[[], int] | int | None) -> None:
-        marks = sqlite.Marks(connection)
-        if not marks.blank and marks.application_id != sqlite.APPLICATION_ID:
-            raise NotOurStore(
-                f"{self._database.path} is not a file of views; name another file for them"
-            )
-        if marks.schema_version > sqlite.SCHEMA_VERSION:
-            raise WrongSchema(marks.schema_version, sqlite.SCHEMA_VERSION)
+    def _found(self, head: Callable[[], int] | int | None) -> None:
+        """Make the tables, or see that those which stand there can be carried on with."""
         store = hmac.digest(self._secret, b"greenroom views", "sha256")
-        if not self._ours(connection, marks, store, head):
-            sqlite.drop(connection, marks.tables)
-            metadata.create_all(connection, tables=[identity, positions])
-            connection.execute(plain_insert(identity), {"store": store})
-            sqlite.mark(connection)
-        self._renew(connection)
-
-    def _ours(
-        self,
-        connection: Connection,
-        marks: sqlite.Marks,
-        store: bytes,
-        head: Callable[[], int] | int | None,
-    ) -> bool:
-        """Whether the tables can be carried on with."""
-        if marks.schema_version != sqlite.SCHEMA_VERSION:
-            return False
-        if connection.execute(select(identity.c.store)).scalar() != store:
-            return False
-        if head is None:
-            return True
-        reached = connection.execute(select(positions.c.position)).scalars().all()
-        return max(reached, default=0) <= (head() if callable(head) else head)
+        with self._database.founding() as connection:
+            version = self._database.version(connection)
+            if version > SCHEMA_VERSION:
+                raise WrongSchema(version, SCHEMA_VERSION)
+            if version < SCHEMA_VERSION or not _ours(connection, store, head):
+                self._database.clear(connection)
+                metadata.create_all(connection, tables=[identity, positions])
+                connection.execute(plain_insert(identity), {"store": store})
+            self._renew(connection)
 
     def _renew(self, connection: Connection) -> None:
         """Tables for every projection; fresh ones where theirs are of another version."""
@@ -315,10 +288,8 @@ class Views:
                 continue
             metadata.drop_all(connection, tables=projection.tables)
             metadata.create_all(connection, tables=projection.tables)
-            connection.execute(
-                sqlite.upsert(positions),
-                {"projection": projection.name, "version": projection.version, "position": 0},
-            )
+            start = {"projection": projection.name, "version": projection.version, "position": 0}
+            self._database.run(connection, [Write(_PUT, start)])
 
 
 def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[_Batch]:
@@ -332,15 +303,29 @@ def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterato
             return
 
 
-def _run(connection: Connection, projection: Projection, batch: _Batch, seen: int) -> None:
-    """Run the writes of `batch` past `seen`, equal statements in a row as one."""
-    writes = (
-        write
-        for position, recorded in batch
-        if position > seen
-        for write in projection.statements(recorded)
-    )
-    # Grouped by identity: the statements are prepared once, and have no equality of their own.
-    for _, alike in groupby(writes, lambda write: (id(write.statement), tuple(write.values))):
-        run = list(alike)
-        connection.execute(run[0].statement, [write.values for write in run])
+def _writes(projection: Projection, batch: _Batch, seen: int) -> Iterator[Write]:
+    """What takes the tables of `projection` from position `seen` past `batch`."""
+    for position, recorded in batch:
+        if position > seen:
+            yield from projection.statements(recorded)
+    yield Write(_MOVE, {"key_projection": projection.name, "position": batch[-1][0]})
+
+
+def _ours(connection: Connection, store: bytes, head: Callable[[], int] | int | None) -> bool:
+    """Whether the tables are of this store, and of a log that reaches as far as they do."""
+    if connection.execute(select(identity.c.store)).scalar() != store:
+        return False
+    if head is None:
+        return True
+    reached = connection.execute(select(positions.c.position)).scalars().all()
+    return max(reached, default=0) <= (head() if callable(head) else head)
+
+
+def _database(where: Path | str | None, limit: timedelta) -> Database:
+    if not isinstance(where, str):
+        return SQLiteDatabase(where, limit)
+    try:
+        from greenroom.projections.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise StoreError("views on PostgreSQL: pip install 'greenroom[postgres]'") from error
+    return PostgresDatabase(where, limit)

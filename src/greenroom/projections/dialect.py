@@ -1,0 +1,62 @@
+"""What databases do not say in the same words: JSON, case folding, "insert unless it is there"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from sqlalchemy import Column, ColumnElement, Table
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+from sqlalchemy.dialects.sqlite import Insert as SQLiteInsert
+
+from greenroom.projections.query import Scalar
+
+Test = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+"""What is asked of a value, as SQL."""
+
+
+class JsonAt(Protocol):
+    """The JSON value of a column at a path of keys, as SQL.
+
+    What is asked of it has the meaning of `query.holds`. It is false or null where the value is
+    of another kind, or missing.
+    """
+
+    def exists(self) -> ColumnElement[bool]:
+        """Whether there is a value; null in the document is one."""
+        ...
+
+    def equals(self, value: Scalar) -> ColumnElement[bool]:
+        """Whether it is `value`: `true`, `1` and `"1"` differ, `1` and `1.0` do not."""
+        ...
+
+    def contains(self, value: Scalar) -> ColumnElement[bool]:
+        """Whether it is an array with an element that equals `value`."""
+        ...
+
+    def is_text(self, test: Test) -> ColumnElement[bool]:
+        """Whether it is a text, ordered by code point, of which `test` is true."""
+        ...
+
+    def is_number(self, test: Test) -> ColumnElement[bool]:
+        """Whether it is a number, as a double, of which `test` is true."""
+        ...
+
+
+class Dialect(Protocol):
+    """How one kind of database says it."""
+
+    @staticmethod
+    def insert(table: Table) -> PostgresInsert | SQLiteInsert:
+        """An insert that can say what to do about a row that is there already."""
+        ...
+
+    @staticmethod
+    def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
+        """`text` case-folded as Python does it, ordered by code point."""
+        ...
+
+    @staticmethod
+    def json_at(column: Column[Any], path: tuple[str, ...]) -> JsonAt:
+        """The value of the JSON text in `column` at `path`, whose keys `parse` has let through."""
+        ...

@@ -1,0 +1,308 @@
+"""Views on PostgreSQL, in a schema of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, Table, event, text
+from sqlalchemy.exc import DBAPIError
+
+from greenroom.domain.errors import NotOurStore, StoreError
+from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.postgres_dialect import FUNCTIONS, PostgresDialect
+from greenroom.projections.postgres_engine import ERRORS, Server, driver, is_idle, sqlstate
+from greenroom.projections.projection import Write
+from greenroom.projections.writing import Compiled
+
+SCHEMA: Final = "greenroom_views"
+"""Where the views stand, in the database of the events or in any other."""
+
+_READERS: Final = 8
+_WRITERS: Final = 2
+"""Connections of one process: one writes at a time, another may look after the tables."""
+_PATIENCE: Final = timedelta(milliseconds=100)
+"""With transactions that can still see what was erased."""
+
+
+class PostgresDatabase(Database):
+    """Views in a schema of a PostgreSQL database."""
+
+    dialect = PostgresDialect()
+
+    def __init__(self, url: str, limit: timedelta, schema: str = SCHEMA) -> None:
+        """Name the database; connections are made when they are needed.
+
+        Raises:
+            InvalidInput: not the URL of a database.
+        """
+        super().__init__(limit)
+        self._url = url
+        self.schema: Final = schema
+        self._server = Server(url, what="the views")
+        # Lost view transactions are projected again, so waiting for the disk would buy nothing.
+        self._writer = self._server.engine(
+            schema, _WRITERS, autocommit=False, synchronous_commit="off"
+        )
+        # Planned once for all values, a query may take a hundred times as long.
+        custom = {"plan_cache_mode": "force_custom_plan"}
+        self._reader = self._server.engine(schema, _READERS, autocommit=True, **custom)
+        self._limited = self._server.engine(schema, _READERS, autocommit=True, **custom)
+        event.listen(self._limited, "connect", _statement_timeout(limit))
+        self._compiled = Compiled(self.dialect, self._writer.dialect)
+        self._erased_before: str | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with self._speaking(*ERRORS), self._writer.begin() as connection:
+            with driver(connection).pipeline():  # begins, and waits for its turn, in one round trip
+                driver(connection).execute(_LOCK, [self._key("writing")])
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with self._speaking(*ERRORS), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with (
+            self._speaking(*ERRORS),
+            # From before the snapshot on: names shall not change their tables meanwhile.
+            self._held(self._key("layout"), shared=True),
+            self._writer.connect() as connection,
+        ):
+            yield connection.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
+    def read_limited(self) -> Iterator[Connection]:
+        """See `Database`."""
+        begun = time.monotonic()
+        with self._speaking(*ERRORS), self._limited.connect() as connection:
+            try:
+                yield connection
+            except DBAPIError as error:
+                waited = timedelta(seconds=time.monotonic() - begun)
+                if sqlstate(error) != psycopg.errors.QueryCanceled.sqlstate or waited < self._limit:
+                    raise
+                raise self._too_slow() from error
+
+    def run(self, connection: Connection, writes: Iterable[Write]) -> None:
+        """See `Database`; all of them travel together."""
+        raw = driver(connection)
+        with raw.pipeline(), raw.cursor() as cursor:
+            for sql, rows in self._compiled.runs(writes):
+                cursor.executemany(sql.encode(), rows)
+
+    @contextmanager
+    def founding(self) -> Iterator[Connection]:
+        """See `Database`. A schema of somebody else is left as it is."""
+        with self._changing() as connection:
+            self._check_that_it_is_ours(connection)
+            yield connection
+            missing = connection.scalars(_MISSING, {"signatures": [*FUNCTIONS]}).all()
+            for signature in missing:
+                driver(connection).execute(FUNCTIONS[signature]().encode())
+
+    def version(self, connection: Connection) -> int:
+        """See `Database`; a table of its own says it."""
+        if "greenroom_marks" not in self._tables(connection):
+            return 0
+        return int(connection.scalar(text("SELECT schema_version FROM greenroom_marks")) or 0)
+
+    def clear(self, connection: Connection) -> None:
+        """See `Database`."""
+        for kind, name in connection.execute(_OBJECTS, {"schema": self.schema}).all():
+            connection.exec_driver_sql(f"DROP {kind} IF EXISTS {name} CASCADE")
+        connection.exec_driver_sql("CREATE TABLE greenroom_marks (schema_version integer NOT NULL)")
+        connection.exec_driver_sql(f"INSERT INTO greenroom_marks VALUES ({SCHEMA_VERSION})")
+
+    @contextmanager
+    def beside(self) -> Iterator[_Beside]:
+        """See `Database`: in a schema of its own, which can take the name of ours."""
+        with self._speaking(*ERRORS):
+            self._sweep()
+            token = secrets.token_hex(6)
+            # As long as this lock is held, nobody takes the schema for one that was left behind.
+            with self._held(_lock_key(token)):
+                fresh = PostgresDatabase(self._url, self._limit, f"{SCHEMA}_fresh_{token}")
+                try:
+                    yield _Beside(self, fresh, f"{SCHEMA}_old_{token}")
+                finally:
+                    fresh.close()
+                    self._drop(fresh.schema)
+
+    def exchange(self, other: str, old: str, agreed: Callable[[Connection], bool]) -> bool:
+        """Let the schema `other` be ours, and ours be `old`; not, if `agreed` says no."""
+        with self._changing() as connection:
+            if not agreed(connection):
+                return False
+            connection.exec_driver_sql(f"ALTER SCHEMA {self.schema} RENAME TO {old}")
+            connection.exec_driver_sql(f"ALTER SCHEMA {other} RENAME TO {self.schema}")
+        self._drop(old)
+        return True
+
+    def forget(self, tables: Sequence[Table]) -> bool:
+        """See `Database`: no query finds it any more, and the tables are vacuumed.
+
+        That frees the old versions of rows, which is possible once no transaction can see them.
+        The bytes in freed space, like those in the server's own log, are for the server to write
+        over; backups keep what they keep.
+        """
+        with self._speaking(*ERRORS), self._writer.connect() as made:
+            connection = made.execution_options(isolation_level="AUTOCOMMIT")
+            if self._erased_before is None:
+                self._erased_before = connection.scalar(_NOW)
+            if not self._nobody_sees(connection, self._erased_before):
+                return False
+            names = ", ".join(table.name for table in tables)
+            connection.exec_driver_sql(f"VACUUM {names}")
+            self._erased_before = None
+            return True
+
+    def lasting(self, connection: Connection) -> Callable[[], bool]:
+        """See `Database`: a server that crashed may have lost it, and broken the connection."""
+        raw = driver(connection)
+        return lambda: is_idle(raw)
+
+    def close(self) -> None:
+        """See `Database`."""
+        self._closed = True
+        for engine in (self._writer, self._reader, self._limited):
+            engine.dispose()
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """`write`, to change what tables there are; nobody reads several of them meanwhile."""
+        with self.write() as connection:
+            driver(connection).execute(_LOCK, [self._key("layout")])
+            yield connection
+
+    @contextmanager
+    def _held(self, key: int, *, shared: bool = False) -> Iterator[None]:
+        """Hold an advisory lock of the session, on a connection of its own."""
+        kind = "_shared" if shared else ""
+        with self._reader.connect() as connection:
+            connection.execute(text(f"SELECT pg_advisory_lock{kind}(:key)"), {"key": key})
+            try:
+                yield
+            finally:
+                with suppress(*ERRORS):  # where the connection is gone, so is the lock
+                    connection.execute(text(f"SELECT pg_advisory_unlock{kind}(:key)"), {"key": key})
+
+    def _key(self, what: str) -> int:
+        return _lock_key(f"{self.schema} {what}")
+
+    def _check_that_it_is_ours(self, connection: Connection) -> None:
+        encoding = driver(connection).info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise StoreError(
+                f"the database {self._server.name} has the encoding {encoding}; make one with"
+                " CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+            )
+        if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": self.schema}) is None:
+            connection.exec_driver_sql(f"CREATE SCHEMA {self.schema}")
+        tables = self._tables(connection)
+        if tables and "greenroom_marks" not in tables:
+            raise NotOurStore(
+                f"the schema {self.schema} of {self._server.name} holds something else than views;"
+                " give it another name, or name another database"
+            )
+
+    def _tables(self, connection: Connection) -> Sequence[str]:
+        """Whatever has rows, or gives some, in our schema."""
+        return connection.scalars(_RELATIONS, {"schema": self.schema}).all()
+
+    def _nobody_sees(self, connection: Connection, before: str) -> bool:
+        """Whether all transactions that can see rows deleted `before` end while we wait a bit."""
+        deadline = time.monotonic() + _PATIENCE.total_seconds()
+        while connection.scalar(_SOMEBODY_SEES, {"before": before}):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _sweep(self) -> None:
+        """Remove what rebuilds have left that were killed."""
+        with self._reader.connect() as connection:
+            for schema in connection.scalars(_LEFTOVERS, {"pattern": _PATTERN}).all():
+                key = {"key": _lock_key(schema.rpartition("_")[2])}
+                if connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
+                    self._drop(schema)
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+
+    def _drop(self, schema: str) -> None:
+        """Remove a schema of ours. What cannot be removed, a later rebuild will."""
+        with suppress(*ERRORS), self._writer.begin() as connection:
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+    def _named(self, error: Exception) -> StoreError:
+        return self._server.error(error)
+
+
+class _Beside:
+    """A second set of tables, in a schema of its own."""
+
+    def __init__(self, live: PostgresDatabase, database: PostgresDatabase, old: str) -> None:
+        self._live = live
+        self.database = database
+        self._old = old
+
+    def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:
+        with self.database.write() as connection:
+            # Or the first queries would be planned for tables that nobody has looked at.
+            connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
+        return self._live.exchange(self.database.schema, self._old, agreed)
+
+
+def _lock_key(what: str) -> int:
+    """The number of an advisory lock, the same in every process."""
+    digest = hashlib.sha256(f"greenroom {what}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def _statement_timeout(limit: timedelta) -> Callable[..., None]:
+    """Gives a new connection the limit; 0 would be none."""
+    statement = f"SET statement_timeout = {max(1, round(limit / timedelta(milliseconds=1)))}"
+
+    def set_it(raw: psycopg.Connection[Any], _: object) -> None:
+        raw.execute(statement.encode())
+
+    return set_it
+
+
+_LOCK: Final = b"SELECT pg_advisory_xact_lock(%s)"
+_RELATIONS: Final = text(
+    "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema)"
+    " AND relkind IN ('r', 'p', 'v', 'm', 'f')"
+)
+_OBJECTS: Final = text(
+    "SELECT 'TABLE', quote_ident(relname) FROM pg_class"
+    " WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'r'"
+    " UNION ALL SELECT 'FUNCTION', CAST(CAST(oid AS regprocedure) AS text) FROM pg_proc"
+    " WHERE pronamespace = to_regnamespace(:schema)"
+)
+_MISSING: Final = text(
+    "SELECT signature FROM unnest(CAST(:signatures AS text[])) AS signature"
+    " WHERE to_regprocedure(signature) IS NULL"
+)
+_PATTERN: Final = f"^{SCHEMA}_(fresh|old)_[0-9a-f]{{12}}$"
+_LEFTOVERS: Final = text(
+    "SELECT nspname FROM pg_namespace WHERE nspname ~ :pattern AND pg_has_role(nspowner, 'USAGE')"
+)
+_NOW: Final = text("SELECT CAST(pg_current_xact_id() AS text)")
+_SOMEBODY_SEES: Final = text(
+    "SELECT EXISTS (SELECT FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND greatest(age(backend_xmin), age(backend_xid))"
+    " > age(CAST(CAST(:before AS xid8) AS xid)))"
+)

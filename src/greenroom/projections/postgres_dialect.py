@@ -1,0 +1,195 @@
+"""PostgreSQL's own words for JSON and case folding."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Double,
+    Table,
+    Text,
+    TypeDecorator,
+    func,
+    literal,
+    literal_column,
+)
+from sqlalchemy import Dialect as Driver
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from greenroom.projections.dialect import Test
+from greenroom.projections.query import Scalar
+
+_FOLD: Final = f"fold_{unicodedata.unidata_version.replace('.', '_')}"
+"""Folds as this Python does; another one, that knows more letters, has a function of its own."""
+_INFINITE: Final = 2**1024 - 2**970
+"""The least integer that is nearer to infinity than to any double."""
+
+# jsonb knows no NUL: it is written as two letters here, and the first of them, where it stands for
+# itself, as two others, so that texts stay different and in order. See `_JsonText`.
+_JSON_OF: Final = r"""
+CREATE FUNCTION json_of(document text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN strpos(document, '\u000') = 0 THEN document::jsonb
+        ELSE regexp_replace(
+            regexp_replace(document, '(?<!\\)((?:\\\\)*)\\u0001', '\1\\u0001\\u0002', 'g'),
+            '(?<!\\)((?:\\\\)*)\\u0000', '\1\\u0001\\u0001', 'g'
+        )::jsonb
+    END
+$$"""
+_JSON_AT: Final = """
+CREATE FUNCTION json_at(document text, path text[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT json_of(document) #> path
+$$"""
+_TEXT_AT: Final = """
+CREATE FUNCTION text_at(document text, path text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    node jsonb := json_of(document) #> path;
+BEGIN
+    RETURN CASE jsonb_typeof(node) WHEN 'string' THEN node #>> '{}' END;
+END
+$$"""
+_NUMBER_OF: Final = f"""
+CREATE FUNCTION number_of(node jsonb) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE
+        WHEN jsonb_typeof(node) IS DISTINCT FROM 'number' THEN NULL
+        WHEN node::numeric >= {_INFINITE} THEN 'Infinity'
+        WHEN node::numeric <= -{_INFINITE} THEN '-Infinity'
+        ELSE node::numeric::double precision
+    END;
+END
+$$"""
+_NUMBER_AT: Final = """
+CREATE FUNCTION number_at(document text, path text[]) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN number_of(json_of(document) #> path);
+END
+$$"""
+_HAS_NUMBER: Final = """
+CREATE FUNCTION has_number(node jsonb, number double precision) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (
+        SELECT FROM jsonb_array_elements(CASE jsonb_typeof(node) WHEN 'array' THEN node END)
+        WHERE number_of(value) = number
+    )
+$$"""
+
+
+@cache
+def _fold() -> str:
+    """Case folding letter by letter; the server's own lower() depends on its locale."""
+    letters = (chr(code) for code in range(1, sys.maxunicode + 1))
+    changing = {letter: folded for letter in letters if (folded := letter.casefold()) != letter}
+    beyond_ascii = "".join(letter for letter in changing if not letter.isascii())
+    table = json.dumps(changing, ensure_ascii=False)
+    return f"""
+CREATE FUNCTION {_FOLD}(said text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    folded text := '';
+    letter text;
+BEGIN
+    IF octet_length(said) = length(said) OR said COLLATE "C" !~ '[{beyond_ascii}]' THEN
+        RETURN lower(said COLLATE "C");
+    END IF;
+    FOREACH letter IN ARRAY string_to_array(said, NULL) LOOP
+        folded := folded || coalesce('{table}'::jsonb ->> letter, letter);
+    END LOOP;
+    RETURN folded;
+END
+$$"""
+
+
+FUNCTIONS: Final[Mapping[str, Callable[[], str]]] = {
+    "json_of(text)": lambda: _JSON_OF,
+    "json_at(text, text[])": lambda: _JSON_AT,
+    "text_at(text, text[])": lambda: _TEXT_AT,
+    "number_of(jsonb)": lambda: _NUMBER_OF,
+    "number_at(text, text[])": lambda: _NUMBER_AT,
+    "has_number(jsonb, double precision)": lambda: _HAS_NUMBER,
+    f"{_FOLD}(text)": _fold,
+}
+"""What statements call: by signature, the statement that makes it, put together when needed."""
+
+
+class PostgresDialect:
+    """How PostgreSQL says it; see `Dialect`. Statements need `FUNCTIONS` on their search path."""
+
+    @staticmethod
+    def insert(table: Table) -> postgresql.Insert:
+        """An insert that can say what to do about a row that is there already."""
+        return postgresql.insert(table)
+
+    @staticmethod
+    def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
+        """`text` case-folded as Python does it, ordered by code point."""
+        folded: ColumnElement[str] = getattr(func, _FOLD)(text, type_=text.type)
+        return folded.collate("C")
+
+    @staticmethod
+    def json_at(column: Column[Any], path: tuple[str, ...]) -> _JsonAt:
+        """The value of the JSON text in `column` at `path`."""
+        return _JsonAt(column, path)
+
+
+class _JsonText(TypeDecorator[str]):
+    """Text from inside a document, written as `json_of` writes it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Driver) -> str | None:  # noqa: ARG002 - SQLAlchemy's arguments
+        """The text, its letters that `json_of` writes as two written so."""
+        return None if value is None else value.replace("\x01", "\x01\x02")
+
+
+class _JsonAt:
+    def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
+        self._place = (column, literal(list(path), ARRAY(Text)))
+
+    def exists(self) -> ColumnElement[bool]:
+        return self._value.is_not(None)
+
+    def equals(self, value: Scalar) -> ColumnElement[bool]:
+        if value is None or isinstance(value, bool):
+            return self._value == _constant(value)
+        if isinstance(value, str):
+            return self.is_text(lambda text: text == value)
+        return self.is_number(lambda number: number == float(value))
+
+    def contains(self, value: Scalar) -> ColumnElement[bool]:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return func.has_number(self._value, literal(float(value), Double))
+        # Of jsonb's own: one list contains another if it has its elements, kinds included.
+        text = isinstance(value, str)
+        other = func.jsonb_build_array(literal(value, _JsonText())) if text else _constant([value])
+        return self._value.op("@>", is_comparison=True)(other)
+
+    def is_text(self, test: Test) -> ColumnElement[bool]:
+        return test(func.text_at(*self._place, type_=_JsonText()).collate("C"))
+
+    def is_number(self, test: Test) -> ColumnElement[bool]:
+        return test(func.number_at(*self._place, type_=Double()))
+
+    @property
+    def _value(self) -> ColumnElement[Any]:
+        return func.json_at(*self._place, type_=JSONB())
+
+
+def _constant(value: object) -> ColumnElement[Any]:
+    """`value`, which no caller chose, as JSON."""
+    return literal_column(f"'{json.dumps(value)}'::jsonb", JSONB)

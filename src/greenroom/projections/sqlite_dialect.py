@@ -1,0 +1,98 @@
+"""SQLite's own words for JSON and case folding."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, Float, String, Table, cast, func, select, type_coerce
+from sqlalchemy.dialects import sqlite
+
+from greenroom.projections.dialect import Test
+from greenroom.projections.query import Scalar
+
+_NUMBERS: Final = ("integer", "real")
+
+
+class SQLiteDialect:
+    """How SQLite says it; see `Dialect`."""
+
+    @staticmethod
+    def insert(table: Table) -> sqlite.Insert:
+        """An insert that can say what to do about a row that is there already."""
+        return sqlite.insert(table)
+
+    @staticmethod
+    def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
+        """`text` case-folded as Python does it; the database's own lower() knows ASCII only."""
+        return func.greenroom_fold(text, type_=String())
+
+    @staticmethod
+    def json_at(column: Column[Any], path: tuple[str, ...]) -> _JsonAt:
+        """The value of the JSON text in `column` at `path`."""
+        return _JsonAt(column, path)
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Give `connection` the functions that statements call."""
+    connection.create_function("greenroom_fold", 1, _fold, deterministic=True)
+
+
+def _fold(text: object) -> str | None:
+    return text.casefold() if isinstance(text, str) else None
+
+
+class _JsonAt:
+    def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
+        self._column = column
+        self._path = "$" + "".join(f'."{name}"' for name in path)
+
+    def exists(self) -> ColumnElement[bool]:
+        return self._kind.is_not(None)
+
+    def equals(self, value: Scalar) -> ColumnElement[bool]:
+        kinds, plain = _element(value)
+        if plain is None:
+            return self._kind.in_(kinds)
+        # The value first: most rows differ in it, and are then not parsed again for their kind.
+        found = self._text if isinstance(plain, str) else self._number
+        return (found == plain) & self._kind.in_(kinds)
+
+    def contains(self, value: Scalar) -> ColumnElement[bool]:
+        kinds, plain = _element(value)
+        each = func.json_each(self._column, self._path).table_valued("type", "atom")
+        found = select(1).select_from(each).where(each.c.type.in_(kinds))
+        if isinstance(plain, str):
+            found = found.where(type_coerce(each.c.atom, String()) == plain)
+        elif plain is not None:
+            found = found.where(cast(each.c.atom, Float) == plain)
+        return (self._kind == "array") & found.exists()
+
+    def is_text(self, test: Test) -> ColumnElement[bool]:
+        return (self._kind == "text") & test(self._text)
+
+    def is_number(self, test: Test) -> ColumnElement[bool]:
+        return self._kind.in_(_NUMBERS) & test(self._number)
+
+    @property
+    def _kind(self) -> ColumnElement[str]:
+        """`null true false integer real text array object`; NULL where there is nothing."""
+        return func.json_type(self._column, self._path, type_=String())
+
+    @property
+    def _text(self) -> ColumnElement[str]:
+        return func.json_extract(self._column, self._path, type_=String())
+
+    @property
+    def _number(self) -> ColumnElement[float]:
+        return cast(func.json_extract(self._column, self._path), Float)
+
+
+def _element(value: Scalar) -> tuple[Sequence[str], str | float | None]:
+    """The kinds of JSON that can equal `value`, and the plain value where the kind is not all."""
+    if value is None:
+        return ("null",), None
+    if isinstance(value, bool):
+        return ("true" if value else "false",), None
+    return (("text",), value) if isinstance(value, str) else (_NUMBERS, float(value))
