@@ -33,8 +33,8 @@ _DURABLE: Final = (
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
 """What is acknowledged is durable, whatever the server does by default."""
-_PATIENT: Final = "; SET lock_timeout = '30s'"
-"""With other processes that append."""
+_ASK: Final = _PLANS + _DURABLE
+_WRITE: Final = f"{_PLANS}{_DURABLE}; SET lock_timeout = '30s'"  # other processes append as well
 
 
 class Connections:
@@ -74,14 +74,7 @@ class Connections:
         permit = self._permits.get()
         try:
             self._check_open()
-            for connection in self._idle_ones():
-                try:
-                    return self._asked(connection, query, parameters)
-                except psycopg.Error:
-                    if not connection.closed:
-                        raise
-                    # The server was restarted: the others have met the same end.
-            return self._asked(self.server.connect(_PLANS + _DURABLE), query, parameters)
+            return self._asked(query, parameters)
         except psycopg.Error as error:
             raise self.server.error(error) from error
         finally:
@@ -132,24 +125,33 @@ class Connections:
         self._idle = []
         self._renew()
 
-    def _asked(
+    def _asked(self, query: LiteralString, parameters: Sequence[Any]) -> list[TupleRow]:
+        """The rows; asked again where a connection breaks: the server was restarted meanwhile."""
+        for connection in self._connections():
+            try:
+                return self._rows(connection, query, parameters)
+            except psycopg.Error:
+                if not connection.closed:
+                    raise
+        return self._rows(self.server.connect(_ASK), query, parameters)
+
+    def _connections(self) -> Iterator[Connection[TupleRow]]:
+        """Those that are idle, as long as they break; then a fresh one."""
+        yield from self._idle_ones()
+        yield self.server.connect(_ASK)
+
+    def _rows(
         self, connection: Connection[TupleRow], query: LiteralString, parameters: Sequence[Any]
     ) -> list[TupleRow]:
         try:
             cursor = connection.execute(query, parameters, prepare=bool(parameters), binary=True)
             rows = cursor.fetchall() if cursor.description else []
-        except psycopg.Error:
-            self._keep(connection)
-            raise
-        except BaseException:
-            connection.close()  # whatever state it is in, nobody meets it again
-            raise
-        self._keep(connection)
+        finally:
+            if connection.info.transaction_status is TransactionStatus.IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()  # broken, or interrupted: nobody meets it again
         return rows
-
-    def _keep(self, connection: Connection[TupleRow]) -> None:
-        if not connection.closed:
-            self._idle.append(connection)
 
     def _idle_ones(self) -> Iterator[Connection[TupleRow]]:
         """One after the other is taken out; other threads do so at the same time."""
@@ -161,7 +163,7 @@ class Connections:
 
     def _new_writer(self) -> Connection[TupleRow]:
         try:
-            self._writer = self.server.connect(_PLANS + _DURABLE + _PATIENT)
+            self._writer = self.server.connect(_WRITE)
         except StoreError as error:
             raise StoreError(f"{error}; nothing was recorded") from error.__cause__
         return self._writer
