@@ -35,9 +35,21 @@ def where(request: pytest.FixtureRequest) -> Where:
 
 
 @pytest.fixture(params=["file", POSTGRES])
-def shared(request: pytest.FixtureRequest) -> Where:
+def durable(request: pytest.FixtureRequest) -> Where:
     """Of views that outlive whoever made them, and that several can open at once."""
     return place(request.param, request)
+
+
+@pytest.fixture
+def history() -> History:
+    """A call with ten members, three of whom have left again."""
+    made = History()
+    made.created()
+    for number in range(10):
+        made.added(f"member-{number}")
+    for number in range(3):
+        made.removed(f"member-{number}")
+    return made
 
 
 @pytest.fixture(params=["memory", POSTGRES])

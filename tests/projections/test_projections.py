@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from tests.projections.history import CID, SECRET, History, at
+from tests.projections.history import CID, History, at
+from tests.projections.places import Where, execute, opened
 
 from greenroom.domain import call_events as call
 from greenroom.domain import membership, session_events
 from greenroom.domain.membership import Answer
 from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.domain.streams import call_of
-from greenroom.projections.columns import json_text
+from greenroom.projections.columns import json_text, metadata
 from greenroom.projections.items import CallItem, SessionItem
 from greenroom.projections.views import Views
 
@@ -130,7 +129,7 @@ def test_a_deleted_call_is_out_of_sight_until_restored(history: History, views: 
 
 
 def test_of_a_call_deleted_for_good_nothing_about_anybody_is_left(
-    history: History, tmp_path: Path
+    history: History, durable: Where
 ) -> None:
     history.added("alice", custom={"diagnosis": "secret"})
     history.in_call(call.UserBlocked, user_id="charlie")
@@ -141,60 +140,16 @@ def test_of_a_call_deleted_for_good_nothing_about_anybody_is_left(
     history.in_call(call.CallDeleted, hard=True)
     history.of_member(membership.RingMissed, "jaewoong", ring=1)
     history.removed("alice")
-    path = tmp_path / "calls.views.db"
-    views = Views.open(path, secret=SECRET)
-    views.catch_up(history.feed, until=history.head)
+    views = opened(durable, history)
     assert views.lookups.call(CID) is None
     views.close()
-    raw = sqlite3.connect(path)
-    left = raw.execute("SELECT cid, deleted, custom, member_count FROM calls").fetchall()
+    left = execute(durable, "SELECT cid, deleted, custom, member_count FROM calls")
     assert left == [(CID, 1, "{}", 0)]
-    tables = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-    for table in sorted(tables - {"timeline", "identity", "positions"}):
-        rows = json.dumps(raw.execute(f"SELECT * FROM {table}").fetchall())
+    kept = {"timeline", "identity", "positions"}
+    for table in sorted(set(metadata.tables) - kept):
+        rows = json.dumps(execute(durable, f"SELECT * FROM {table}"))
         for word in ("alice", "charlie", "jaewoong", "thierry", "secret", "red"):
             assert word not in rows, table
-    raw.close()
-
-
-@pytest.mark.parametrize("by", ["deletion of the call", "erasure of the user"])
-def test_what_was_erased_is_in_no_byte_of_the_files(
-    history: History, tmp_path: Path, by: str
-) -> None:
-    for number in range(50):
-        history.added(f"member-{number}", custom={"filler": "x" * 100})
-    history.added("alice", custom={"diagnosis": "measles"})
-    history.upserted("alice", name="Alice of the measles")
-    views = Views.open(tmp_path / "calls.views.db", secret=SECRET)
-    views.catch_up(history.feed, until=history.head)
-    with (tmp_path / "calls.views.db-wal").open("rb") as log:
-        assert b"measles" in log.read()
-    history.forgotten("alice")
-    if by == "deletion of the call":
-        history.in_call(call.CallDeleted, hard=True)
-    views.catch_up(history.feed, until=history.head)
-    for file in tmp_path.iterdir():
-        assert b"measles" not in file.read_bytes(), file.name
-    views.close()
-
-
-def test_a_reader_in_the_way_of_an_erasure_only_delays_it(history: History, tmp_path: Path) -> None:
-    history.added("alice", custom={"diagnosis": "measles"})
-    path = tmp_path / "calls.views.db"
-    views = Views.open(path, secret=SECRET)
-    views.catch_up(history.feed, until=history.head)
-    reader = sqlite3.connect(path, isolation_level=None)
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM members").fetchall()
-    history.forgotten("alice")
-    views.catch_up(history.feed, until=history.head)
-    reader.execute("ROLLBACK")
-    reader.close()
-    history.added("charlie")
-    views.catch_up(history.feed, until=history.head)
-    for file in tmp_path.iterdir():
-        assert b"measles" not in file.read_bytes(), file.name
-    views.close()
 
 
 def test_other_calls_do_not_mind_a_deletion(history: History, views: Views) -> None:
