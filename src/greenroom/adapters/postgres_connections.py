@@ -144,7 +144,7 @@ class Connections:
         self, connection: Connection[TupleRow], query: LiteralString, parameters: Sequence[Any]
     ) -> list[TupleRow]:
         try:
-            cursor = connection.execute(query, parameters, prepare=bool(parameters), binary=True)
+            cursor = connection.execute(query, parameters, prepare=True, binary=True)
             rows = cursor.fetchall() if cursor.description else []
         finally:
             if connection.info.transaction_status is TransactionStatus.IDLE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -100,11 +101,13 @@ class Server:
     def error(self, error: psycopg.Error) -> StoreError:
         """What went wrong while a statement ran, and what would help."""
         state = error.sqlstate
-        said = error.diag.message_primary or str(error).strip() or type(error).__name__
+        said = error.diag.message_primary or _on_one_line(error) or type(error).__name__
         if state is None:
             return StoreError(f"{self}: the connection was lost ({said})")
-        advice = _ADVICE.get(state) or _ADVICE.get(state[:2])
-        return StoreError(f"{self}: {advice} ({said}, {state})" if advice else f"{self}: {said}")
+        for start, advice in _ADVICE.items():
+            if state.startswith(start):
+                return StoreError(f"{self}: {advice} ({said}, {state})")
+        return StoreError(f"{self}: {said} ({state})")
 
 
 _ADVICE: Final = {
@@ -123,34 +126,37 @@ _ADVICE: Final = {
     "58": "its disk or its system failed; look into its log",
     "XX": "it reports damage or a fault of its own; look into its log",
 }
-"""By SQLSTATE, or by its class."""
+"""By SQLSTATE, or by how it starts."""
 
 # Before a connection stands there is no SQLSTATE, only what libpq and the server say.
 _REFUSALS: Final = {
-    "password authentication failed": "wrong user or password; correct the store's URL",
-    "no password supplied": "it asks for a password; put one into the store's URL or PGPASSWORD",
-    "pg_hba.conf": "it does not let this user in from here; see its pg_hba.conf",
-    "database": "there is no such database; make it with CREATE DATABASE, or correct the URL",
-    "role": "there is no such user; make it with CREATE ROLE ... LOGIN, or correct the URL",
-    "starting up": "it is starting; try again in a moment",
-    "shutting down": "it is being shut down; try again later",
-    "too many clients": _ADVICE["53300"],
-    "connection slots": _ADVICE["53300"],
-    "Connection refused": "nobody answers there; is the server running, are host and port right?",
-    "timeout": "nobody answers in time; are host and port right, does a firewall stand between?",
-    "could not translate host name": "there is no such host; correct the store's URL",
-    "failed to resolve host": "there is no such host; correct the store's URL",
-    "No such file or directory": "no server listens there; is it running, is the host right?",
-    "SSL": "no encrypted connection comes about; see sslmode and the certificates",
+    r"too many (clients|connections)|connection slots": _ADVICE["53300"],
+    r"password authentication failed": "wrong user or password; correct the store's URL",
+    r"no password supplied": "it asks for a password; put one into the store's URL or PGPASSWORD",
+    r"pg_hba\.conf": "it does not let this user in from here; see its pg_hba.conf",
+    r'database ".*" does not exist': "there is no such database; make it with CREATE DATABASE,"
+    " or correct the store's URL",
+    r'role ".*" does not exist': "there is no such user; make it with CREATE ROLE ... LOGIN,"
+    " or correct the store's URL",
+    r"starting up|shutting down": "it is being started or shut down; try again in a moment",
+    r"Connection refused": "nobody answers there; is the server running, are host and port right?",
+    r"timeout": "nobody answers in time; are host and port right, does a firewall stand between?",
+    r"(translate|resolve) host": "there is no such host; correct the store's URL",
+    r"No such file": "no server listens there; is it running, is the host right?",
+    r"SSL": "no encrypted connection comes about; see sslmode and the certificates",
 }
 
 
 def _unreachable(error: psycopg.Error) -> str:
-    said = str(error).strip()
-    for mark, advice in _REFUSALS.items():
-        if mark in said:
+    said = _on_one_line(error)
+    for pattern, advice in _REFUSALS.items():
+        if re.search(pattern, said):
             return f"{advice} ({said})"
     return f"it cannot be reached ({said})"
+
+
+def _on_one_line(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())
 
 
 def _parsed(url: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 HOST: Final = "127.0.0.1"
-USER: Final = "greenroom"
+USER: Final = "postgres"
 """The superuser of every private server."""
 
 # Below the ports that clients are given: a client that tries again and again to reach a server
