@@ -83,6 +83,8 @@ _RANGES: Final[Mapping[Op, Callable[[Expression, Scalar], ColumnElement[bool]]]]
 
 def _plain(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnElement[bool]:
     column, values = source.columns[comparison.field], comparison.values
+    if comparison.kind is Kind.NUMBER:
+        values = tuple(map(_double, values))
     match comparison.op:
         case Op.EXISTS:
             return column.is_not(None)
@@ -121,7 +123,12 @@ def _json(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnEle
         case op if isinstance(values[0], str):
             return at.is_text(lambda text: _RANGES[op](text, values[0]))
         case op:
-            return at.is_number(lambda number: _RANGES[op](number, values[0]))
+            return at.is_number(lambda number: _RANGES[op](number, _double(values[0])))
+
+
+def _double(value: Scalar) -> Scalar:
+    """A number as what it is compared as; databases that are told of an integer may think small."""
+    return float(value) if isinstance(value, int) else value
 
 
 _LAST: Final = 0x10FFFF
