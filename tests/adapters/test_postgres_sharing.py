@@ -1,0 +1,330 @@
+"""A log that many share: its order, waking one another, turns, forks, others at work on it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+import pytest
+from eventsourcing.persistence import IntegrityError
+from tests.adapters.postgres_proxy import Proxy
+
+from greenroom.adapters import event_store, postgres_turns
+from greenroom.adapters.postgres_recorder import PostgresRecorder
+from greenroom.adapters.recorder import Draft, Snapshot, Written
+from greenroom.adapters.stores import PostgresStore
+from greenroom.domain.errors import Repeated
+from greenroom.domain.message import RequestId, UserId
+from greenroom.domain.ports import Request
+from greenroom.domain.streams import session_stream, user_stream
+from greenroom.testing.store_events import CID, STAGE, added, everything, pinned
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def store(postgres_url: str) -> Iterator[PostgresStore]:
+    with closing(PostgresStore(postgres_url)) as store:
+        yield store
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = monotonic() + 10
+    while not true():
+        assert monotonic() < deadline, "it never came about"
+        sleep(0.01)
+
+
+def asked(connection: psycopg.Connection, query: str) -> Any:
+    found = connection.execute(query.encode()).fetchone()
+    assert found is not None
+    return found[0]
+
+
+# Order
+
+
+def test_positions_have_no_gaps_even_where_appends_failed(store: PostgresStore) -> None:
+    store.append([pinned(1)])
+    with pytest.raises(IntegrityError):
+        store.recorder.insert_events(list(store.recorder.select_events(STAGE)) * 2)
+    store.append([pinned(2)])
+    assert [position for position, _ in store.feed()] == [1, 2]
+
+
+def test_whoever_follows_the_log_sees_every_position_in_its_turn(postgres_url: str) -> None:
+    """From eight connections at once; nothing appears behind a follower's back."""
+    writers, each = 8, 25
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(PostgresStore(postgres_url))) for _ in range(writers)]
+
+        def write(number: int) -> None:
+            for version in range(1, each + 1):
+                stream = session_stream(CID, number + 1)
+                stores[number].append([pinned(version, stream), added(f"u{number}", version)])
+
+        with ThreadPoolExecutor(writers) as threads:
+            writing = [threads.submit(write, number) for number in range(writers)]
+            seen: list[int] = []
+            while len(seen) < writers * each * 2:
+                seen += [position for position, _ in stores[0].feed(seen[-1] if seen else 0)]
+            for one in writing:
+                one.result()
+    assert seen == list(range(1, writers * each * 2 + 1))
+
+
+# Others at work on the tables
+
+
+def test_vacuum_and_analyze_hold_up_no_append_and_are_not_held_up(
+    store: PostgresStore, postgres_url: str, database: psycopg.Connection
+) -> None:
+    store.append([pinned(1)])
+    with psycopg.connect(postgres_url) as maintenance:  # in the lock mode of vacuum and analyze
+        maintenance.execute("LOCK TABLE greenroom.stored_events IN SHARE UPDATE EXCLUSIVE MODE")
+        began = monotonic()
+        store.append([pinned(2)])
+        assert monotonic() - began < 5
+    with psycopg.connect(postgres_url) as appending:
+        appending.execute("LOCK TABLE greenroom.append_turn IN EXCLUSIVE MODE")
+        database.execute("SET lock_timeout = '2s'")
+        database.execute("VACUUM (ANALYZE) greenroom.stored_events")
+
+
+def test_a_draft_without_rows_waits_for_nobody(store: PostgresStore, postgres_url: str) -> None:
+    store.append([pinned(1)])
+    with psycopg.connect(postgres_url) as other:
+        other.execute("LOCK TABLE greenroom.append_turn IN EXCLUSIVE MODE")
+        began = monotonic()
+        assert store.recorder.write(Draft(versions={STAGE: 1})) == Written(range(2, 2), 1)
+        store.append([], expects={STAGE: 1}, request=Request(RequestId("r1"), "f"))
+        assert monotonic() - began < 5
+
+
+def test_two_who_remember_the_same_request_at_once_get_one_and_a_refusal(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    """Without rows there is no lock: the second meets the first at the index, and asks again."""
+    with closing(PostgresStore(postgres_url)) as other:
+        for number in range(20):
+            request = Request(RequestId(f"r{number}"), "f")
+            start = threading.Barrier(2)
+
+            def ask(one: PostgresStore, request: Request, start: threading.Barrier) -> bool:
+                start.wait()
+                try:
+                    one.append([], request=request)
+                except Repeated:
+                    return False
+                return True
+
+            with ThreadPoolExecutor(2) as threads:
+                won = threads.map(ask, [store, other], [request] * 2, [start] * 2)
+                assert sorted(won) == [False, True]
+
+
+def test_every_statement_goes_along_an_index_whatever_the_statistics_say(
+    store: PostgresStore, database: psycopg.Connection
+) -> None:
+    """Prepared while the tables are empty and never analysed, as on the first day."""
+    recorder = store.recorder
+    alice = user_stream(UserId("alice"))
+    for version in (1, 2):
+        request = Request(RequestId(f"r{version}"), "f")
+        store.append([pinned(version), added("alice", version, phone="1")], request=request)
+        store.append([], expects={STAGE: version})
+        assert list(store.read(STAGE)) + list(store.feed())
+        assert len(list(store.events(STAGE))) == len(list(store.heads())) - version == version
+        recorder.keep_snapshot(STAGE, Snapshot(version, "1", b""))
+        assert recorder.snapshot(STAGE) is not None
+        assert store.request(request.request_id) is not None
+        assert store.position() == version * 2
+    store.append([pinned(3)], erases=[alice])
+    store.erase([alice])
+    store.prune_requests(datetime.now(UTC), 1)
+    store.close()  # what is counted is told at the end of a connection
+    tables = "relname IN ('stored_events', 'requests', 'subject_keys', 'snapshots')"
+    counted = f"FROM pg_stat_user_tables WHERE schemaname = 'greenroom' AND {tables}"
+    until(lambda: asked(database, f"SELECT count(*) {counted} AND idx_scan > 0") == 4)
+    made = asked(database, "SELECT count(*) FROM pg_indexes WHERE schemaname = 'greenroom'")
+    assert asked(database, f"SELECT sum(seq_scan) {counted}") == made  # each once, to make it
+
+
+# Waking one another
+
+
+@pytest.fixture
+def others_poll_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So slowly that only the server can have told them."""
+    monkeypatch.setattr(event_store, "POLL_SECONDS", 20)
+
+
+def test_an_append_of_another_process_wakes_whoever_waits(
+    store: PostgresStore, postgres_url: str, others_poll_slowly: None
+) -> None:
+    with closing(PostgresStore(postgres_url)) as other, ThreadPoolExecutor(1) as threads:
+        for version in range(1, 6):
+            waiting = threads.submit(store.wait, version - 1, 15)
+            sleep(0.1)
+            other.append([pinned(version)])
+            assert waiting.result(5)
+
+
+def test_whoever_waits_hears_again_when_the_line_was_broken(
+    postgres_url: str, others_poll_slowly: None
+) -> None:
+    with (
+        Proxy(postgres_url) as line,
+        closing(PostgresStore(line.url)) as store,
+        closing(PostgresStore(postgres_url)) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        waiting = threads.submit(store.wait, 0, 15)
+        sleep(0.2)
+        line.break_all()
+        other.append([pinned(1)])  # not heard; looked for when the line stands again
+        assert waiting.result(5)
+        waiting = threads.submit(store.wait, 1, 15)
+        sleep(0.2)
+        other.append([pinned(2)])
+        assert waiting.result(5)
+
+
+def test_our_own_appends_are_told_once(store: PostgresStore) -> None:
+    with store.recorder.listening() as flag:
+        until(flag.is_set)  # the listener begins with it: something may have been missed
+        flag.clear()
+        told = 0
+        for version in range(1, 11):
+            store.append([pinned(version)])
+            told += flag.is_set()
+            flag.clear()
+        sleep(0.2)
+        assert told == 10
+        assert not flag.is_set()
+
+
+def test_closing_ends_the_listener(postgres_url: str, database: psycopg.Connection) -> None:
+    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'greenroom'"
+    store = PostgresStore(postgres_url)
+    assert not store.wait(0, 0.1)
+    store.append([pinned(1)])
+    with store.recorder.turn_of("default:1"):
+        assert asked(database, connected) == 4  # asks, writes, listens, has a turn
+    store.close()
+    assert "greenroom-listener" not in {thread.name for thread in threading.enumerate()}
+    until(lambda: asked(database, connected) == 0)
+
+
+# Turns
+
+
+def test_turns_are_taken_one_after_the_other_across_processes(postgres_url: str) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(PostgresStore(postgres_url))) for _ in range(3)]
+
+        def work(store: PostgresStore) -> None:
+            for _ in range(5):
+                with store.turn_of("default:1"):
+                    inside.append(1)
+                    most.append(len(inside))
+                    sleep(0.005)
+                    inside.pop()
+
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(work, stores))
+    assert most == [1] * 15
+
+
+def test_different_keys_do_not_wait_for_each_other(store: PostgresStore, postgres_url: str) -> None:
+    with closing(PostgresStore(postgres_url)) as other, store.turn_of("default:1"):
+        began = monotonic()
+        with other.turn_of("default:2"):
+            assert monotonic() - began < 1
+
+
+def test_whoever_gets_no_turn_in_time_goes_on_without(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_turns, "LONGEST", 0.2)
+    monkeypatch.setattr(postgres_turns, "_SETTINGS", "SET lock_timeout = '200ms'")
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(PostgresStore(postgres_url))) for _ in range(2)]
+        with stores[0].turn_of("default:1"):
+            began = monotonic()
+            with stores[1].turn_of("default:1"):
+                assert 0.2 <= monotonic() - began < 2
+            with ExitStack() as turns:  # more than there are connections for
+                for number in range(5):
+                    turns.enter_context(stores[1].turn_of(f"default:{number}"))
+        began = monotonic()
+        with stores[1].turn_of("default:1"):
+            assert monotonic() - began < 0.2
+
+
+def test_a_turn_ends_with_what_is_raised_in_it(store: PostgresStore, postgres_url: str) -> None:
+    with closing(PostgresStore(postgres_url)) as other:
+        with pytest.raises(ZeroDivisionError), store.turn_of("default:1"):
+            raise ZeroDivisionError
+        began = monotonic()
+        with other.turn_of("default:1"):
+            assert monotonic() - began < 1
+
+
+def test_turns_need_no_server(postgres_url: str) -> None:
+    with Proxy(postgres_url) as line, closing(PostgresStore(line.url)) as store:
+        with store.turn_of("default:1"):
+            line.away.set()
+            line.break_all()
+        with store.turn_of("default:1"):
+            pass
+    with store.turn_of("default:1"):
+        pass
+
+
+# Forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_child_and_its_parent_go_on_side_by_side(store: PostgresStore) -> None:
+    assert not store.wait(0, 0.1)  # every kind of connection stands
+    store.append([pinned(1)])
+    with store.turn_of("default:1"):
+        pass
+    writer = _writer_of(store)
+    child = os.fork()
+    if not child:
+        failed = True
+        try:
+            store.append([pinned(2)])
+            with store.turn_of("default:1"):
+                failed = not store.wait(1, 5) or _writer_of(store) == writer
+            store.close()
+            gc.collect()
+        finally:
+            os._exit(failed)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    store.append([pinned(3)])
+    assert everything(store) == [(version, STAGE, version) for version in (1, 2, 3)]
+    assert _writer_of(store) == writer
+
+
+def _writer_of(store: PostgresStore) -> int | None:
+    assert isinstance(store.recorder, PostgresRecorder)
+    return store.recorder._connections.writer_pid
