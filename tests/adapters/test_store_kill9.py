@@ -1,4 +1,4 @@
-"""Killed at any moment, the SQLite store has all it acknowledged, and nothing by halves."""
+"""Killed at any moment, a store has all it acknowledged, and nothing by halves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,49 +19,86 @@ import pytest
 from msgspec import to_builtins
 from tests.adapters.kill9_writer import write_for_ever
 
-from greenroom.adapters.stores import SQLiteStore
+from greenroom.adapters.stores import open_store
 from greenroom.domain.message import RequestId, StreamId
+from greenroom.testing.postgres import PrivatePostgres
 from greenroom.testing.store_events import STAGE, added
+
+Running = tuple[BaseProcess, Connection]
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.adapters.kill9_writer"])
 
 
-def test_five_kills(tmp_path: Path) -> None:
-    kill_writers(tmp_path / "calls.db", trials=5)
+def test_five_kills_of_whoever_writes_to_a_file(tmp_path: Path) -> None:
+    kill_writers_of_a_file(tmp_path / "calls.db", trials=5)
 
 
 @pytest.mark.slow
-def test_fifty_kills(tmp_path: Path) -> None:
-    kill_writers(tmp_path / "calls.db", trials=50)
+def test_fifty_kills_of_whoever_writes_to_a_file(tmp_path: Path) -> None:
+    kill_writers_of_a_file(tmp_path / "calls.db", trials=50)
 
 
-def kill_writers(path: Path, trials: int) -> None:
-    """Kill writers of one file again and again; in every other trial there are two at once."""
+@pytest.mark.slow
+def test_twenty_kills_of_whoever_writes_to_a_server(postgres_url: str) -> None:
+    for _ in kill_writers(postgres_url, trials=20):
+        pass
+
+
+@pytest.mark.slow
+def test_ten_kills_of_the_server_itself() -> None:
+    """Two writers go on through all of them; each crash is recovered from."""
+    chance = random.Random(10)
+    with PrivatePostgres(fsync=False) as server:
+        open_store(server.url()).close()
+        running = {writer: start(server.url(), writer) for writer in ("alice", "tommaso")}
+        crashes = 10
+        for _ in range(crashes):
+            time.sleep(chance.uniform(0.3, 0.6))
+            server.kill()
+            time.sleep(chance.uniform(0, 0.2))
+            server.start()
+            assert all(process.is_alive() for process, _ in running.values()), "a writer gave up"
+        time.sleep(1)
+        acknowledged = kill(running)
+        assert min(acknowledged.values()) > crashes, "they hardly wrote"
+        check(server.url(), acknowledged)
+
+
+def kill_writers_of_a_file(path: Path, trials: int) -> None:
+    for _ in kill_writers(f"sqlite:///{path}", trials):
+        with closing(sqlite3.connect(path)) as file:
+            assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def kill_writers(url: str, trials: int) -> Iterator[None]:
+    """Kill writers of one store again and again; in every other trial there are two at once."""
     chance = random.Random(trials)
-    SQLiteStore(path).close()
+    open_store(url).close()
     acknowledged = {"alice": 0, "tommaso": 0}
     for trial in range(trials):
-        for writer, last in run_and_kill(
-            path, ["alice", "tommaso"][: 1 + trial % 2], chance
-        ).items():
+        running = {writer: start(url, writer) for writer in ("alice", "tommaso")[: 1 + trial % 2]}
+        for _, heard in running.values():
+            assert heard.poll(20), "a writer never began"
+        time.sleep(chance.uniform(0, 0.15))
+        for writer, last in kill(running).items():
             assert last > acknowledged[writer], "a writer went back, or never wrote"
             acknowledged[writer] = last
-        check(path, acknowledged)
+        check(url, acknowledged)
+        yield
 
 
-def run_and_kill(path: Path, writers: list[str], chance: random.Random) -> dict[str, int]:
-    """Let `writers` write for a random while, then kill them; what each acknowledged last."""
-    running: dict[str, tuple[BaseProcess, Connection]] = {}
-    for writer in writers:
-        heard, said = PROCESSES.Pipe(duplex=False)
-        process: BaseProcess = PROCESSES.Process(target=write_for_ever, args=(path, writer, said))
-        process.start()
-        said.close()
-        running[writer] = (process, heard)
-    for _, heard in running.values():
-        assert heard.poll(20), "a writer never began"
-    time.sleep(chance.uniform(0, 0.15))
+def start(url: str, writer: str) -> Running:
+    """A process that writes for ever, and where it acknowledges."""
+    heard, said = PROCESSES.Pipe(duplex=False)
+    process: BaseProcess = PROCESSES.Process(target=write_for_ever, args=(url, writer, said))
+    process.start()
+    said.close()
+    return process, heard
+
+
+def kill(running: Mapping[str, Running]) -> dict[str, int]:
+    """What each writer acknowledged last."""
     for process, _ in running.values():
         process.kill()
     return {writer: last_word(*one) for writer, one in running.items()}
@@ -77,11 +115,9 @@ def last_word(process: BaseProcess, heard: Connection) -> int:
     return last
 
 
-def check(path: Path, acknowledged: dict[str, int]) -> None:
-    """What must hold of the file, whenever its writers died."""
-    with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    with closing(SQLiteStore(path, create=False)) as store:
+def check(url: str, acknowledged: Mapping[str, int]) -> None:
+    """What must hold of the store, whenever its writers died."""
+    with closing(open_store(url, create=False)) as store:
         records = [record for _, record in store.feed()]
         versions: dict[StreamId, list[int]] = {}
         for record in records:
