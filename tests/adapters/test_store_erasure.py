@@ -1,4 +1,4 @@
-"""What is personal reaches the file sealed only, and its keys leave no trace once destroyed."""
+"""What is personal is stored sealed only, and its keys leave no trace once destroyed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
-from greenroom.adapters.stores import MemoryStore, SQLiteStore
+from greenroom.adapters.stores import MemoryStore, PostgresStore, SQLiteStore
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.membership import RingRejected
 from greenroom.domain.message import UserId
@@ -99,6 +100,57 @@ def test_erasing_says_so_when_a_reader_of_the_past_holds_old_bytes(
             store.erase([user_stream(UserId("alice"))])
         assert [event.custom for event in members(store, "alice")] == [{}]
     store.erase([user_stream(UserId("alice"))])
+
+
+@pytest.mark.slow
+def test_no_personal_word_ever_reaches_a_server(postgres_url: str) -> None:
+    """Neither its tables nor its write-ahead log."""
+    rejection = RingRejected(at=AT, cid=CID, user_id=UserId("alice"), ring=1, reason="in labour")
+    with (
+        closing(PostgresStore(postgres_url)) as store,
+        psycopg.connect(postgres_url, autocommit=True) as database,
+    ):
+        store.append(
+            [
+                upserted("alice", display_name="Alice Liddell"),
+                added("alice", diagnosis="asthma"),
+                decided(rejection, member_stream(CID, UserId("alice")), 2),
+            ]
+        )
+        database.execute("CHECKPOINT")
+        (directory,) = database.execute("SHOW data_directory").fetchone() or ("",)
+        (oid,) = database.execute(
+            "SELECT oid FROM pg_database WHERE datname = current_database()"
+        ).fetchone() or (0,)
+        files = [
+            *Path(directory, "base", str(oid)).iterdir(),
+            *Path(directory, "pg_wal").glob("0*"),
+        ]
+        written = b"".join(file.read_bytes() for file in files)
+    assert b"user.upserted" in written
+    for word in (b"Liddell", b"asthma", b"diagnosis", b"labour"):
+        assert word not in written
+
+
+@pytest.mark.slow
+def test_a_destroyed_key_is_found_by_no_query_and_its_row_is_gone(postgres_url: str) -> None:
+    users = [f"user-{number}" for number in range(100)]
+    doomed = {user_stream(UserId(user)) for user in users[::3]}
+    with (
+        closing(PostgresStore(postgres_url)) as store,
+        psycopg.connect(postgres_url, autocommit=True) as database,
+    ):
+        store.append([upserted(user, display_name=user) for user in users])
+        pages = "SELECT pg_relation_size('greenroom.subject_keys')"
+        size = database.execute(pages).fetchone()
+        store.erase(doomed)
+        left = database.execute("SELECT subject FROM greenroom.subject_keys").fetchall()
+        assert {subject for (subject,) in left} == {
+            user_stream(UserId(user)) for user in users
+        } - doomed
+        # Where the rows were there is room again.
+        store.append([upserted(user, 2, display_name=user) for user in users[::3]])
+        assert database.execute(pages).fetchone() == size
 
 
 @given(st.data())

@@ -139,10 +139,10 @@ class PostgresRecorder(LogRecorder):
         return [found.get(subject) for subject in subjects]
 
     def forget(self, subjects: Collection[str]) -> None:
-        """Destroy the keys of `subjects`: no query finds them again, and their rows are cleared.
+        """Destroy the keys of `subjects`: no query finds them again, and their rows are vacuumed.
 
-        The server's write-ahead log, its archive and its backups hold them for as long as whoever
-        runs it keeps those.
+        Bytes of them may stay in the files of the server until it overwrites them; and in its
+        write-ahead log, archive and backups for as long as whoever runs it keeps those.
         """
         self._ask(_FORGET, Texts(subjects))
         self._ask(_CLEAR)
