@@ -116,7 +116,7 @@ class CallState(Answer):
 
         `member_count` says how many there are; `call.query_members` pages through all of them.
         """
-        return tuple(self._source().member_page(limit=100, at_least=self.position))
+        return self._source().member_page(limit=100, at_least=self.position)
 
     @property
     def member_count(self) -> int:

@@ -212,9 +212,11 @@ class CallHandle(CallReading):
                 created=bool(turn.steps) and turn.steps[0].event.name == "call.created",
             )
 
-        state = self._ask(operation, answer, _ENTRY_STATE, request_id)
-        self._entry_id = state.entry_id
-        return Entry(self, state)
+        def entry(state: EntryState) -> Entry:
+            self._entry_id = state.entry_id
+            return Entry(self, state)
+
+        return self._core.then(self._ask(operation, answer, _ENTRY_STATE, request_id), entry)
 
     def leave(self, *, request_id: str | None = None) -> Done:
         """Leave through the entry that this handle joined with; with every own entry if it did not.
@@ -347,8 +349,11 @@ class CallHandle(CallReading):
         Needs `send-event`.
         """
         operation = people.send_event(custom)
-        self._done(operation, None)
-        self._core.watchers.publish(self.cid, self._claim.name, operation.arguments["custom"])
+
+        def publish(_: Done) -> None:
+            self._core.watchers.publish(self.cid, self._claim.name, operation.arguments["custom"])
+
+        return self._core.then(self._done(operation, None), publish)
 
     def watch(self, listener: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
         """Hear of custom events: `listener(user_id, custom)`, from the sender's thread.
@@ -358,7 +363,6 @@ class CallHandle(CallReading):
         """
         if not callable(listener):
             raise InvalidInput("listener", "a function of a user id and a JSON object")
-        self._done(people.read(), None)
 
         def hear(sender: str, custom: Mapping[str, Any]) -> None:
             try:
@@ -367,10 +371,15 @@ class CallHandle(CallReading):
                 return
             listener(sender, custom)
 
-        return self._core.watchers.watch(self.cid, hear)
+        return self._core.then(
+            self._done(people.read(), None), lambda _: self._core.watchers.watch(self.cid, hear)
+        )
 
     def _state(self, operation: Operation[CallTurn], request_id: str | None) -> CallState:
-        return self._ask(operation, call_state, _CALL_STATE, request_id).bound(self)
+        return self._core.then(
+            self._ask(operation, call_state, _CALL_STATE, request_id),
+            lambda state: state.bound(self),
+        )
 
     def _done(self, operation: Operation[CallTurn], request_id: str | None) -> Done:
         return self._ask(operation, done, _DONE, request_id)

@@ -85,7 +85,13 @@ class CallReading:
         return self._core.history(self.cid)
 
     def explain(
-        self, operation: str, *, user: str | None = None, role: str | None = None, **arguments: Any
+        self,
+        /,
+        operation: str,
+        *,
+        user: str | None = None,
+        role: str | None = None,
+        **arguments: Any,
     ) -> Explanation:
         """What `operation` would be answered now, and the rules that say so.
 
@@ -111,7 +117,7 @@ class CallReading:
         self._readable()
         return self._core.current_session(self.cid, at_least)
 
-    def member_page(self, *, limit: int, at_least: int) -> Sequence[MemberItem]:
+    def member_page(self, *, limit: int, at_least: int) -> tuple[MemberItem, ...]:
         """The first members, oldest first."""
         return self.query_members(limit=limit, at_least=at_least).items
 

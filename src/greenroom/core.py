@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from typing import Any, Final, TypeVar
@@ -20,38 +18,30 @@ from greenroom.answers import (
     HistoryEvent,
     SessionState,
 )
-from greenroom.desk import Command, Desk
-from greenroom.domain import checks
 from greenroom.domain.access import OWNER, Capability
-from greenroom.domain.errors import StoreError
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
     EntryId,
-    Event,
-    Recorded,
     StreamId,
     UserId,
 )
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.ports import Clock, Drive, EventStore
-from greenroom.domain.streams import erased_by, type_stream
-from greenroom.domain.turn import CallTurn, Claim, Folded, Load, Turn
+from greenroom.domain.ports import EventStore
+from greenroom.domain.streams import type_stream
+from greenroom.domain.turn import CallTurn, Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
 from greenroom.media.port import Source
-from greenroom.media_link import MediaLink, MediaTicker
-from greenroom.pipeline import Pipeline
 from greenroom.projections.items import CallItem
 from greenroom.projections.pages import Page
 from greenroom.projections.queries import Queries
 from greenroom.projections.query import SortKey
 from greenroom.projections.reader import Reader
 from greenroom.projections.views import Views
-from greenroom.states import States
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
-_log = logging.getLogger(__name__)
+R = TypeVar("R")
 
 
 class Core(ABC):
@@ -96,6 +86,10 @@ class Core(ABC):
     ) -> A:
         """Carry an operation on a call out."""
 
+    def then(self, answer: A, go_on: Callable[[A], R]) -> R:
+        """Go on with what was asked for: at once, where it is at hand."""
+        return go_on(answer)
+
     @abstractmethod
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Media signalling of an entry."""
@@ -109,10 +103,6 @@ class Core(ABC):
         """The four queries."""
         return self.seen(at_least).queries
 
-    def turn(self, cid: CallId, claim: Claim) -> Callable[[datetime, Load], CallTurn]:
-        """Turns about one call."""
-        return lambda at, load: CallTurn(cid, claim, at, load, self._member_ids)
-
     def rehearse(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
         """Decide without recording.
 
@@ -120,7 +110,7 @@ class Core(ABC):
             Refused: the rules say no.
         """
         self.follow()
-        turn = CallTurn(cid, claim, self.now(), self.load, self._member_ids)
+        turn = CallTurn(cid, claim, self.now(), self.load, self.member_ids)
         operation.decide(turn)
         return turn
 
@@ -130,7 +120,7 @@ class Core(ABC):
         """What an operation would be answered, and why."""
         position = self._visible()
         self.follow()
-        turn = ExaminedTurn(cid, claim, self.now(), self.load, self._member_ids)
+        turn = ExaminedTurn(cid, claim, self.now(), self.load, self.member_ids)
         reasons, refusal = examine(turn, operation, arguments)
         return Explanation(
             operation=operation,
@@ -245,126 +235,9 @@ class Core(ABC):
         until = self.until()
         return self._store.position() if until is None else until
 
-    def _member_ids(self, cid: CallId) -> Iterable[UserId]:
+    def member_ids(self, cid: CallId) -> Iterable[UserId]:
+        """Who is a member of the call, as it is recorded."""
         return self.seen().lookups.member_ids(cid)
-
-
-class LiveCore(Core):
-    """The room of now."""
-
-    def __init__(
-        self,
-        store: EventStore,
-        views: Views,
-        clock: Clock,
-        ids: Ids,
-        states: States,
-    ) -> None:
-        super().__init__(store, views, ids, Watchers())
-        self.clock: Final = clock
-        self._states = states
-        self._pipeline = Pipeline(store, states)
-        self.desk: Final = Desk(store, clock, ids, states, self._pipeline)
-        self.drives: list[Drive] = []
-        """What happens by itself; woken after every command that recorded something."""
-        self.media: MediaLink | None = None
-        self._starting_media = threading.Lock()
-
-    def now(self) -> datetime:
-        """The present."""
-        return self.clock.now()
-
-    def load(self, stream: StreamId) -> Folded[Any]:
-        """From memory, or from the store."""
-        return self._states.load(stream)
-
-    def until(self) -> int | None:
-        """All of the log."""
-        return None
-
-    def follow(self) -> None:
-        """Forget what others have changed."""
-        self._states.follow()
-
-    def seen(self, at_least: int | None = None) -> Views:
-        """The views, caught up with the log."""
-        position = self._store.position()
-        if at_least is not None:
-            checks.integer(at_least, "at_least", 0, position)
-        self._views.catch_up(self._store.feed, until=position)
-        return self._views
-
-    def ask(
-        self,
-        cid: CallId,
-        claim: Claim,
-        operation: Operation[CallTurn],
-        *,
-        answer: Callable[[CallTurn], A],
-        kind: TypeAdapter[A],
-        request_id: str | None = None,
-        cause: Recorded[Event] | None = None,
-    ) -> A:
-        """Carry it out in the call's lane; `cause` is the record that made the system ask."""
-        return self.carry_out(
-            Command(
-                lane=cid,
-                operation=operation,
-                turn=self.turn(cid, claim),
-                claim=claim,
-                answer=answer,
-                kind=kind,
-                request_id=None if request_id is None else checks.request_id(request_id),
-                causation_id=None if cause is None else cause.event_id,
-                correlation_id=None if cause is None else cause.correlation_id,
-            )
-        )
-
-    def plain_turn(self, claim: Claim) -> Callable[[datetime, Load], Turn]:
-        """Turns about call types and users."""
-        return lambda at, load: Turn(claim, at, load)
-
-    def feed(self, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
-        """(position, record) pairs past `after`."""
-        return self._store.feed(after)
-
-    def start_media_ticker(self, link: MediaLink) -> None:
-        """Let media follow the log by itself."""
-        ticker = MediaTicker(link, self._store.position, self.now)
-        self.drives.append(self.clock.drive(ticker))
-
-    def carry_out(self, command: Command[Any, A]) -> A:
-        """Carry any command out, and whatever follows from it at once."""
-        outcome = self.desk.carry_out(command)
-        if any(erased_by(one.event) for one in outcome.events):
-            self._scrub()
-        if outcome.events:
-            for drive in self.drives:
-                drive.wake()
-        return placed(outcome.answer, outcome.position)
-
-    def _scrub(self) -> None:
-        """The keys went with the commit; let no byte stay of them, nor of what the views tell.
-
-        Nobody is named: who was erased may be known again by now, under a key that is theirs.
-        """
-        try:
-            self._store.erase(())
-            self.seen()
-        except StoreError:
-            _log.warning("traces of what was erased stay in the files for now", exc_info=True)
-
-    def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
-        """Hand it to media, which is started by the first."""
-        with self._starting_media:
-            if self.media is None:
-                self.media = MediaLink.installed()
-        self.media.start(self)
-        return self.media.offer(cid, entry_id, sdp)
-
-    def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
-        """As media has arranged it."""
-        return {} if self.media is None else self.media.slots(cid, entry_id)
 
 
 def placed(answer: A, position: int) -> A:

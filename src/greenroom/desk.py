@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +19,15 @@ from pydantic_core import to_jsonable_python
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
 from greenroom.domain.errors import Conflict, Refused, Repeated, RequestMismatch
-from greenroom.domain.message import Decided, Event, EventId, RequestId, StreamId
+from greenroom.domain.message import CallId, Decided, Event, EventId, RequestId, UserId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Append, Clock, EventStore, Request
 from greenroom.domain.streams import erased_by
-from greenroom.domain.turn import Claim, Folded, Load, Turn
+from greenroom.domain.turn import Claim, Turn
+from greenroom.intake import Intake
 from greenroom.lanes import Lanes
 from greenroom.pipeline import Pipeline, Proposal, Sight
-from greenroom.states import States, fold
+from greenroom.states import fold
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)
@@ -44,7 +45,7 @@ class Command(Generic[T, A]):
     lane: str
     """What it must not run beside: a cid, a call type's or a user's stream."""
     operation: Operation[T]
-    turn: Callable[[datetime, Load], T]
+    turn: Callable[[datetime, Sight], T]
     claim: Claim
     answer: Callable[[T], A]
     """What the asker is told, from the turn as decided; the position is added once recorded."""
@@ -66,6 +67,8 @@ class Done(Generic[A]):
     """Of the last event it recorded; else of the log when it was decided."""
     events: tuple[Decided[Event], ...] = ()
     """What it recorded just now."""
+    erases: bool = False
+    """Whether that did away with personal data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,21 @@ class Desk:
     """Carries commands out. Safe for many threads; correct beside other processes."""
 
     def __init__(
-        self, store: EventStore, clock: Clock, ids: Ids, states: States, pipeline: Pipeline
+        self,
+        store: EventStore,
+        clock: Clock,
+        ids: Ids,
+        pipeline: Pipeline,
+        *,
+        members: Callable[[CallId], Iterable[UserId]],
+        in_flight: int,
     ) -> None:
+        self.intake: Final = Intake(in_flight)
         self.lanes: Final = Lanes()
         self.pipeline: Final = pipeline
-        self.states: Final = states
-        self._store = store
+        self.states: Final = pipeline.states
+        self.store: Final = store
+        self.members: Final = members
         self._clock = clock
         self._ids = ids
 
@@ -98,14 +110,19 @@ class Desk:
             Refused: the rules say no.
             RequestMismatch: the request id belongs to another command.
             Conflict: others wrote first, time and again.
+            Overloaded: too many commands are on their way.
             StoreError: it could not be recorded.
         """
+        with self.intake.hold():
+            return self._carry_out(command)
+
+    def _carry_out(self, command: Command[T, A]) -> Done[A]:
         for attempt in range(ATTEMPTS):
             with self.lanes.hold(command.lane):
                 if attempt < PATIENCE:
                     decision, gate = self._propose(command)
                 else:  # other processes are at it, too: one after the other
-                    with self._store.turn_of(command.lane):
+                    with self.store.turn_of(command.lane):
                         decision, gate = self._propose(command)
                         self._settle(decision, gate)
             done = self.conclude(command, self._settle(decision, gate))
@@ -115,42 +132,37 @@ class Desk:
         raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
 
     def decide(
-        self,
-        command: Command[T, A],
-        load: Callable[[StreamId], Folded[Any]],
-        wake: Callable[[], None],
+        self, command: Command[T, A], sight: Sight, wake: Callable[[Proposal], None]
     ) -> Decision[A] | None:
-        """Decide, and let it go on its way; None where what was seen is outdated: again.
+        """Decide, and send it on its way; None where it has to be done again.
+
+        That is where not everything was at hand, or what was seen is outdated by now.
 
         Args:
             command: in its lane.
-            load: a stream's state as it is recorded.
+            sight: what to decide on.
             wake: of the proposal.
 
         Raises:
             StoreClosed: nothing is decided any more.
         """
-        sight = Sight(self.pipeline, load)
         turn = command.turn(self._clock.now(), sight)
+        refusal: Refused | None = None
         try:
             command.operation.decide(turn)
-        except Refused as refusal:
-            proposal = Proposal(Append(expects=turn.expects), {}, wake)
-            taken = self.pipeline.enter(proposal, sight, turn.expects)
-            return Decision(proposal, refusal, ()) if taken else None
-        answer = command.answer(turn)
-        events = self._decided(command, turn)
-        states = {step.stream: turn.states[step.stream] for step in turn.steps}
-        append = Append(
-            events,
-            # The versions of what is written to say what they expect.
-            {stream: seen for stream, seen in turn.expects.items() if stream not in states},
-            self._request(command, answer, events),
-            erased(turn),
-        )
-        proposal = Proposal(append, states, wake)
-        taken = self.pipeline.enter(proposal, sight, turn.expects)
-        return Decision(proposal, answer, events) if taken else None
+        except Refused as error:
+            refusal = error
+        except Exception:
+            if sight.whole:
+                raise
+        if not sight.whole:
+            return None
+        if refusal is None:
+            decision = self._decision(command, turn, wake)
+        else:
+            decision = Decision(Proposal(Append(expects=turn.expects), {}, wake), refusal, ())
+        taken = self.pipeline.enter(decision.proposal, sight, turn.expects)
+        return decision if taken else None
 
     def conclude(self, command: Command[T, A], decision: Decision[A]) -> Done[A] | None:
         """What came of a decision that is settled; None where it has to be decided again.
@@ -172,12 +184,15 @@ class Desk:
             if repeated is None:
                 raise answer
             return repeated
-        return Done(answer, outcome[-1] if outcome else decision.proposal.before, decision.events)
+        proposal = decision.proposal
+        position = outcome[-1] if outcome else proposal.before
+        return Done(answer, position, decision.events, bool(proposal.append.erases))
 
     def _propose(self, command: Command[T, A]) -> tuple[Decision[A], Gate]:
         while True:
             gate = Gate()
-            decision = self.decide(command, self.states.load, gate.open)
+            sight = Sight(self.pipeline, self.states.load, self.members)
+            decision = self.decide(command, sight, gate.open)
             if decision is not None:
                 return decision, gate
 
@@ -190,6 +205,20 @@ class Desk:
             self.pipeline.withdraw(decision.proposal)
             raise
         return decision
+
+    def _decision(
+        self, command: Command[T, A], turn: T, wake: Callable[[Proposal], None]
+    ) -> Decision[A]:
+        events, answer = self._decided(command, turn), command.answer(turn)
+        states = {step.stream: turn.states[step.stream] for step in turn.steps}
+        append = Append(
+            events,
+            # What is written to says by its versions what it expects.
+            {stream: seen for stream, seen in turn.expects.items() if stream not in states},
+            self._request(command, answer, events),
+            erased(turn),
+        )
+        return Decision(Proposal(append, states, wake), answer, events)
 
     def _decided(self, command: Command[T, A], turn: T) -> tuple[Decided[Event], ...]:
         request_id = command.request_id or self._ids.request_id()
@@ -222,14 +251,14 @@ class Desk:
         """What was answered when this was asked before."""
         if command.request_id is None:
             return None
-        before = self._store.request(command.request_id)
+        before = self.store.request(command.request_id)
         if before is None:
             return None
         if not hmac.compare_digest(before.fingerprint, self._fingerprint(command)):
             raise RequestMismatch(command.request_id)
         kept = command.kind.validate_json(before.answer)
         position = before.position or kept.position
-        answer = kept.personal_again(lambda stream: fold(self._store, stream, position).state)
+        answer = kept.personal_again(lambda stream: fold(self.store, stream, position).state)
         return Done(answer, position)
 
     def _fingerprint(self, command: Command[Any, Any]) -> str:
@@ -244,7 +273,7 @@ class Desk:
             "arguments": to_jsonable_python(command.operation.arguments),
         }
         said = json.dumps(wish, sort_keys=True).encode()
-        return hmac.digest(self._store.secret, said, "sha256").hex()
+        return hmac.digest(self.store.secret, said, "sha256").hex()
 
 
 class Gate:
@@ -254,7 +283,7 @@ class Gate:
         self._lock = threading.Lock()
         self._lock.acquire()
 
-    def open(self) -> None:
+    def open(self, _: Proposal) -> None:
         """Let it go on, now or when it comes."""
         with suppress(RuntimeError):
             self._lock.release()

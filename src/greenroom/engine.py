@@ -14,9 +14,8 @@ from greenroom.adapters.clock import SystemClock
 from greenroom.adapters.ids import Ids
 from greenroom.adapters.notifiers import LoggingNotifier
 from greenroom.adapters.outbox import Outbox
-from greenroom.adapters.stores import SQLiteStore, open_store
+from greenroom.adapters.stores import PostgresStore, SQLiteStore, open_store
 from greenroom.answers import Answer, recorded
-from greenroom.core import LiveCore
 from greenroom.desk import Command
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
@@ -24,6 +23,8 @@ from greenroom.domain.operations.policy import define_built_in_types
 from greenroom.domain.ports import Clock, EventStore, Notifier
 from greenroom.domain.turn import Claim
 from greenroom.handles import Room
+from greenroom.intake import IN_FLIGHT
+from greenroom.live import LiveCore
 from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
@@ -65,12 +66,15 @@ class Greenroom(Room[LiveCore]):
         timers: bool = True,
         create: bool = True,
         cache: int = CAPACITY,
+        in_flight: int = IN_FLIGHT,
     ) -> Self:
         """Open the store at `url`, and begin.
 
         Args:
-            url: `sqlite:///calls.db` (relative), `sqlite:////var/lib/calls.db`, or `memory://`.
-                Views stand beside it, in `calls.views.db`: deleting that file loses nothing.
+            url: `sqlite:///calls.db` (relative), `sqlite:////var/lib/calls.db`, `memory://`, or
+                `postgresql://user:password@host:port/database` (extra `postgres`). Views stand
+                beside it, in `calls.views.db` or in a schema `greenroom_views`: deleting them
+                loses nothing.
             clock: `greenroom.testing.VirtualClock` to drive time in tests.
             ids: `greenroom.testing.SequentialIds` for ids that can be read.
             notifier: delivers notifications; by default they are logged.
@@ -80,6 +84,8 @@ class Greenroom(Room[LiveCore]):
                 without, `greenroom worker` must run somewhere.
             create: whether a missing store is made.
             cache: streams whose folded state is kept in memory.
+            in_flight: commands that may be on their way at once. Others wait, and are turned away
+                with `Overloaded` where that takes too long.
 
         Raises:
             InvalidInput: not the URL of a store.
@@ -87,31 +93,39 @@ class Greenroom(Room[LiveCore]):
         """
         checks.flags(timers=timers, create=create)
         checks.integer(cache, "cache", 1, 10_000_000)
-        with contextlib.ExitStack() as opened:
-            store = open_store(url, create=create)
-            opened.callback(store.close)
-            path = store.path if isinstance(store, SQLiteStore) else None
-            views = Views.open(_views_path(path), secret=store.secret, head=store.position)
-            opened.callback(views.close)
-            core = LiveCore(
-                store,
-                views,
-                clock or SystemClock(),
-                ids or Ids(),
-                States(store, cache),
-            )
-            _found(core)
-            outbox = Outbox.open(
-                path, head=store.position(), template=template(core), facts=facts(core)
-            )
-            opened.callback(outbox.close)
-            room = cls(core, store, views, outbox)
-            opened.pop_all()
+        checks.integer(in_flight, "in_flight", 1, 1_000_000)
+        room = cls._opened(
+            open_store(url, create=create),
+            clock or SystemClock(),
+            ids or Ids(),
+            cache=cache,
+            in_flight=in_flight,
+        )
         try:
             room._begin(notifier or LoggingNotifier() if timers else None, media)
         except BaseException:
             room.close()
             raise
+        return room
+
+    @classmethod
+    def _opened(
+        cls, store: EventStore, clock: Clock, ids: Ids, *, cache: int, in_flight: int
+    ) -> Self:
+        """The room, in which nothing happens by itself yet."""
+        with contextlib.ExitStack() as opened:
+            opened.callback(store.close)
+            views_at, outbox_at = _places(store)
+            views = Views.open(views_at, secret=store.secret, head=store.position)
+            opened.callback(views.close)
+            core = LiveCore(store, views, clock, ids, States(store, cache), in_flight=in_flight)
+            _found(core)
+            outbox = Outbox.open(
+                outbox_at, head=store.position(), template=template(core), facts=facts(core)
+            )
+            opened.callback(outbox.close)
+            room = cls(core, store, views, outbox)
+            opened.pop_all()
         return room
 
     @property
@@ -170,6 +184,7 @@ class Greenroom(Room[LiveCore]):
             closing.callback(self._store.close)
             closing.callback(self._views.close)
             closing.callback(self._outbox.close)
+            closing.callback(self._core.stop_recording)
             if self._core.media is not None:
                 closing.callback(self._core.media.stop)
             for drive in self._core.drives:
@@ -199,8 +214,15 @@ class Greenroom(Room[LiveCore]):
         return position, self._core.now() if last is None else last[1].at
 
 
-def _views_path(path: Path | None) -> Path | None:
-    return None if path is None else path.with_name(f"{path.stem}.views{path.suffix}")
+def _places(store: EventStore) -> tuple[Path | str | None, Path | str | None]:
+    """Where the views stand, and where the outbox does: beside the events."""
+    match store:
+        case SQLiteStore(path=path):
+            return path.with_name(f"{path.stem}.views{path.suffix}"), path
+        case PostgresStore(url=url):
+            return url, url
+        case _:
+            return None, None
 
 
 def _found(core: LiveCore) -> None:

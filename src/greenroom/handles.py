@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from greenroom.call_handle import CallHandle
 from greenroom.domain import checks
+from greenroom.domain.message import CallId
 from greenroom.domain.turn import Claim
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class UserHandle:
 
     def call(self, call_type: str, id: str | None = None) -> CallHandle:
         """One call of that type, whether it exists or not; without an id, one is generated."""
-        call_id = self._core.ids.call_id() if id is None else id
-        return CallHandle(self._core, self._claim, checks.call_id(call_type, call_id))
+        return CallHandle(self._core, self._claim, cid_of(self._core, call_type, id))
 
     def query_calls(
         self,
@@ -97,11 +97,21 @@ class Room(ABC, Generic[C_co]):
 
     def system(self, name: str) -> UserHandle:
         """The embedder itself, named in the record; exempt from grants, not from the rules."""
-        return UserHandle(self._core, Claim(checks.name(name, "name"), system=True))
+        return UserHandle(self._core, system_claim(name))
 
     @abstractmethod
     def close(self) -> None:
         """Release it."""
+
+
+def system_claim(name: str) -> Claim:
+    """The embedder itself as the one who acts, checked."""
+    return Claim(checks.name(name, "name"), system=True)
+
+
+def cid_of(core: Core, call_type: str, id: str | None) -> CallId:
+    """The cid, checked; with a new id where none is given."""
+    return checks.call_id(call_type, core.ids.call_id() if id is None else id)
 
 
 def claim(user_id: str, role: str | None, teams: Iterable[str] | None) -> Claim:

@@ -22,7 +22,7 @@ from greenroom.media.port import Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor
 
 if TYPE_CHECKING:
-    from greenroom.core import LiveCore
+    from greenroom.live import LiveCore
     from greenroom.projections.items import ParticipantItem
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from greenroom.domain.errors import (
     OutcomeUnknown,
     StoreClosed,
 )
-from greenroom.domain.message import StreamId
+from greenroom.domain.message import CallId, StreamId, UserId
 from greenroom.domain.ports import Append, EventStore, Outcome
+from greenroom.domain.streams import decider_of, member_stream
 from greenroom.domain.turn import Folded
 from greenroom.states import States
 
@@ -35,14 +36,15 @@ class Proposal:
         self,
         append: Append,
         states: Mapping[StreamId, Folded[Any]],
-        wake: Callable[[], None],
+        wake: Callable[[Proposal], None],
     ) -> None:
         """Say what is to be appended.
 
         Args:
             append: what is to be recorded.
             states: of the streams it appends to, as they will be.
-            wake: called, from any thread, once it is settled; and when somebody has to `lead`.
+            wake: called with it, from any thread, once it is settled; and before, where somebody
+                has to `lead`.
         """
         self.append = append
         self.states = states
@@ -63,21 +65,60 @@ class Proposal:
 class Sight:
     """What one decision sees: the states as they will be once all that is decided is recorded."""
 
-    def __init__(self, pipeline: Pipeline, load: Callable[[StreamId], Folded[Any]]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        load: Callable[[StreamId], Folded[Any] | None],
+        members: Callable[[CallId], Iterable[UserId] | None],
+    ) -> None:
+        """Look at what is on its way, and at what is recorded.
+
+        Args:
+            pipeline: holds what is on its way.
+            load: a stream as it is recorded; None where it is not at hand.
+            members: of a call, as they are recorded; None where they are not at hand.
+        """
         self._ahead = pipeline.ahead
         self._load = load
+        self._members = members
         self.erasures = pipeline.states.erasures
         self.rests_on: dict[int, Proposal] = {}
         """What it saw that is not recorded yet."""
+        self.missing: list[StreamId] = []
+        """What was not at hand: it went on as if it were empty, and must be asked again."""
+        self.missing_members: CallId | None = None
+        """The call whose members were not at hand."""
 
     def __call__(self, stream: StreamId) -> Folded[Any]:
         """The state of `stream`."""
         ahead = self._ahead.get(stream)
-        if ahead is None:
-            return self._load(stream)
-        folded, proposal = ahead
-        self.rests_on[id(proposal)] = proposal
-        return folded
+        if ahead is not None:
+            folded, proposal = ahead
+            self.rests_on[id(proposal)] = proposal
+            return folded
+        found = self._load(stream)
+        if found is None:
+            self.missing.append(stream)
+            return Folded(decider_of(stream).initial, 0)
+        return found
+
+    def member_ids(self, cid: CallId) -> Iterable[UserId]:
+        """Whoever is a member of the call, or may be soon."""
+        prefix = member_stream(cid, UserId(""))
+        soon = [
+            UserId(stream.removeprefix(prefix))
+            for stream in tuple(self._ahead)  # looked at first: what leaves it is recorded
+            if stream.startswith(prefix)
+        ]
+        found = self._members(cid)
+        if found is None:
+            self.missing_members = cid
+        return {*soon, *(found or ())}
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything was at hand."""
+        return not self.missing and self.missing_members is None
 
 
 class Pipeline:
@@ -119,6 +160,14 @@ class Pipeline:
                 self.ahead[stream] = (folded, proposal)
             self._waiting.append(proposal)
             return True
+
+    def lead_on(self) -> None:
+        """Record until nothing waits, unless somebody else is at it."""
+        while self._waiting and self._leading.acquire(blocking=False):
+            try:
+                self._record_next()
+            finally:
+                self._leading.release()
 
     def lead(self, proposal: Proposal) -> bool:
         """Record what waits, unless somebody is at it: then one is woken; whether it is settled."""
@@ -168,7 +217,7 @@ class Pipeline:
         with self._lock:
             first = self._waiting[0] if self._waiting else None
         if first is not None:
-            first.wake()
+            first.wake(first)
 
     def _record_next(self) -> None:
         """Record one batch; whoever is in it is settled and woken when this returns."""
@@ -269,4 +318,4 @@ class Pipeline:
 
 def _wake(proposals: Iterable[Proposal]) -> None:
     for proposal in proposals:
-        proposal.wake()
+        proposal.wake(proposal)

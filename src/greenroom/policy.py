@@ -21,7 +21,7 @@ from greenroom.domain.turn import Claim, Turn
 from greenroom.domain.user import User
 
 if TYPE_CHECKING:
-    from greenroom.core import LiveCore
+    from greenroom.live import LiveCore
 
 A = TypeVar("A", bound=Answer)
 

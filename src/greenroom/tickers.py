@@ -23,7 +23,7 @@ from greenroom.domain.turn import TIMERS, Claim
 from greenroom.projections.due import Deadline
 
 if TYPE_CHECKING:
-    from greenroom.core import LiveCore
+    from greenroom.live import LiveCore
 
 _log = logging.getLogger(__name__)
 _CLAIM: Final = Claim(TIMERS.actor.name, system=True)

@@ -126,13 +126,13 @@ def test_what_is_told_of_a_user_right_after_their_erasure_stays(
     room: Greenroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room.users.upsert("alice", name="Alice of old")
-    scrub = room._core._scrub
+    scrub = room._core.scrub
 
     def told_anew() -> None:
         room.users.upsert("alice", name="Alice anew")
         scrub()
 
-    monkeypatch.setattr(room._core, "_scrub", told_anew)
+    monkeypatch.setattr(room._core, "scrub", told_anew)
     room.users.erase("alice")
     room.rebuild()
     room._core._states._forget_everything()

@@ -11,7 +11,7 @@ from greenroom.adapters.codec import encode, sealed_for
 from greenroom.adapters.recorder import Draft, Objection, Remembered, Written
 from greenroom.adapters.sealing import SubjectKey, new_key
 from greenroom.domain.errors import Conflict, InvalidInput, Repeated
-from greenroom.domain.message import Decided, Event, RequestId, StreamId
+from greenroom.domain.message import Decided, Event, RequestId
 from greenroom.domain.ports import Append, Outcome
 
 FindKeys = Callable[[Sequence[str]], Sequence[SubjectKey | None]]
@@ -159,7 +159,7 @@ class _Plan:
             found = self._version(stream, expected)
             if found != expected:
                 return Conflict(f"{stream} is at version {found}, the decision read {expected}")
-        last: dict[StreamId, int] = {}
+        last: dict[str, int] = {}
         for event in one.events:
             found = last.get(event.stream, -1)
             if found < 0:

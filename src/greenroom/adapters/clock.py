@@ -22,6 +22,9 @@ _LAST_RETRY: Final = timedelta(seconds=30)
 class SystemClock:
     """Real time. Each ticker is driven by one daemon thread of its own."""
 
+    waits = False
+    """Waking it returns at once: a thread does the work."""
+
     def now(self) -> datetime:
         """The present instant, aware, UTC."""
         return datetime.now(UTC)

@@ -8,10 +8,10 @@ from typing import Final
 
 from greenroom import Greenroom, UserHandle
 from greenroom.call_handle import CallHandle
-from greenroom.core import LiveCore
 from greenroom.domain import checks
 from greenroom.domain.errors import CallNotFound, InvalidInput, StoreError
 from greenroom.domain.ports import Clock, Notifier
+from greenroom.live import LiveCore
 from greenroom.projections.query import desc
 
 NAME: Final = "cli"

@@ -231,6 +231,11 @@ class Drive(Protocol):
 class Clock(Protocol):
     """Time, and whatever has to happen in it."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether waking what it drives returns only once all that is due is done."""
+        ...
+
     def now(self) -> datetime:
         """The present instant, aware, UTC."""
         ...

@@ -29,6 +29,9 @@ class VirtualClock:
         '2026-01-01T00:03:20+00:00'
     """
 
+    waits = True
+    """Waking it does what is due, and returns then."""
+
     def __init__(self, start: datetime) -> None:
         self._now = _utc(start)
         self._drives: list[_VirtualDrive] = []

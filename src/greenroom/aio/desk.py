@@ -1,0 +1,257 @@
+"""Carrying commands out on an event loop: thousands at once, and none holds up another."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from greenroom.answers import Answer
+from greenroom.core import placed
+from greenroom.desk import ATTEMPTS, PATIENCE, Command, Decision, Done, pause
+from greenroom.domain.errors import Conflict, Refused, Repeated
+from greenroom.domain.message import CallId, StreamId, UserId
+from greenroom.domain.turn import Turn
+from greenroom.intake import LONGEST_WAIT
+from greenroom.live import LiveCore
+from greenroom.pipeline import Pipeline, Proposal, Sight
+from greenroom.states import States
+
+T = TypeVar("T", bound=Turn)
+A = TypeVar("A", bound=Answer)
+R = TypeVar("R")
+
+_THREADS: Final = 16
+"""For what blocks: queries, and reading what is not in memory."""
+
+
+class AsyncDesk:
+    """Carries commands out for the tasks of one event loop.
+
+    Deciding happens on the loop, on states in memory; recording in a thread, many at once.
+    """
+
+    def __init__(self, core: LiveCore) -> None:
+        self._core = core
+        self._desk = core.desk
+        self._loop = asyncio.get_running_loop()
+        self._recorder = _Recorder(core.desk.pipeline, self._loop)
+        self._threads = ThreadPoolExecutor(_THREADS, "greenroom-blocking")
+        self._looking: asyncio.Task[None] | None = None
+        self._next_look: asyncio.Future[None] | None = None
+
+    async def in_thread(self, work: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        """Do what blocks, in a thread."""
+        call = partial(copy_context().run, work, *args, **kwargs)
+        return await self._loop.run_in_executor(self._threads, call)
+
+    async def carry_out(self, command: Command[Any, A]) -> A:
+        """Decide, record, answer: all of it or nothing.
+
+        Cancelled, it leaves either the whole effect or none; the same request id tells which.
+        """
+        await self._let_in()
+        try:
+            done = await self._carry_out(command)
+        finally:
+            self._desk.intake.leave()
+        if done.erases:
+            await self.in_thread(self._core.scrub)
+        if done.events and self._core.drives:
+            await self._woken()
+        return placed(done.answer, done.position)
+
+    async def close(self) -> None:
+        """Leave no thread behind."""
+        await asyncio.to_thread(self._recorder.stop)
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def _carry_out(self, command: Command[Any, A]) -> Done[A]:
+        for attempt in range(ATTEMPTS):
+            decision = await self._settled(command, attempt)
+            looks_up = isinstance(decision.proposal.outcome, Repeated) or (
+                command.request_id is not None and isinstance(decision.answer, Refused)
+            )
+            done = (
+                await self.in_thread(self._desk.conclude, command, decision)
+                if looks_up
+                else self._desk.conclude(command, decision)
+            )
+            if done is not None:
+                return done
+            await asyncio.sleep(pause(attempt))
+        raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
+
+    async def _settled(self, command: Command[Any, A], attempt: int) -> Decision[A]:
+        """What was decided, once it is settled."""
+        settled: asyncio.Future[None] = self._loop.create_future()
+        await self._enter_lane(command.lane)
+        try:
+            if attempt < PATIENCE:
+                decision = await self._decide(command, settled)
+            else:  # other processes are at it, too: one after the other
+                async with self._turn_of(command.lane):
+                    decision = await self._decide(command, settled)
+                    await self._settle(decision, settled)
+        finally:
+            self._desk.lanes.leave(command.lane)
+        await self._settle(decision, settled)
+        return decision
+
+    async def _decide(self, command: Command[T, A], settled: asyncio.Future[None]) -> Decision[A]:
+        """Decide on what is in memory; fetch what is not, and decide again."""
+        desk = self._desk
+        members: dict[CallId, Iterable[UserId]] = {}
+        wake = partial(self._recorder.hear, settled)
+        while True:
+            sight = Sight(desk.pipeline, desk.states.peek, members.get)
+            decision = desk.decide(command, sight, wake)
+            if decision is not None:
+                self._recorder.go_on()
+                return decision
+            if sight.missing:
+                await self.in_thread(
+                    lambda missing=sight.missing: [*map(desk.states.fetch, missing)]
+                )
+            if (cid := sight.missing_members) is not None:
+                members[cid] = await self.in_thread(lambda cid=cid: [*desk.members(cid)])
+
+    async def _settle(self, decision: Decision[A], settled: asyncio.Future[None]) -> None:
+        try:
+            await settled
+        except asyncio.CancelledError:
+            self._desk.pipeline.withdraw(decision.proposal)
+            raise
+
+    async def _let_in(self) -> None:
+        intake = self._desk.intake
+        admitted: asyncio.Future[None] = self._loop.create_future()
+        admit = partial(_tell, self._loop, admitted)
+        if intake.enter(admit):
+            return
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await admitted
+        except TimeoutError:
+            intake.withdraw(admit)
+            raise intake.overloaded() from None
+        except asyncio.CancelledError:
+            intake.withdraw(admit)
+            raise
+
+    async def _enter_lane(self, lane: str) -> None:
+        admitted: asyncio.Future[None] = self._loop.create_future()
+        admit = partial(_tell, self._loop, admitted)
+        if self._desk.lanes.enter(lane, admit):
+            return
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            self._desk.lanes.withdraw(lane, admit)
+            raise
+
+    @asynccontextmanager
+    async def _turn_of(self, lane: str) -> AsyncIterator[None]:
+        turn = self._desk.store.turn_of(lane)
+        await self.in_thread(turn.__enter__)
+        try:
+            yield
+        finally:
+            await self.in_thread(turn.__exit__, None, None, None)
+
+    async def _woken(self) -> None:
+        """Whatever drives the room has looked at it since this was asked; one look serves many."""
+        if not self._core.clock.waits:
+            self._core.wake()
+            return
+        if self._next_look is None:
+            self._next_look = self._loop.create_future()
+            if self._looking is None:
+                self._looking = self._loop.create_task(self._look())
+        await asyncio.shield(self._next_look)
+
+    async def _look(self) -> None:
+        while self._next_look is not None:
+            look, self._next_look = self._next_look, None
+            try:
+                await self.in_thread(self._core.wake)
+            except Exception as error:  # noqa: BLE001 - told to those who wait for it
+                look.set_exception(error)
+            else:
+                look.set_result(None)
+        self._looking = None
+
+
+class _Recorder:
+    """The thread that records what the loop has decided."""
+
+    def __init__(self, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> None:
+        self._pipeline = pipeline
+        self._loop = loop
+        self._wanted = threading.Event()
+        self._stopped = False
+        self._asked = False
+        self._lock = threading.Lock()
+        self._settled: list[asyncio.Future[None]] = []
+        self._thread = threading.Thread(target=self._run, name="greenroom-recorder", daemon=True)
+        self._thread.start()
+
+    def go_on(self) -> None:
+        """Something waits: record it, with all that the loop decides before its next turn."""
+        if not self._asked:
+            self._asked = True
+            self._loop.call_soon(self._ask)
+
+    def hear(self, settled: asyncio.Future[None], proposal: Proposal) -> None:
+        """A decision is settled, or somebody has to lead. From any thread."""
+        if proposal.outcome is None:
+            self._wanted.set()
+            return
+        with self._lock:
+            first = not self._settled
+            self._settled.append(settled)
+        if first:
+            with suppress(RuntimeError):  # nobody is on the loop any more
+                self._loop.call_soon_threadsafe(self._deliver)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        self._asked = False
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wanted.wait()
+            self._wanted.clear()
+            self._pipeline.lead_on()
+
+    def _deliver(self) -> None:
+        with self._lock:
+            settled, self._settled = self._settled, []
+        for future in settled:
+            if not future.done():
+                future.set_result(None)
+
+
+def _fetch(states: States, missing: Iterable[StreamId]) -> None:
+    for stream in missing:
+        states.fetch(stream)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+    def tell() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(tell)

@@ -1,0 +1,219 @@
+"""What users hold, for tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from pydantic import ConfigDict, PrivateAttr
+
+from greenroom import answers, call_handle, entry, handles, policy
+from greenroom.aio.asking import Asking, AskingNow
+from greenroom.aio.desk import AsyncDesk
+from greenroom.aio.mirror import answering, blocking, command
+from greenroom.domain.message import CallId, EntryId
+from greenroom.domain.turn import Claim
+from greenroom.projections.items import MemberItem
+
+
+class CallState(answers.CallState):
+    """A call as its asker may see it; what is read when asked for is awaited."""
+
+    model_config = ConfigDict(frozen=True)
+
+    _call: CallHandle | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, call: CallHandle, state: answers.CallState) -> CallState:
+        """The same for tasks."""
+        made = cls.model_construct(state.model_fields_set, **dict(state))
+        return made._bound_to(call)  # noqa: SLF001 - its own class
+
+    def _bound_to(self, call: CallHandle) -> CallState:
+        self._call = call
+        return self
+
+    @property
+    def session(self) -> Coroutine[Any, Any, answers.SessionState | None]:  # type: ignore[override]  # awaited here
+        """The session that is on, with who is in it; to be awaited."""
+        return self._read_from().current_session(at_least=self.position)
+
+    @property
+    def members(self) -> Coroutine[Any, Any, tuple[MemberItem, ...]]:  # type: ignore[override]  # awaited here
+        """The first 100 members, oldest first; to be awaited."""
+        return self._read_from().member_page(limit=100, at_least=self.position)
+
+    @property
+    def member_count(self) -> Coroutine[Any, Any, int]:  # type: ignore[override]  # awaited here
+        """How many members the call has; to be awaited."""
+        return self._read_from().member_count(at_least=self.position)
+
+    def _read_from(self) -> CallHandle:
+        assert self._call is not None, "answers are made by handles"  # noqa: S101 - a bug here
+        return self._call
+
+
+class Entry:
+    """One's own connection to a call, from the join on."""
+
+    def __init__(self, call: CallHandle, asking: entry.Entry) -> None:
+        self.desk: Final = call.desk
+        self.asking: Final = asking
+        self.reading: Final = entry.Entry(call.reading, asking.state)
+        self.state: Final = asking.state
+
+    def __repr__(self) -> str:
+        """The entry and its call."""
+        return repr(self.asking)
+
+    @property
+    def entry_id(self) -> EntryId:
+        """This connection."""
+        return self.state.entry_id
+
+    @property
+    def session_id(self) -> str:
+        """The call's session that it belongs to."""
+        return self.state.session_id
+
+    @property
+    def user_id(self) -> str:
+        """Whose connection it is."""
+        return self.state.user_id
+
+    @property
+    def created(self) -> bool:
+        """Whether the join created the call."""
+        return self.state.created
+
+    @property
+    def version(self) -> int:
+        """Version of the call's stream after the join."""
+        return self.state.version
+
+    @property
+    def position(self) -> int:
+        """Place in the whole log of the join's last event."""
+        return self.state.position
+
+    offer = blocking(entry.Entry.offer)
+    slots = blocking(entry.Entry.slots)
+    leave = command(entry.Entry.leave)
+
+
+class CallHandle:
+    """One call, as one actor: everything that `greenroom.CallHandle` does, awaited."""
+
+    def __init__(self, asking: Asking, claim: Claim, cid: CallId) -> None:
+        self.desk: Final[AsyncDesk] = asking.desk
+        self.asking: Final = call_handle.CallHandle(asking.instead(), claim, cid)
+        self.reading: Final = call_handle.CallHandle(asking.core, claim, cid)
+        self.cid: Final = cid
+        self.type, _, self.id = cid.partition(":")
+
+    def __repr__(self) -> str:
+        """The call and who looks at it."""
+        return repr(self.reading)
+
+    # The call's life
+
+    create = answering(call_handle.CallHandle.create, CallState.of)
+    get = answering(call_handle.CallHandle.get, CallState.of)
+    update = answering(call_handle.CallHandle.update, CallState.of)
+    go_live = answering(call_handle.CallHandle.go_live, CallState.of)
+    stop_live = answering(call_handle.CallHandle.stop_live, CallState.of)
+    end = answering(call_handle.CallHandle.end, CallState.of)
+    restore = answering(call_handle.CallHandle.restore, CallState.of)
+    delete = command(call_handle.CallHandle.delete)
+
+    # Coming and going
+
+    join = answering(call_handle.CallHandle.join, Entry)
+    leave = command(call_handle.CallHandle.leave)
+
+    # Members
+
+    add_members = command(call_handle.CallHandle.add_members)
+    update_members = command(call_handle.CallHandle.update_members)
+    remove_members = command(call_handle.CallHandle.remove_members)
+    block = command(call_handle.CallHandle.block)
+    unblock = command(call_handle.CallHandle.unblock)
+    kick = command(call_handle.CallHandle.kick)
+    mute = command(call_handle.CallHandle.mute)
+    pin = command(call_handle.CallHandle.pin)
+    unpin = command(call_handle.CallHandle.unpin)
+    request_permissions = command(call_handle.CallHandle.request_permissions)
+    grant_permissions = command(call_handle.CallHandle.grant_permissions)
+    revoke_permissions = command(call_handle.CallHandle.revoke_permissions)
+
+    # Rings and messages
+
+    ring = command(call_handle.CallHandle.ring)
+    cancel_ring = command(call_handle.CallHandle.cancel_ring)
+    accept = command(call_handle.CallHandle.accept)
+    reject = command(call_handle.CallHandle.reject)
+    notify = command(call_handle.CallHandle.notify)
+    send_event = blocking(call_handle.CallHandle.send_event)
+    watch = blocking(call_handle.CallHandle.watch)
+
+    # Reads
+
+    query_members = blocking(call_handle.CallHandle.query_members)
+    query_participants = blocking(call_handle.CallHandle.query_participants)
+    query_sessions = blocking(call_handle.CallHandle.query_sessions)
+    history = blocking(call_handle.CallHandle.history)
+    explain = blocking(call_handle.CallHandle.explain)
+    current_session = blocking(call_handle.CallHandle.current_session)
+    member_page = blocking(call_handle.CallHandle.member_page)
+    member_count = blocking(call_handle.CallHandle.member_count)
+
+
+class UserHandle:
+    """The room as one user sees it, for tasks."""
+
+    def __init__(self, asking: Asking, claim: Claim) -> None:
+        self.desk: Final[AsyncDesk] = asking.desk
+        self.asking: Final = handles.UserHandle(asking.instead(), claim)
+        self.reading: Final = handles.UserHandle(asking.core, claim)
+        self._core = asking
+        self._claim = claim
+
+    @property
+    def user_id(self) -> str:
+        """Who acts; for the system, the name of the part that acts."""
+        return self.reading.user_id
+
+    def call(self, call_type: str, id: str | None = None) -> CallHandle:
+        """One call of that type, whether it exists or not; without an id, one is generated."""
+        return CallHandle(self._core, self._claim, handles.cid_of(self._core.core, call_type, id))
+
+    query_calls = blocking(handles.UserHandle.query_calls)
+
+
+class CallTypes:
+    """Call types, for tasks."""
+
+    def __init__(self, asking: AskingNow) -> None:
+        self.desk: Final[AsyncDesk] = asking.desk
+        self.asking: Final = policy.CallTypes(asking.instead())
+        self.reading: Final = policy.CallTypes(asking.live)
+
+    create = command(policy.CallTypes.create)
+    update = command(policy.CallTypes.update)
+    grant = command(policy.CallTypes.grant)
+    revoke = command(policy.CallTypes.revoke)
+    get = command(policy.CallTypes.get)
+    list = blocking(policy.CallTypes.list)
+
+
+class Users:
+    """What the embedder tells of its users, for tasks."""
+
+    def __init__(self, asking: AskingNow) -> None:
+        self.desk: Final[AsyncDesk] = asking.desk
+        self.asking: Final = policy.Users(asking.instead())
+        self.reading: Final = policy.Users(asking.live)
+
+    upsert = command(policy.Users.upsert)
+    get = command(policy.Users.get)
+    erase = command(policy.Users.erase)

@@ -1,0 +1,175 @@
+"""A room for tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable
+from datetime import datetime
+from functools import partial, wraps
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Self
+
+from greenroom import engine, past
+from greenroom.adapters.outbox import Outbox
+from greenroom.aio.asking import Asking, AskingNow, AskingThePast
+from greenroom.aio.desk import AsyncDesk
+from greenroom.aio.handles import CallTypes, UserHandle, Users
+from greenroom.aio.mirror import blocking
+from greenroom.handles import claim, system_claim
+
+P = ParamSpec("P")
+
+
+class Room(ABC):
+    """What a room offers to tasks, as it is or as it was."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def __aenter__(self) -> Self:
+        """The room itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    def as_user(
+        self, user_id: str, *, role: str | None = None, teams: Iterable[str] | None = None
+    ) -> UserHandle:
+        """The room as a user sees it; arguments as for `greenroom.Greenroom.as_user`."""
+        return UserHandle(self._asking, claim(user_id, role, teams))
+
+    def system(self, name: str) -> UserHandle:
+        """The embedder itself, named in the record; exempt from grants, not from the rules."""
+        return UserHandle(self._asking, system_claim(name))
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release it."""
+
+
+class Coming:
+    """A room that is about to be opened: await it, or use it with `async with` right away."""
+
+    def __init__(self, open_: Callable[[], engine.Greenroom]) -> None:
+        self._open = open_
+        self._room: Greenroom | None = None
+
+    def __await__(self) -> Generator[Any, Any, Greenroom]:
+        """The room, open."""
+        return self._opened().__await__()
+
+    async def __aenter__(self) -> Greenroom:
+        """The room, open."""
+        self._room = await self._opened()
+        return self._room
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        if self._room is not None:
+            await self._room.close()
+
+    async def _opened(self) -> Greenroom:
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
+        try:
+            return Greenroom(await asyncio.shield(opening))
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)  # nobody wants it any more
+            raise
+
+
+def _close(opening: asyncio.Future[engine.Greenroom]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _opens(method: Callable[P, engine.Greenroom]) -> Callable[P, Coming]:
+    """The same way to open a room, for tasks."""
+
+    @wraps(method)
+    def open_(*args: P.args, **kwargs: P.kwargs) -> Coming:
+        return Coming(partial(method, *args, **kwargs))
+
+    return open_
+
+
+class Greenroom(Room):
+    """A room for the tasks of one event loop: everything that `greenroom.Greenroom` does, awaited.
+
+    For example::
+
+        async with Greenroom.open("sqlite:///calls.db") as room:
+            entry = await room.as_user("thierry").call("default", "123").join(create=True)
+
+    Thousands of commands may be on their way at once. A command that is cancelled leaves either
+    its whole effect or none; asking again under the same request id tells which.
+    """
+
+    open = staticmethod(_opens(engine.Greenroom.open))
+
+    def __init__(self, room: engine.Greenroom) -> None:
+        """Take over an open room; `Greenroom.open` is the way in."""
+        core = room._core  # noqa: SLF001 - the same house
+        self.desk: Final = AsyncDesk(core)
+        asking = AskingNow(core, self.desk)
+        super().__init__(asking)
+        self.asking: Final = room
+        self.reading: Final = room
+        """The same room, for threads."""
+        self.call_types: Final = CallTypes(asking)
+        """Call types: settings and grants."""
+        self.users: Final = Users(asking)
+        """What the embedder tells of its users."""
+
+    rebuild = blocking(engine.Greenroom.rebuild)
+
+    async def position(self) -> int:
+        """Of the last event in the log."""
+        return await self.desk.in_thread(lambda: self.reading.position)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Notifications and what became of them. Its methods block: call them in a thread."""
+        return self.reading.outbox
+
+    async def at(self, moment: datetime | int) -> PastRoom:
+        """The room as it was: read-only. Arguments as for `greenroom.Greenroom.at`."""
+        return PastRoom(self.desk, await self.desk.in_thread(self.reading.at, moment))
+
+    async def close(self) -> None:
+        """Stop everything and release the store; what is being recorded is finished first.
+
+        Acknowledged is recorded; whatever else is asked for is refused with StoreClosed.
+        """
+        await self.desk.in_thread(self.reading.close)
+        await self.desk.close()
+
+
+class PastRoom(Room):
+    """The room as it was at a moment, for tasks: the same reads, no commands."""
+
+    def __init__(self, desk: AsyncDesk, room: past.PastRoom) -> None:
+        super().__init__(AskingThePast(room._core, desk))  # noqa: SLF001 - the same house
+        self._room = room
+        self._desk = desk
+
+    @property
+    def position(self) -> int:
+        """Of the last event that counts."""
+        return self._room.position
+
+    async def close(self) -> None:
+        """Release it. The room of now is not touched."""
+        await self._desk.in_thread(self._room.close)

@@ -1,0 +1,188 @@
+"""The room of now, as handles see it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter
+
+from greenroom.adapters.ids import Ids
+from greenroom.answers import Answer
+from greenroom.core import Core, placed
+from greenroom.desk import Command, Desk
+from greenroom.domain import checks
+from greenroom.domain.errors import StoreError
+from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
+from greenroom.domain.operations.operation import Operation
+from greenroom.domain.ports import Clock, Drive, EventStore
+from greenroom.domain.turn import CallTurn, Claim, Folded, Turn
+from greenroom.intake import IN_FLIGHT
+from greenroom.media.port import Source
+from greenroom.media_link import MediaLink, MediaTicker
+from greenroom.pipeline import Pipeline, Sight
+from greenroom.projections.views import Views
+from greenroom.states import States
+from greenroom.watchers import Watchers
+
+A = TypeVar("A", bound=Answer)
+_log = logging.getLogger(__name__)
+
+
+class LiveCore(Core):
+    """The room of now."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        views: Views,
+        clock: Clock,
+        ids: Ids,
+        states: States,
+        *,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        super().__init__(store, views, ids, Watchers())
+        self.clock: Final = clock
+        self._states = states
+        self._pipeline = Pipeline(store, states)
+        self.desk: Final = Desk(
+            store, clock, ids, self._pipeline, members=self.member_ids, in_flight=in_flight
+        )
+        self.drives: list[Drive] = []
+        """What happens by itself; woken after every command that recorded something."""
+        self.media: MediaLink | None = None
+        self._starting_media = threading.Lock()
+
+    def now(self) -> datetime:
+        """The present."""
+        return self.clock.now()
+
+    def load(self, stream: StreamId) -> Folded[Any]:
+        """From memory, or from the store."""
+        return self._states.load(stream)
+
+    def until(self) -> int | None:
+        """All of the log."""
+        return None
+
+    def follow(self) -> None:
+        """Forget what others have changed."""
+        self._states.follow()
+
+    def seen(self, at_least: int | None = None) -> Views:
+        """The views, caught up with the log."""
+        position = self._store.position()
+        if at_least is not None:
+            checks.integer(at_least, "at_least", 0, position)
+        self._views.catch_up(self._store.feed, until=position)
+        return self._views
+
+    def ask(
+        self,
+        cid: CallId,
+        claim: Claim,
+        operation: Operation[CallTurn],
+        *,
+        answer: Callable[[CallTurn], A],
+        kind: TypeAdapter[A],
+        request_id: str | None = None,
+        cause: Recorded[Event] | None = None,
+    ) -> A:
+        """Carry it out in the call's lane; `cause` is the record that made the system ask."""
+        return self.carry_out(
+            self.command(
+                cid,
+                claim,
+                operation,
+                answer=answer,
+                kind=kind,
+                request_id=request_id,
+                cause=cause,
+            )
+        )
+
+    def command(
+        self,
+        cid: CallId,
+        claim: Claim,
+        operation: Operation[CallTurn],
+        *,
+        answer: Callable[[CallTurn], A],
+        kind: TypeAdapter[A],
+        request_id: str | None = None,
+        cause: Recorded[Event] | None = None,
+    ) -> Command[CallTurn, A]:
+        """An operation on a call, ready to be carried out in its lane."""
+        return Command(
+            lane=cid,
+            operation=operation,
+            turn=self.turn(cid, claim),
+            claim=claim,
+            answer=answer,
+            kind=kind,
+            request_id=None if request_id is None else checks.request_id(request_id),
+            causation_id=None if cause is None else cause.event_id,
+            correlation_id=None if cause is None else cause.correlation_id,
+        )
+
+    def turn(self, cid: CallId, claim: Claim) -> Callable[[datetime, Sight], CallTurn]:
+        """Turns about one call."""
+        return lambda at, sight: CallTurn(cid, claim, at, sight, sight.member_ids)
+
+    def plain_turn(self, claim: Claim) -> Callable[[datetime, Sight], Turn]:
+        """Turns about call types and users."""
+        return lambda at, sight: Turn(claim, at, sight)
+
+    def feed(self, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs past `after`."""
+        return self._store.feed(after)
+
+    def start_media_ticker(self, link: MediaLink) -> None:
+        """Let media follow the log by itself."""
+        ticker = MediaTicker(link, self._store.position, self.now)
+        self.drives.append(self.clock.drive(ticker))
+
+    def carry_out(self, command: Command[Any, A]) -> A:
+        """Carry any command out, and whatever follows from it at once."""
+        done = self.desk.carry_out(command)
+        if done.events:
+            if done.erases:
+                self.scrub()
+            self.wake()
+        return placed(done.answer, done.position)
+
+    def stop_recording(self) -> None:
+        """Finish what is being recorded, and refuse everything else."""
+        self._pipeline.close()
+
+    def wake(self) -> None:
+        """Something was recorded: let happen what follows from it."""
+        for drive in self.drives:
+            drive.wake()
+
+    def scrub(self) -> None:
+        """The keys went with the commit; let no byte stay of them, nor of what the views tell.
+
+        Nobody is named: who was erased may be known again by now, under a key that is theirs.
+        """
+        try:
+            self._store.erase(())
+            self.seen()
+        except StoreError:
+            _log.warning("traces of what was erased stay in the files for now", exc_info=True)
+
+    def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
+        """Hand it to media, which is started by the first."""
+        with self._starting_media:
+            if self.media is None:
+                self.media = MediaLink.installed()
+        self.media.start(self)
+        return self.media.offer(cid, entry_id, sdp)
+
+    def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """As media has arranged it."""
+        return {} if self.media is None else self.media.slots(cid, entry_id)
