@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 NAMES = ("call-default:1", "member-default:1/alice", "user-tommaso")
 IDS = ("r1", "r2", "r3")
 
-named = st.sampled_from(NAMES)
+named: st.SearchStrategy[str] = st.sampled_from(NAMES)
 blobs = st.binary(max_size=9)
 
 

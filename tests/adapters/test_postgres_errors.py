@@ -144,12 +144,13 @@ def test_what_the_server_refuses_for_is_told_apart_by_its_code(
     """Raised by the server itself, in place of what is hard to bring about."""
     with closing(PostgresStore(postgres_url)) as store:
         with psycopg.connect(postgres_url, autocommit=True) as other:
-            other.execute(
+            refuse = (
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
                 f" RAISE 'as the server says' USING ERRCODE = '{state}'; END $$;"
-                "CREATE TRIGGER refuse BEFORE INSERT ON greenroom.stored_events EXECUTE FUNCTION"
-                " refuse()"
+                "CREATE TRIGGER refuse BEFORE INSERT ON greenroom.stored_events"
+                " EXECUTE FUNCTION refuse()"
             )
+            other.execute(refuse.encode())
         with refused(StoreError, f"{advice}.*nothing was recorded"):
             store.append([pinned(1)])
         assert store.position() == 0

@@ -121,7 +121,8 @@ def test_a_user_who_may_read_reads(
     with closing(PostgresStore(postgres_url)) as store:
         store.append([pinned(1)])
         name = postgres_url.rpartition("/")[2]
-        database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        read_only = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+        database.execute(read_only.encode())
         with closing(PostgresStore(postgres_url, create=False)) as standby:
             assert list(standby.feed()) == list(store.feed())
             with pytest.raises(StoreError, match=r"read-only.*nothing was recorded"):

@@ -244,7 +244,7 @@ class PrivatePostgres:
         return answer
 
     def _popen(self, command: Sequence[Any], **streams: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603  # as above
+        process: subprocess.Popen[Any] = subprocess.Popen(  # noqa: S603  # as above
             command,
             cwd=self._directory,
             env=_environment(),
@@ -252,6 +252,7 @@ class PrivatePostgres:
             **streams,
             **self._owner,
         )
+        return process
 
     @staticmethod
     def _kill_all(server: subprocess.Popen[bytes]) -> None:
