@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +44,13 @@ from greenroom.domain.message import (
 )
 from greenroom.domain.ports import Notification
 from greenroom.domain.settings import NotificationTemplate
+from greenroom.projections import postgres_engine
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.notifier import RecordingNotifier
+from greenroom.testing.postgres import PrivatePostgres
 
+Where = Path | str | None
+"""A file, the URL of a PostgreSQL database, in memory."""
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CID = CallId("default:123")
 THIERRY, TOMMASO, ALICE, CHARLIE, JAEWOONG = map(
@@ -133,8 +138,8 @@ class World:
     def facts(self, cid: CallId, caused_by: UserId) -> Mapping[str, Any]:
         return {"call": {"cid": cid}, "user": {"name": caused_by.title()}}
 
-    def open(self, path: Path | None, *, head: int = 0) -> Outbox:
-        return Outbox.open(path, head=head, template=self.template, facts=self.facts)
+    def open(self, where: Where, *, head: int = 0) -> Outbox:
+        return Outbox.open(where, head=head, template=self.template, facts=self.facts)
 
     def followed_by(self, outbox: Outbox, until: int | None = None) -> int:
         return outbox.follow(
@@ -150,20 +155,45 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture(params=["in memory", "in a file"])
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    return tmp_path / "calls.db" if request.param == "in a file" else None
+ON_POSTGRES = pytest.param("on PostgreSQL", marks=pytest.mark.slow)
 
 
-@pytest.fixture
-def outbox(world: World, path: Path | None) -> Iterator[Outbox]:
-    with closing(world.open(path)) as outbox:
+def place(kind: str, request: pytest.FixtureRequest) -> Where:
+    """Where no outbox has been yet."""
+    if kind == "on PostgreSQL":
+        url: str = request.getfixturevalue("postgres_url")
+        execute(url, "CREATE SCHEMA greenroom")  # as the event store has done before
+        return url
+    directory: Path = request.getfixturevalue("tmp_path")
+    return directory / "calls.db" if kind == "in a file" else None
+
+
+@pytest.fixture(params=["in memory", "in a file", ON_POSTGRES])
+def outbox(world: World, request: pytest.FixtureRequest) -> Iterator[Outbox]:
+    with closing(world.open(place(request.param, request))) as outbox:
         yield outbox
+
+
+@pytest.fixture(params=["in a file", ON_POSTGRES])
+def durable(request: pytest.FixtureRequest) -> Where:
+    """A place that outlives whoever uses it, and that several can use at once."""
+    return place(request.param, request)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "calls.db"
+
+
+def execute(where: Where, statement: str) -> None:
+    """Do something to the tables behind the outbox's back."""
+    if isinstance(where, str):
+        with psycopg.connect(where, options="-c search_path=greenroom") as postgres:
+            postgres.execute(statement.encode())
+    else:
+        assert where is not None
+        with closing(sqlite3.connect(where)) as file, file:
+            file.execute(statement)
 
 
 def delivered(outbox: Outbox, limit: int = 1_000) -> Sequence[Notification]:
@@ -226,14 +256,14 @@ def test_who_missed_the_call_hears_who_had_rung_not_which_timer_ran_out(
 
 
 def test_who_had_rung_is_known_after_a_restart_and_with_rings_switched_off(
-    world: World, file: Path
+    world: World, durable: Where
 ) -> None:
     world.switched_off = {"call_ring"}
     world.record(rung(ALICE, ring=7))
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
     world.record(missed(ALICE, ring=7), by="timers")
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
         (missed_call,) = delivered(outbox)
     assert missed_call.caused_by == THIERRY
@@ -303,13 +333,13 @@ def test_following_again_adds_nothing(world: World, outbox: Outbox) -> None:
     assert heard(outbox) == []
 
 
-def test_a_new_outbox_on_an_old_log_starts_where_it_is_told(world: World, file: Path) -> None:
+def test_a_new_outbox_on_an_old_log_starts_where_it_is_told(world: World, durable: Where) -> None:
     world.record(rung(ALICE))
-    with closing(world.open(file, head=10)) as outbox:
+    with closing(world.open(durable, head=10)) as outbox:
         world.record(rung(CHARLIE, ring=2))
         world.followed_by(outbox)
         assert heard(outbox) == [("call_ring", CHARLIE)]
-    with closing(world.open(file, head=999)) as outbox:
+    with closing(world.open(durable, head=999)) as outbox:
         assert outbox.position() == 20  # an existing one goes on where it was
 
 
@@ -361,12 +391,12 @@ def test_however_the_log_is_followed_and_the_outbox_reopened_everybody_hears_it_
 
 
 def test_two_outboxes_that_follow_and_deliver_at_once_tell_everybody_once(
-    world: World, file: Path
+    world: World, durable: Where
 ) -> None:
     world.members = [UserId(f"user-{number}") for number in range(100)]
     world.record(went_live(), rung(ALICE), session_started(THIERRY))
     notifier, together = RecordingNotifier(), threading.Barrier(4)
-    outboxes = [world.open(file) for _ in range(2)]
+    outboxes = [world.open(durable) for _ in range(2)]
 
     def work(outbox: Outbox) -> None:
         together.wait()
@@ -389,27 +419,27 @@ def test_two_outboxes_that_follow_and_deliver_at_once_tell_everybody_once(
 
 
 def test_a_kind_that_was_switched_off_is_never_sent_not_even_once_it_is_on_again(
-    world: World, file: Path
+    world: World, durable: Where
 ) -> None:
     world.members = [ALICE]
     world.switched_off = {"call_ring"}
     world.record(rung(ALICE), went_live())
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
     world.switched_off = set()
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
         assert heard(outbox) == [("call_live_started", ALICE)]
 
 
 def test_who_becomes_a_member_later_does_not_hear_of_what_was_before(
-    world: World, file: Path
+    world: World, durable: Where
 ) -> None:
     world.record(went_live())
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
     world.members = [ALICE]
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
         assert heard(outbox) == []
 
@@ -518,12 +548,12 @@ def test_a_failing_delivery_is_visible_and_holds_up_nobody_else(
     assert [sent.key for sent in notifier.failed + notifier.sent[1:]] == [pending.key] * 2
 
 
-def test_words_that_cannot_be_had_are_a_failed_attempt(world: World, file: Path) -> None:
+def test_words_that_cannot_be_had_are_a_failed_attempt(world: World, durable: Where) -> None:
     def facts(cid: CallId, caused_by: UserId) -> Mapping[str, Any]:
         raise LookupError("no such call")
 
     world.record(rung(ALICE))
-    with closing(Outbox.open(file, head=0, template=world.template, facts=facts)) as outbox:
+    with closing(Outbox.open(durable, head=0, template=world.template, facts=facts)) as outbox:
         world.followed_by(outbox)
         assert heard(outbox) == []
         assert [entry.last_error for entry in outbox.entries()] == ["LookupError: no such call"]
@@ -551,9 +581,9 @@ def test_no_more_than_the_limit_is_attempted_oldest_first(world: World, outbox: 
     assert [n.user_id for n in delivered(outbox, limit=2)] == [JAEWOONG]
 
 
-def test_nothing_is_locked_while_a_notifier_runs(world: World, file: Path) -> None:
+def test_nothing_is_locked_while_a_notifier_runs(world: World, durable: Where) -> None:
     world.record(rung(ALICE))
-    with closing(world.open(file)) as outbox, closing(world.open(file)) as other:
+    with closing(world.open(durable)) as outbox, closing(world.open(durable)) as other:
         world.followed_by(outbox)
         seen: list[Status] = []
 
@@ -561,7 +591,7 @@ def test_nothing_is_locked_while_a_notifier_runs(world: World, file: Path) -> No
             def notify(self, notification: Notification) -> None:
                 seen.extend(entry.status for entry in outbox.entries())
                 world.record(rung(CHARLIE, ring=2))
-                world.followed_by(other)  # writes to the same file
+                world.followed_by(other)  # writes to the same tables
 
         outbox.deliver_due(at(0), Curious(), limit=1)
         assert seen == [Status.UNKNOWN]
@@ -572,19 +602,19 @@ def test_nothing_is_locked_while_a_notifier_runs(world: World, file: Path) -> No
 
 
 def test_a_notification_whose_process_died_on_the_way_is_never_sent_again_by_itself(
-    world: World, file: Path
+    world: World, durable: Where
 ) -> None:
     class Dies:
         def notify(self, notification: Notification) -> None:
             raise KeyboardInterrupt
 
     world.record(rung(ALICE, CHARLIE))
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
         with pytest.raises(KeyboardInterrupt):
             outbox.deliver_due(at(0), Dies())
 
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
         assert heard(outbox) == [("call_ring", CHARLIE)]
         (unknown,) = outbox.entries(Status.UNKNOWN)
@@ -600,7 +630,8 @@ from pathlib import Path
 from greenroom.adapters.outbox import Outbox
 from greenroom.domain.settings import NotificationTemplate
 
-file, heard, dies_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+where, heard, dies_at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+where = where if where.startswith("postgresql:") else Path(where)
 
 class Writes:
     count = 0
@@ -613,7 +644,7 @@ class Writes:
             lines.write(notification.user_id + "\\n")
         time.sleep(0.001)
 
-outbox = Outbox.open(file, head=0, template=lambda *_: NotificationTemplate(), facts=lambda *_: {})
+outbox = Outbox.open(where, head=0, template=lambda *_: NotificationTemplate(), facts=lambda *_: {})
 print("ready", flush=True)
 sys.stdin.readline()
 outbox.deliver_due(datetime(2026, 1, 2, tzinfo=UTC), Writes(), limit=10_000)
@@ -622,15 +653,22 @@ outbox.deliver_due(datetime(2026, 1, 2, tzinfo=UTC), Writes(), limit=10_000)
 
 @pytest.mark.slow
 def test_processes_that_deliver_at_once_and_are_killed_tell_nobody_twice(
-    world: World, file: Path, tmp_path: Path
+    world: World, durable: Where, tmp_path: Path
 ) -> None:
     people = [UserId(f"user-{number}") for number in range(300)]
     world.record(notified(*people))
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.followed_by(outbox)
         processes = [
             subprocess.Popen(
-                [sys.executable, "-c", _DELIVERING_PROCESS, file, tmp_path / heard, dies_at],
+                [
+                    sys.executable,
+                    "-c",
+                    _DELIVERING_PROCESS,
+                    str(durable),
+                    tmp_path / heard,
+                    dies_at,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
@@ -682,9 +720,9 @@ def test_what_was_settled_a_month_ago_is_forgotten_and_the_rest_is_kept(
 
 
 def test_a_long_stretch_that_nobody_hears_of_is_read_once_and_not_stored_each_time(
-    world: World, file: Path
+    world: World, durable: Where
 ) -> None:
-    with closing(world.open(file)) as outbox:
+    with closing(world.open(durable)) as outbox:
         world.record(*[ended()] * 60)
         assert world.followed_by(outbox) == 600
         assert outbox.position() == 0
@@ -708,12 +746,11 @@ def test_a_file_that_is_no_database_is_refused(world: World, file: Path) -> None
         world.open(file)
 
 
-def test_an_outbox_of_a_later_greenroom_is_refused(world: World, file: Path) -> None:
-    world.open(file).close()
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE greenroom_effects_follower SET schema = 2")
+def test_an_outbox_of_a_later_greenroom_is_refused(world: World, durable: Where) -> None:
+    world.open(durable).close()
+    execute(durable, "UPDATE greenroom_effects_follower SET schema = 2")
     with pytest.raises(WrongSchema) as refused:
-        world.open(file)
+        world.open(durable)
     assert (refused.value.found, refused.value.supported) == (2, 1)
 
 
@@ -722,7 +759,8 @@ def test_a_file_that_is_locked_for_too_long_is_an_error_and_nothing_is_half_done
 ) -> None:
     world.record(rung(ALICE))
     with closing(world.open(file)) as outbox:
-        outbox._database._connection.exec_driver_sql("PRAGMA busy_timeout = 20")
+        with outbox._database.reading() as ours:
+            ours.exec_driver_sql("PRAGMA busy_timeout = 20")
         with closing(sqlite3.connect(file, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="locked"):
@@ -731,3 +769,41 @@ def test_a_file_that_is_locked_for_too_long_is_an_error_and_nothing_is_half_done
         assert outbox.entries() == []
         world.followed_by(outbox)
         assert heard(outbox) == [("call_ring", ALICE)]
+
+
+def test_postgres_that_is_locked_for_too_long_is_an_error_and_nothing_is_half_done(
+    world: World, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(postgres_url, "CREATE SCHEMA greenroom")
+    monkeypatch.setitem(postgres_engine._SETTINGS, "lock_timeout", "50ms")
+    world.record(rung(ALICE))
+    with closing(world.open(postgres_url)) as outbox, closing(world.open(postgres_url)) as other:
+        with (
+            other._database.writing(),
+            pytest.raises(StoreError, match=r"the outbox on .* too long; try again"),
+        ):
+            world.followed_by(outbox)
+        assert outbox.entries() == []
+        world.followed_by(outbox)
+        assert heard(outbox) == [("call_ring", ALICE)]
+
+
+@pytest.mark.slow
+def test_what_was_claimed_before_the_server_crashed_is_not_sent_again(world: World) -> None:
+    world.record(rung(ALICE, CHARLIE))
+    # Without the outbox asking for it, nothing would reach the disk before the crash.
+    lazy = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+    with PrivatePostgres(settings=lazy) as server:
+        execute(server.url(), "CREATE SCHEMA greenroom")
+        with closing(world.open(server.url())) as outbox:
+            world.followed_by(outbox)
+
+            class Crashes:
+                def notify(self, notification: Notification) -> None:
+                    server.kill()
+
+            with pytest.raises(StoreError):
+                outbox.deliver_due(at(0), Crashes(), limit=1)
+            server.start()
+            assert [sent.user_id for sent in delivered(outbox)] == [CHARLIE]
+            assert [entry.user_id for entry in outbox.entries(Status.UNKNOWN)] == [ALICE]

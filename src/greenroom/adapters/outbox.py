@@ -1,7 +1,7 @@
 """The outbox: notifications that were asked for, and what became of each.
 
 Who hears what is said in `greenroom.adapters.intents`. The outbox is no projection: what was told
-to people cannot be told again, so it has durable tables of its own, in the file of the events, and
+to people cannot be told again, so it has durable tables of its own, beside the events, and
 deleting the views or building them anew sends nothing.
 """
 
@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol, cast
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from greenroom.adapters.intents import KIND_OF, Intent, Noteworthy, intents
+from greenroom.adapters.outbox_database import Database
 from greenroom.adapters.outbox_tables import (
-    Database,
     Entry,
     Status,
     entries,
@@ -29,7 +29,6 @@ from greenroom.adapters.outbox_tables import (
     entry_row,
     follower,
     from_micros,
-    insert_new,
     micros,
     ring_row,
     rings,
@@ -100,7 +99,7 @@ class _Outcome:
 class Outbox:
     """Notes notifications as events ask for them, and delivers each at most once.
 
-    Safe for many threads and for several processes on one file. No lock and no transaction is
+    Safe for many threads and for several processes on one database. No lock and no transaction is
     held while a collaborator or a notifier runs.
     """
 
@@ -120,17 +119,18 @@ class Outbox:
     @classmethod
     def open(
         cls,
-        path: Path | None,
+        where: Path | str | None,
         *,
         head: int,
         template: Templates,
         facts: Facts,
         max_attempts: int = 10,
     ) -> Outbox:
-        """The outbox in the file of the events; in memory where `path` is None.
+        """The outbox in the database of the events.
 
         Args:
-            path: an event store's, which has been opened before.
+            where: an event store's file, or `postgresql://` URL, which has been opened before; None
+                for an outbox in memory.
             head: position from which a new outbox starts: nobody hears of what is older. An
                 existing one goes on where it was.
             template: asked when something happens, whether anybody is to hear of it, and on each
@@ -139,10 +139,10 @@ class Outbox:
             max_attempts: before a notification is given up.
 
         Raises:
-            StoreError: the file cannot be used.
+            StoreError: the database cannot be used.
             WrongSchema: a later greenroom has written this outbox.
         """
-        database = Database.open(path, head=head)
+        database = Database.open(where, head=head)
         return cls(database, template=template, facts=facts, max_attempts=max_attempts)
 
     def position(self) -> int:
@@ -236,7 +236,7 @@ class Outbox:
             return connection.execute(again).rowcount == 1
 
     def close(self) -> None:
-        """Release the file. Twice is fine; other calls then raise StoreClosed."""
+        """Release the database. Twice is fine; other calls then raise StoreClosed."""
         self._database.close()
 
     def _gather(
@@ -287,8 +287,8 @@ class Outbox:
         with self._database.writing() as connection:
             if connection.execute(moved.values(position=noted.position)).rowcount != 1:
                 return False
-            insert_new(connection, entries, map(entry_row, noted.intents))
-            insert_new(connection, rings, map(ring_row, noted.rings))
+            self._database.insert_new(connection, entries, map(entry_row, noted.intents))
+            self._database.insert_new(connection, rings, map(ring_row, noted.rings))
             return True
 
     def _claim_next(self, now: datetime, outcome: _Outcome | None) -> RowMapping | None:

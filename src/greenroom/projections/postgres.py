@@ -160,9 +160,9 @@ class PostgresDatabase(Database):
         """
         with self._speaking(*ERRORS), self._writer.connect() as made:
             connection = made.execution_options(isolation_level="AUTOCOMMIT")
-            if self._erased_before is None:
-                self._erased_before = connection.scalar(_NOW)
-            if not self._nobody_sees(connection, self._erased_before):
+            before = self._erased_before or str(connection.scalar(_NOW))
+            self._erased_before = before
+            if not self._nobody_sees(connection, before):
                 return False
             names = ", ".join(table.name for table in tables)
             connection.exec_driver_sql(f"VACUUM {names}")

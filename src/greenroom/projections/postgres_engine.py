@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import os
 import select
-import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from greenroom.domain.errors import InvalidInput, StoreError
+from greenroom.projections.forks import connects_anew
 
 ERRORS: Final = (SQLAlchemyError, psycopg.Error)
 """All that using an engine, or the driver under it, raises."""
@@ -84,7 +83,7 @@ class Server:
             use_native_hstore=False,
         )
         event.listen(engine, "checkout", _check)
-        _FORKS.add(engine)
+        connects_anew(engine)
         return engine
 
     def error(self, error: Exception) -> StoreError:
@@ -155,16 +154,3 @@ def _readable(descriptor: int) -> bool:
         asked.register(descriptor, select.POLLIN)
         return bool(asked.poll(0))
     return bool(select.select([descriptor], [], [], 0)[0])
-
-
-_FORKS: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
-
-
-def _let_go() -> None:
-    """In a forked child: the sockets are the parent's, and are left to it unclosed."""
-    for engine in list(_FORKS):
-        engine.dispose(close=False)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_let_go)

@@ -23,6 +23,7 @@ from greenroom.projections.calls import Calls
 from greenroom.projections.columns import TEXT, key, metadata
 from greenroom.projections.database import SCHEMA_VERSION, Beside, Database
 from greenroom.projections.deadlines import Deadlines
+from greenroom.projections.forks import survives_forks
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
@@ -67,10 +68,10 @@ _Batch = Sequence[tuple[int, Recorded[Event]]]
 
 
 class Views:
-    """All projections of one event store, in a file of their own or in memory.
+    """All projections of one event store: in a file, in a schema on PostgreSQL, or in memory.
 
-    Deleting the file loses nothing: opened again, `catch_up` fills it from the log. Safe for many
-    threads, and for many processes on one file: each record counts exactly once.
+    Deleting them loses nothing: opened again, `catch_up` fills them from the log. Safe for many
+    threads, and for many processes on the same: each record counts exactly once.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Views:
         self._known = 0
         self._lasts: Callable[[], bool] = lambda: False
         self._to_forget = False
+        survives_forks(self)
 
     @classmethod
     def open(
@@ -194,6 +196,10 @@ class Views:
     def close(self) -> None:
         """Release everything. Twice is fine; other calls then raise StoreClosed."""
         self._database.close()
+
+    def after_fork_in_child(self) -> None:
+        """Wait for no thread of the parent's."""
+        self._writing = threading.Lock()
 
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
         with self._database.read() as connection:

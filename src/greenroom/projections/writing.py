@@ -47,7 +47,7 @@ class Compiled:
                 dialect=self._driver, column_keys=list(names), for_executemany=True
             )
             constants = {
-                name: value for name, value in compiled.params.items() if name not in names
+                name: value for name, value in (compiled.params or {}).items() if name not in names
             }
             # The statement is kept as well, or another could come to have its identity.
             known = self._known[kind] = (str(compiled), constants, statement)
