@@ -92,7 +92,6 @@ _GO_LIVE = (
 )
 _STOP_LIVE = update(sessions).where(*_RUNNING, _IS_LIVE).values(live_ended_at=_NOW)
 _SET_TIMER = update(sessions).where(*_RUNNING)
-_ENTER = update(sessions).where(*_THIS).values(entry_count=sessions.c.entry_count + 1)
 _SEEN = exists(
     select(1).where(
         attendees.c.cid == key_value(sessions.c.cid),
@@ -100,10 +99,13 @@ _SEEN = exists(
         key(attendees.c.user_id),
     )
 )
-_COUNT = (
+_ENTER = (
     update(sessions)
-    .where(*_THIS, ~_SEEN)
-    .values(participant_count=sessions.c.participant_count + 1)
+    .where(*_THIS)
+    .values(
+        entry_count=sessions.c.entry_count + 1,
+        participant_count=sessions.c.participant_count + case((_SEEN, 0), else_=1),
+    )
 )
 _ATTEND = InsertNew(attendees)
 _FORGET = delete(sessions).where(key(sessions.c.cid))
@@ -133,8 +135,7 @@ class Sessions:
                 yield Write(_SET_TIMER, {"key_cid": cid, "timer_ends_at": micros_or_none(timer)})
             case Joined(cid=cid, session=number, user_id=user_id):
                 of = {"key_cid": cid, "key_number": number}
-                yield Write(_ENTER, of)
-                yield Write(_COUNT, {**of, "key_user_id": user_id})
+                yield Write(_ENTER, {**of, "key_user_id": user_id})
                 yield Write(_ATTEND, {"cid": cid, "number": number, "user_id": user_id})
             case CallDeleted(cid=cid, hard=True):
                 yield Write(_FORGET, {"key_cid": cid})

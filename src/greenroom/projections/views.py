@@ -8,11 +8,22 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Self
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    Table,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import insert as plain_insert
 
 from greenroom.domain.errors import StoreError, WrongSchema
@@ -20,7 +31,7 @@ from greenroom.domain.message import Event, Recorded
 from greenroom.domain.streams import erased_by
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
-from greenroom.projections.columns import TEXT, key, metadata
+from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.database import SCHEMA_VERSION, Beside, Database
 from greenroom.projections.deadlines import Deadlines
 from greenroom.projections.forks import survives_forks
@@ -62,7 +73,7 @@ positions: Final = Table(
 identity: Final = Table("identity", metadata, Column("store", LargeBinary, primary_key=True))
 
 _PUT = Upsert(positions)
-_MOVE = update(positions).where(key(positions.c.projection))
+_LAST = bindparam("last", type_=BigInteger())
 
 _Batch = Sequence[tuple[int, Recorded[Event]]]
 
@@ -83,9 +94,12 @@ class Views:
         self._database = database
         self._secret = secret
         self._projections = projections
+        ours = or_(*(positions.c.projection == each.name for each in projections))
+        behind = positions.c.position < _LAST
+        self._move = update(positions).where(ours, behind).values(position=_LAST)
         self._writing = threading.Lock()
         self._known = 0
-        self._lasts: Callable[[], bool] = lambda: False
+        self._lasts: Callable[[], bool] = _never
         self._to_forget = False
         survives_forks(self)
 
@@ -195,6 +209,7 @@ class Views:
 
     def close(self) -> None:
         """Release everything. Twice is fine; other calls then raise StoreClosed."""
+        self._lasts = _never
         self._database.close()
 
     def after_fork_in_child(self) -> None:
@@ -202,9 +217,7 @@ class Views:
         self._writing = threading.Lock()
 
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
-        with self._database.read() as connection:
-            reached = min(self._positions(connection).values())
-            self._lasts = self._database.lasting(connection)
+        reached = self._start(until)
         while reached < until:
             for batch in _batches(feed(reached), until):
                 reached = self._apply(batch, reached)
@@ -216,6 +229,14 @@ class Views:
                 break
         self._known = reached
         return reached
+
+    def _start(self, until: int) -> int:
+        """From where to read on. Others may be further: to read a little again costs less."""
+        if until - self._known > BATCH or not self._lasts():
+            with self._database.read() as connection:
+                self._known = min(self._positions(connection).values())
+                self._lasts = self._database.lasting(connection)
+        return self._known
 
     def _apply(self, batch: _Batch, after: int) -> int:
         """Apply `batch`, read from `after` on, to the projections that have not seen it.
@@ -230,11 +251,13 @@ class Views:
                 return min(stand.values())
             self._database.run(
                 connection,
-                (
-                    write
-                    for projection in self._projections
-                    if stand[projection.name] < last
-                    for write in _writes(projection, batch, stand[projection.name])
+                chain(
+                    (
+                        write
+                        for projection in self._projections
+                        for write in _writes(projection, batch, stand[projection.name])
+                    ),
+                    [Write(self._move, {"last": last})],
                 ),
             )
             return max(last, min(stand.values()))
@@ -309,12 +332,15 @@ def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterato
             return
 
 
+def _never() -> bool:
+    return False
+
+
 def _writes(projection: Projection, batch: _Batch, seen: int) -> Iterator[Write]:
     """What takes the tables of `projection` from position `seen` past `batch`."""
     for position, recorded in batch:
         if position > seen:
             yield from projection.statements(recorded)
-    yield Write(_MOVE, {"key_projection": projection.name, "position": batch[-1][0]})
 
 
 def _ours(connection: Connection, store: bytes, head: Callable[[], int] | int | None) -> bool:
