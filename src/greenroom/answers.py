@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr
 
 from greenroom.domain.access import Capability, effective
 from greenroom.domain.admission import Reason
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.message import CallId, EntryId, Role, SessionId, StreamId, Team, UserId
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import call_stream, member_stream, session_id
-from greenroom.domain.turn import CallTurn, Turn
+from greenroom.domain.turn import Turn
 from greenroom.projections.items import MemberItem, ParticipantItem
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Answer(BaseModel):
     log as it was. A query sees at least this with `at_least=`."""
     recorded: tuple[str, ...] = ()
     """Stored names of the events recorded, in order; empty where it was already so."""
+
+    def placed(self, position: int) -> Self:
+        """With the position that only the store knew. For who has just made it, and nobody else."""
+        self.__dict__["position"] = position  # a copy would cost as much as deciding
+        return self
 
     def impersonal(self) -> Self:
         """The same without what an erasure must reach: fit to be kept beside the log."""

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 from greenroom.answers import Answer, CallState, Done, EntryState, call_state, done, recorded
 from greenroom.call_reading import CallReading
 from greenroom.domain import checks
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, Refused
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.operations import life, people, presence, rings
 from greenroom.domain.operations.life import UNSET, Backstage, Member, Unset
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.streams import call_stream, session_id
-from greenroom.domain.turn import CallTurn, Claim
+from greenroom.domain.turn import Claim
 from greenroom.entry import Entry
 
 if TYPE_CHECKING:

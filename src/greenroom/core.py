@@ -19,6 +19,7 @@ from greenroom.answers import (
     SessionState,
 )
 from greenroom.domain.access import OWNER, Capability
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -29,7 +30,7 @@ from greenroom.domain.message import (
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
-from greenroom.domain.turn import CallTurn, Claim, Folded, Turn
+from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
 from greenroom.media.port import Source
 from greenroom.projections.items import CallItem
@@ -238,8 +239,3 @@ class Core(ABC):
     def member_ids(self, cid: CallId) -> Iterable[UserId]:
         """Who is a member of the call, as it is recorded."""
         return self.seen().lookups.member_ids(cid)
-
-
-def placed(answer: A, position: int) -> A:
-    """The answer with the position that only the store knew."""
-    return answer.model_copy(update={"position": position})

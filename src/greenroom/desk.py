@@ -18,7 +18,14 @@ from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
-from greenroom.domain.errors import Conflict, Refused, Repeated, RequestMismatch
+from greenroom.domain.errors import (
+    Conflict,
+    GreenroomError,
+    InvalidInput,
+    Refused,
+    Repeated,
+    RequestMismatch,
+)
 from greenroom.domain.message import CallId, Decided, Event, EventId, RequestId, UserId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Append, Clock, EventStore, Request
@@ -76,7 +83,7 @@ class Decision(Generic[A]):
     """What was decided on a command, on its way into the log."""
 
     proposal: Proposal
-    answer: A | Refused
+    answer: A | GreenroomError
     """What the asker is told once it is settled; a refusal, too, has to stand by then."""
     events: tuple[Decided[Event], ...]
 
@@ -147,10 +154,10 @@ class Desk:
             StoreClosed: nothing is decided any more.
         """
         turn = command.turn(self._clock.now(), sight)
-        refusal: Refused | None = None
+        refusal: GreenroomError | None = None
         try:
             command.operation.decide(turn)
-        except Refused as error:
+        except (Refused, InvalidInput) as error:
             refusal = error
         except Exception:
             if sight.whole:
@@ -179,7 +186,7 @@ class Desk:
             return None
         if isinstance(outcome, Exception):
             raise outcome
-        if isinstance(answer, Refused):
+        if isinstance(answer, GreenroomError):
             repeated = self._repeated(command)
             if repeated is None:
                 raise answer
@@ -191,7 +198,7 @@ class Desk:
     def _propose(self, command: Command[T, A]) -> tuple[Decision[A], Gate]:
         while True:
             gate = Gate()
-            sight = Sight(self.pipeline, self.states.load, self.members)
+            sight = Sight(self.pipeline, self.states.fetch, self.members)
             decision = self.decide(command, sight, gate.open)
             if decision is not None:
                 return decision, gate

@@ -102,7 +102,7 @@ class Greenroom(Room[LiveCore]):
             in_flight=in_flight,
         )
         try:
-            room._begin(notifier or LoggingNotifier() if timers else None, media)
+            room._begin(notifier or LoggingNotifier() if timers else None, media)  # noqa: SLF001 - its own class
         except BaseException:
             room.close()
             raise

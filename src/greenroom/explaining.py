@@ -9,12 +9,12 @@ from greenroom.domain import checks
 from greenroom.domain.access import Capability, sources
 from greenroom.domain.admission import Reason
 from greenroom.domain.call_state import Existence
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, Refused, WrongTeam
 from greenroom.domain.message import Actor, EntryId
 from greenroom.domain.operations import life, people, presence, rings
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.turn import CallTurn
 
 _ENTRY: Final = EntryId("hypothetical")
 

@@ -12,14 +12,15 @@ from pydantic import TypeAdapter
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
-from greenroom.core import Core, placed
+from greenroom.core import Core
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import StoreError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, Drive, EventStore
-from greenroom.domain.turn import CallTurn, Claim, Folded, Turn
+from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.intake import IN_FLIGHT
 from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
@@ -153,7 +154,7 @@ class LiveCore(Core):
             if done.erases:
                 self.scrub()
             self.wake()
-        return placed(done.answer, done.position)
+        return done.answer.placed(done.position)
 
     def stop_recording(self) -> None:
         """Finish what is being recorded, and refuse everything else."""

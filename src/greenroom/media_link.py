@@ -12,12 +12,13 @@ from pydantic import TypeAdapter
 
 from greenroom.answers import Done, done
 from greenroom.domain.access import Capability
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import EntryNotFound, GreenroomError, MediaError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId
 from greenroom.domain.operations import people, presence
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Joined, Left
-from greenroom.domain.turn import CallTurn, Claim
+from greenroom.domain.turn import Claim
 from greenroom.media.port import Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor
 

@@ -10,14 +10,15 @@ from pydantic import TypeAdapter
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
-from greenroom.core import Core, placed
+from greenroom.core import Core
 from greenroom.domain import checks
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import ReadOnly
 from greenroom.domain.message import CallId, EntryId, StreamId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import erased_by
-from greenroom.domain.turn import CallTurn, Claim, Folded
+from greenroom.domain.turn import Claim, Folded
 from greenroom.handles import Room
 from greenroom.projections.views import Views
 from greenroom.states import fold
@@ -86,7 +87,7 @@ class PastCore(Core):
                 f"{operation.name}: the room is shown as it was at position {self.position};"
                 " ask the room of now, or `explain` what would have been answered"
             )
-        return placed(answer(turn), self.position)
+        return answer(turn).placed(self.position)
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """There is no media in the past."""

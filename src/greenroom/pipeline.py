@@ -30,7 +30,17 @@ BATCH: Final = 512
 class Proposal:
     """One decision on its way into the log: what it appends, and what became of it."""
 
-    __slots__ = ("append", "before", "erasures", "outcome", "rests_on", "states", "wake")
+    __slots__ = (
+        "append",
+        "before",
+        "erasures",
+        "guessed",
+        "outcome",
+        "rests_on",
+        "saw",
+        "states",
+        "wake",
+    )
 
     def __init__(
         self,
@@ -49,6 +59,10 @@ class Proposal:
         self.append = append
         self.states = states
         self.wake = wake
+        self.saw: Mapping[StreamId, int] = {}
+        """The versions it was decided on."""
+        self.guessed: Mapping[StreamId, Folded[Any]] = {}
+        """What was only supposed to be so; known to be once this is recorded."""
         self.rests_on: list[Proposal] = []
         self.erasures = 0
         self.outcome: Sequence[int] | Exception | None = None
@@ -75,19 +89,25 @@ class Sight:
 
         Args:
             pipeline: holds what is on its way.
-            load: a stream as it is recorded; None where it is not at hand.
+            load: a stream that is not in memory, as it is recorded; None where that would block.
             members: of a call, as they are recorded; None where they are not at hand.
         """
         self._ahead = pipeline.ahead
+        self._peek = pipeline.states.peek
         self._load = load
         self._members = members
+        self._guess = pipeline.states.guess
         self.erasures = pipeline.states.erasures
         self.rests_on: dict[int, Proposal] = {}
         """What it saw that is not recorded yet."""
+        self.guessed: dict[StreamId, Folded[Any]] = {}
+        """What it took for granted."""
         self.missing: list[StreamId] = []
         """What was not at hand: it went on as if it were empty, and must be asked again."""
         self.missing_members: CallId | None = None
         """The call whose members were not at hand."""
+        self.soon_members: Sequence[UserId] = ()
+        """Those of them that were on their way in."""
 
     def __call__(self, stream: StreamId) -> Folded[Any]:
         """The state of `stream`."""
@@ -96,6 +116,13 @@ class Sight:
             folded, proposal = ahead
             self.rests_on[id(proposal)] = proposal
             return folded
+        found = self._peek(stream)
+        if found is not None:
+            return found
+        supposed = self._guess(stream)
+        if supposed is not None:
+            self.guessed[stream] = supposed
+            return supposed
         found = self._load(stream)
         if found is None:
             self.missing.append(stream)
@@ -112,7 +139,7 @@ class Sight:
         ]
         found = self._members(cid)
         if found is None:
-            self.missing_members = cid
+            self.missing_members, self.soon_members = cid, soon
         return {*soon, *(found or ())}
 
     @property
@@ -154,6 +181,8 @@ class Pipeline:
                 raise StoreClosed("the room was closed; nothing was recorded")
             if not self._holds(sight, expects):
                 return False
+            proposal.saw = expects
+            proposal.guessed = sight.guessed
             proposal.erasures = sight.erasures
             proposal.rests_on = [one for one in sight.rests_on.values() if one.outcome is None]
             for stream, folded in proposal.states.items():
@@ -168,6 +197,7 @@ class Pipeline:
                 self._record_next()
             finally:
                 self._leading.release()
+                self._pass_on()
 
     def lead(self, proposal: Proposal) -> bool:
         """Record what waits, unless somebody is at it: then one is woken; whether it is settled."""
@@ -176,7 +206,7 @@ class Pipeline:
                 self._record_next()
             finally:
                 self._leading.release()
-            self._pass_on()
+                self._pass_on()
         return proposal.outcome is not None
 
     def withdraw(self, proposal: Proposal) -> None:
@@ -242,7 +272,8 @@ class Pipeline:
 
     def _record(self, batch: Sequence[Proposal]) -> None:
         """Record `batch`; where the store fails, halves of it, so that one sinks no other."""
-        batch = self._drop_fallen(batch)
+        with self._lock:
+            batch = self._drop_fallen(batch)
         if not batch:
             return
         try:
@@ -275,9 +306,11 @@ class Pipeline:
                 proposal.before = before
                 if isinstance(outcome, Exception):
                     self._drop(proposal, outcome)
-                    states.outdate({*proposal.append.expects, *proposal.states})
+                    states.outdate(proposal.saw)
                 else:
                     states.keep(proposal.states, proposal.erasures)
+                    if proposal.guessed:
+                        states.keep(proposal.guessed, proposal.erasures)
                     self._leave(proposal)
                     proposal.outcome = outcome
                     if proposal.append.erases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from greenroom.domain.message import Event, StreamId
@@ -13,7 +13,7 @@ from greenroom.domain.streams import ERASING, decider_of
 from greenroom.domain.turn import Folded
 
 CAPACITY: Final = 10_000
-"""Streams kept by default; the least recently used go first."""
+"""Streams kept by default; those go first that nobody has looked at since the last round."""
 _FURTHEST: Final = 50_000
 """Positions of others that are gone through; past that, reading anew is less work."""
 
@@ -30,11 +30,15 @@ class States:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._kept: OrderedDict[StreamId, Folded[Any]] = OrderedDict()
+        self._used: dict[StreamId, bool] = {}
+        """Kept, and looked at since they were last in line to go. Looking takes no lock."""
         self._outdated: set[StreamId] = set()
-        """Kept, and known to have gone on: to be read on from where they are."""
+        """Known not to be as they are kept, or were guessed: to be read on from where they are."""
         self._newest: OrderedDict[StreamId, int] = OrderedDict()
         """Versions that `follow` has lately met, so that what was read before it and arrives here
         after it is not taken for the newest."""
+        self._luck: dict[str, float] = {}
+        """How often streams of a kind were empty when they were first looked at, of late."""
         self.seen = store.position()
         """The last position that is taken into account."""
         self.erasures = 0
@@ -62,16 +66,27 @@ class States:
 
     def peek(self, stream: StreamId) -> Folded[Any] | None:
         """The state of `stream` where it is in memory, and not known to be outdated."""
-        with self._lock:
-            kept = self._kept.get(stream)
-            if kept is None or stream in self._outdated:
-                return None
-            self._kept.move_to_end(stream)
-            return kept
+        if stream in self._outdated:
+            return None
+        kept = self._kept.get(stream)
+        if kept is not None and self._used.get(stream) is None:
+            self._used[stream] = True  # a second chance when room has to be made
+        return kept
 
     def load(self, stream: StreamId) -> Folded[Any]:
         """The state of `stream`, from memory or folded from the store."""
         return self.peek(stream) or self.fetch(stream)
+
+    def guess(self, stream: StreamId) -> Folded[Any] | None:
+        """That `stream` is empty, where it probably is: most who join have not been there before.
+
+        A guess, like all that is kept here, is checked when something is recorded on it.
+        """
+        if stream in self._kept or stream in self._outdated:
+            return None
+        if self._luck.get(_kind(stream), 0) < _LUCKY:
+            return None
+        return _EMPTY.get(_kind(stream))
 
     def fetch(self, stream: StreamId) -> Folded[Any]:
         """The state of `stream` from the store, read on from where it is known."""
@@ -80,6 +95,8 @@ class States:
         folded = fold(self._store, stream, start=kept)
         with self._lock:
             self._keep(stream, folded, erasures)
+            if kept is None:
+                self._learn(stream, empty=folded.version == 0)
         return folded
 
     def keep(self, states: Mapping[StreamId, Folded[Any]], erasures: int) -> None:
@@ -100,18 +117,28 @@ class States:
             if before <= self.seen:
                 self.seen = max(self.seen, position)
 
-    def outdate(self, streams: Iterable[StreamId]) -> None:
-        """Read these on next time."""
+    def outdate(self, versions: Mapping[StreamId, int]) -> None:
+        """Read these on next time: one of them, at least, has not the version that was supposed."""
         with self._lock:
-            self._outdated.update(stream for stream in streams if stream in self._kept)
+            self._outdated.update(versions)
+            for stream, version in versions.items():
+                if version == 0 and stream not in self._kept:
+                    self._learn(stream, empty=False)
 
     def forget_all(self) -> None:
         """Read everything anew: what the store answers has changed under the same versions."""
         with self._lock:
             self._forget_everything()
 
+    def _learn(self, stream: StreamId, *, empty: bool) -> None:
+        """Whether it was found empty when it was first looked at."""
+        kind = _kind(stream)
+        luck = self._luck.get(kind, 0.0)
+        self._luck[kind] = luck + ((1.0 if empty else 0.0) - luck) / _MEMORY
+
     def _forget_everything(self) -> None:
         self._kept.clear()
+        self._used.clear()
         self._outdated.clear()
         self.erasures += 1
 
@@ -132,9 +159,26 @@ class States:
             self._outdated.add(stream)
         elif self._outdated and (before is None or before.version <= folded.version):
             self._outdated.discard(stream)
-        self._kept.move_to_end(stream)
         while len(self._kept) > self._capacity:
-            self._outdated.discard(self._kept.popitem(last=False)[0])
+            oldest = next(iter(self._kept))
+            if self._used.pop(oldest, False):
+                self._kept.move_to_end(oldest)
+                continue
+            del self._kept[oldest]
+            self._outdated.discard(oldest)
+
+
+_EMPTY: Final = {
+    kind: Folded(decider_of(StreamId(f"{kind}-")).initial, 0) for kind in ("member", "user")
+}
+"""What may be guessed of whom nobody has heard of."""
+_LUCKY: Final = 0.9
+_MEMORY: Final = 16
+"""About how many looks count."""
+
+
+def _kind(stream: StreamId) -> str:
+    return stream.partition("-")[0]
 
 
 def fold(

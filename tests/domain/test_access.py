@@ -9,13 +9,14 @@ from tests.domain.story import SYSTEM, Story, anonymous, guest, story
 
 from greenroom.domain import checks
 from greenroom.domain.access import ALL, BUILT_IN_GRANTS, Capability, Standing, effective, sources
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, NotAllowed, WrongTeam
 from greenroom.domain.message import Role
 from greenroom.domain.operations import life, people, policy, presence, rings
 from greenroom.domain.operations.life import Backstage, Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Joined
-from greenroom.domain.turn import CallTurn, Claim
+from greenroom.domain.turn import Claim
 from greenroom.testing.history import EMBEDDER
 
 Make = Callable[[], Operation[CallTurn]]

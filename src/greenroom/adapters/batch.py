@@ -35,6 +35,11 @@ class Batch:
         """The keys that subjects have, or are to get."""
         self._new: set[str] = set()
         """Those that are to get theirs."""
+        self._subjects = [
+            frozenset(subject for event in one.events for subject in sealed_for(event))
+            for one in appends
+        ]
+        """Whose keys each takes."""
         self._rows: list[Sequence[StoredEvent] | None] = [None] * len(appends)
         self._invalid: dict[int, InvalidInput] = {}
         self._versions: dict[str, int] = {}
@@ -62,7 +67,7 @@ class Batch:
                 if one.request is not None:
                     last = len(rows) - 1 if one.events else None
                     requests.append(Remembered(one.request, last))
-                subjects.update(*map(sealed_for, one.events))
+                subjects.update(self._subjects[index])
             else:
                 refused.add(id(one))
             self._outcomes.append(_PENDING if refusal is None else refusal)
@@ -75,7 +80,7 @@ class Batch:
                 one: None if one in self._new else self._held[one].key_id
                 for one in sorted(subjects)
             },
-            new_keys={one: self._held[one] for one in sorted(subjects & self._new)},
+            new_keys={one: self._held[one] for one in sorted(subjects) if one in self._new},
             forgets=() if id(self._appends[-1]) in refused else self._appends[-1].erases,
         )
 
@@ -117,12 +122,7 @@ class Batch:
 
     def _gather_keys(self, indexes: Sequence[int]) -> None:
         """One look-up for the keys of all who are spoken of; new ones for those without."""
-        wanted = {
-            subject
-            for index in indexes
-            for one in self._appends[index].events
-            for subject in sealed_for(one)
-        }
+        wanted = frozenset().union(*(self._subjects[index] for index in indexes))
         subjects = sorted(wanted - self._held.keys())
         if not subjects:
             return
@@ -153,7 +153,9 @@ class _Plan:
         if any(id(other) in refused for other in one.rests_on):
             return Conflict("what it was decided on was not recorded")
         request = one.request
-        if request is not None and request.request_id in self._known | self._asked:
+        if request is not None and (
+            request.request_id in self._asked or request.request_id in self._known
+        ):
             return Repeated(request.request_id)
         for stream, expected in one.expects.items():
             found = self._version(stream, expected)

@@ -13,9 +13,10 @@ from greenroom.aio.desk import AsyncDesk
 from greenroom.answers import Answer
 from greenroom.core import Core
 from greenroom.desk import Command
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.message import CallId
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.turn import CallTurn, Claim, Turn
+from greenroom.domain.turn import Claim, Turn
 from greenroom.live import LiveCore
 from greenroom.pipeline import Sight
 

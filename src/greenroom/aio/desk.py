@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from greenroom.answers import Answer
-from greenroom.core import placed
 from greenroom.desk import ATTEMPTS, PATIENCE, Command, Decision, Done, pause
-from greenroom.domain.errors import Conflict, Refused, Repeated
+from greenroom.domain.errors import Conflict, GreenroomError, Repeated, StoreClosed
 from greenroom.domain.message import CallId, StreamId, UserId
-from greenroom.domain.turn import Turn
+from greenroom.domain.turn import Folded, Turn
 from greenroom.intake import LONGEST_WAIT
 from greenroom.live import LiveCore
 from greenroom.pipeline import Pipeline, Proposal, Sight
@@ -42,12 +41,15 @@ class AsyncDesk:
         self._loop = asyncio.get_running_loop()
         self._recorder = _Recorder(core.desk.pipeline, self._loop)
         self._threads = ThreadPoolExecutor(_THREADS, "greenroom-blocking")
+        self._closed = False
         self._looking: asyncio.Task[None] | None = None
         self._next_look: asyncio.Future[None] | None = None
 
     async def in_thread(self, work: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Do what blocks, in a thread."""
         call = partial(copy_context().run, work, *args, **kwargs)
+        if self._closed:
+            raise StoreClosed("the room was closed; open it again")
         return await self._loop.run_in_executor(self._threads, call)
 
     async def carry_out(self, command: Command[Any, A]) -> A:
@@ -64,10 +66,11 @@ class AsyncDesk:
             await self.in_thread(self._core.scrub)
         if done.events and self._core.drives:
             await self._woken()
-        return placed(done.answer, done.position)
+        return done.answer.placed(done.position)
 
     async def close(self) -> None:
         """Leave no thread behind."""
+        self._closed = True
         await asyncio.to_thread(self._recorder.stop)
         await asyncio.to_thread(self._threads.shutdown)
 
@@ -75,7 +78,7 @@ class AsyncDesk:
         for attempt in range(ATTEMPTS):
             decision = await self._settled(command, attempt)
             looks_up = isinstance(decision.proposal.outcome, Repeated) or (
-                command.request_id is not None and isinstance(decision.answer, Refused)
+                command.request_id is not None and isinstance(decision.answer, GreenroomError)
             )
             done = (
                 await self.in_thread(self._desk.conclude, command, decision)
@@ -106,20 +109,23 @@ class AsyncDesk:
     async def _decide(self, command: Command[T, A], settled: asyncio.Future[None]) -> Decision[A]:
         """Decide on what is in memory; fetch what is not, and decide again."""
         desk = self._desk
+        fetched: dict[StreamId, Folded[Any]] = {}
         members: dict[CallId, Iterable[UserId]] = {}
         wake = partial(self._recorder.hear, settled)
         while True:
-            sight = Sight(desk.pipeline, desk.states.peek, members.get)
+            sight = Sight(desk.pipeline, fetched.get, members.get)
             decision = desk.decide(command, sight, wake)
             if decision is not None:
                 self._recorder.go_on()
                 return decision
             if sight.missing:
-                await self.in_thread(
-                    lambda missing=sight.missing: [*map(desk.states.fetch, missing)]
-                )
-            if (cid := sight.missing_members) is not None:
-                members[cid] = await self.in_thread(lambda cid=cid: [*desk.members(cid)])
+                fetched = await self.in_thread(_fetched, desk.states, sight.missing, fetched)
+            elif sight.missing_members is not None:
+                # Who is on the way in now may be recorded, and on the way no longer, by then.
+                recorded = await self.in_thread(desk.members, sight.missing_members)
+                members[sight.missing_members] = {*sight.soon_members, *recorded}
+            else:
+                fetched, members = {}, {}  # outdated
 
     async def _settle(self, decision: Decision[A], settled: asyncio.Future[None]) -> None:
         try:
@@ -158,10 +164,19 @@ class AsyncDesk:
     @asynccontextmanager
     async def _turn_of(self, lane: str) -> AsyncIterator[None]:
         turn = self._desk.store.turn_of(lane)
-        await self.in_thread(turn.__enter__)
+        waiting = asyncio.ensure_future(self.in_thread(turn.__enter__))
         try:
+            await asyncio.shield(waiting)
             yield
-        finally:
+        finally:  # cancelled or not, the turn is given back once it was taken
+            leaving = asyncio.ensure_future(self._give_back(turn, waiting))
+            await asyncio.shield(leaving)
+
+    async def _give_back(
+        self, turn: AbstractContextManager[None], waiting: asyncio.Future[None]
+    ) -> None:
+        with suppress(Exception):
+            await waiting
             await self.in_thread(turn.__exit__, None, None, None)
 
     async def _woken(self) -> None:
@@ -243,9 +258,11 @@ class _Recorder:
                 future.set_result(None)
 
 
-def _fetch(states: States, missing: Iterable[StreamId]) -> None:
-    for stream in missing:
-        states.fetch(stream)
+def _fetched(
+    states: States, missing: Iterable[StreamId], before: Mapping[StreamId, Folded[Any]]
+) -> dict[StreamId, Folded[Any]]:
+    """What was missing, beside what was fetched before: memory may be too small for all of it."""
+    return {**before, **{stream: states.fetch(stream) for stream in missing}}
 
 
 def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:

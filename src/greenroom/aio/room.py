@@ -153,7 +153,7 @@ class Greenroom(Room):
 
         Acknowledged is recorded; whatever else is asked for is refused with StoreClosed.
         """
-        await self.desk.in_thread(self.reading.close)
+        await asyncio.to_thread(self.reading.close)
         await self.desk.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -103,7 +103,9 @@ class Verdict:
         return self.refusal is None
 
 
-Outcome = tuple[str, Refused | None, Capability | None]
+Because = str | Callable[[], str]
+"""What a rule saw; a function where it takes some finding out."""
+Outcome = tuple[Because, Refused | None, Capability | None]
 """What a rule saw, its refusal if any, and the special grant it needed, if any."""
 Rule = Callable[[JoinFacts, Occupancy], Outcome]
 
@@ -112,14 +114,35 @@ def admit(facts: JoinFacts, occupancy: Occupancy) -> Verdict:
     """Ask every rule in turn; the first that refuses names the reason."""
     reasons: list[Reason] = []
     grants: list[Capability] = []
-    for name, rule in RULES:
-        because, refusal, needed = rule(facts, occupancy)
-        reasons.append(Reason(name, refusal is None, because))
+    for name, (because, refusal, needed) in _asked(facts, occupancy):
+        told = because if isinstance(because, str) else because()
+        reasons.append(Reason(name, refusal is None, told))
         if refusal is not None:
             return Verdict(tuple(reasons), refusal)
         if needed is not None:
             grants.append(needed)
     return Verdict(tuple(reasons), None, tuple(grants))
+
+
+def special_grants(facts: JoinFacts, occupancy: Occupancy) -> tuple[Capability, ...]:
+    """The same where nobody wants to know the reasons: the special grants that were needed.
+
+    Raises:
+        Refused: as the verdict says.
+    """
+    grants: tuple[Capability, ...] = ()
+    for _, (_, refusal, needed) in _asked(facts, occupancy):
+        if refusal is not None:
+            raise refusal
+        if needed is not None:
+            grants = (*grants, needed)
+    return grants
+
+
+def _asked(facts: JoinFacts, occupancy: Occupancy) -> Iterator[tuple[str, Outcome]]:
+    """The rules in their order, with what each says."""
+    for name, rule in RULES:
+        yield name, rule(facts, occupancy)
 
 
 def _exists(facts: JoinFacts, _: Occupancy) -> Outcome:
@@ -154,10 +177,14 @@ def _granted(facts: JoinFacts, _: Occupancy) -> Outcome:
     capability = Capability.JOIN_CALL
     if facts.by.actor.system:
         return "the system holds every capability", None, None
-    why = ", ".join(sources(facts.grants, facts.standing, capability)) or "no role grants it"
+
+    def why() -> str:
+        granting = sources(facts.grants, facts.standing, capability)
+        return f"{capability}: {', '.join(granting) or 'no role grants it'}"
+
     if facts.by.may(capability):
-        return f"{capability}: {why}", None, None
-    return f"{capability}: {why}", NotAllowed(facts.by.actor.name, capability), None
+        return why, None, None
+    return why, NotAllowed(facts.by.actor.name, capability), None
 
 
 def _not_ended(facts: JoinFacts, _: Occupancy) -> Outcome:

@@ -15,7 +15,7 @@ from immutables import Map
 from msgspec import Struct, structs
 
 from greenroom.domain.access import Capability
-from greenroom.domain.admission import Evidence, Occupancy, admit
+from greenroom.domain.admission import Evidence, Occupancy, special_grants
 from greenroom.domain.decider import Decider
 from greenroom.domain.errors import EntryNotFound, NotPresent
 from greenroom.domain.message import EntryId, Role, UserId
@@ -180,9 +180,7 @@ def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:
     if command.entry_id in session.entries:
         return []
     facts = command.facts
-    verdict = admit(facts, session.occupancy(command.by.user_id))
-    if verdict.refusal is not None:
-        raise verdict.refusal
+    grants = special_grants(facts, session.occupancy(command.by.user_id))
     call, call_type, membership, user = facts.versions
     return [
         Joined(
@@ -201,7 +199,7 @@ def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:
                 user=user,
                 member_role=facts.standing.member_role,
                 owner=facts.standing.owner,
-                grants=verdict.grants,
+                grants=grants,
             ),
         )
     ]

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from greenroom.domain.admission import Verdict, admit
 from greenroom.domain.call_state import Call
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import Refused
 from greenroom.domain.membership import Membership
 from greenroom.domain.message import CallId, EntryId, Event, StreamId, UserId
@@ -35,7 +36,7 @@ from greenroom.domain.streams import (
     type_stream,
     user_stream,
 )
-from greenroom.domain.turn import TIMERS, CallTurn, Claim, Folded, Step
+from greenroom.domain.turn import TIMERS, Claim, Folded, Step
 from greenroom.explaining import OPERATIONS
 
 START: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)

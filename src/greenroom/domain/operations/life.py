@@ -21,6 +21,7 @@ from greenroom.domain.call_commands import (
 )
 from greenroom.domain.call_events import EndReason
 from greenroom.domain.call_state import Call, Existence
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.membership import PutMember
@@ -29,7 +30,7 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.rings import notify_members, ring_members
 from greenroom.domain.session_events import LeftReason
 from greenroom.domain.settings import SettingsPatch, patched
-from greenroom.domain.turn import TIMERS, CallTurn
+from greenroom.domain.turn import TIMERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
 from greenroom.domain.call_commands import BlockUser, UnblockUser
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, RequestsDisabled
 from greenroom.domain.membership import (
     GrantPermissions,
@@ -20,7 +21,6 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_commands import MuteUsers, Pin, Unpin
 from greenroom.domain.session_events import LeftReason, Track
 from greenroom.domain.settings import Settings
-from greenroom.domain.turn import CallTurn
 
 
 def put(members: Iterable[Member]) -> Operation[CallTurn]:

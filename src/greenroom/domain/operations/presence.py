@@ -7,12 +7,13 @@ from greenroom.domain.access import Capability
 from greenroom.domain.admission import Verdict, admit
 from greenroom.domain.call_commands import EndSession, StartSession
 from greenroom.domain.call_state import Existence
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.membership import Accept
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations.life import NewCall, call_out, end_if_over
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_commands import ConnectMedia, Enter, Leave, LoseMedia
-from greenroom.domain.turn import TIMERS, CallTurn
+from greenroom.domain.turn import TIMERS
 
 
 def join(

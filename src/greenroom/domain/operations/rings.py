@@ -9,12 +9,13 @@ from greenroom.domain.access import Capability
 from greenroom.domain.call_commands import CancelRing, NotifyMembers, RingMembers
 from greenroom.domain.call_events import RingEndReason
 from greenroom.domain.call_state import Call, Ring
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallEnded, InvalidInput, MemberNotFound
 from greenroom.domain.membership import Accept, Answer, Reject
 from greenroom.domain.message import UserId
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.turn import TIMERS, CallTurn
+from greenroom.domain.turn import TIMERS
 
 
 def ring(member_ids: Iterable[str], *, video: bool = True) -> Operation[CallTurn]:

@@ -10,11 +10,12 @@ from typing import Final
 
 from greenroom.domain.call_events import RingEndReason
 from greenroom.domain.call_state import Call, Existence, Ring
+from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.operations.life import end_if_over
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.presence import close_if_over
 from greenroom.domain.operations.rings import accepted, cancel
-from greenroom.domain.turn import TIMERS, CallTurn
+from greenroom.domain.turn import TIMERS
 
 
 def max_duration(session: int) -> Operation[CallTurn]:
