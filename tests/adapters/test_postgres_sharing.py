@@ -19,6 +19,7 @@ from tests.adapters.postgres_proxy import Proxy
 
 from greenroom.adapters import event_store, postgres_turns
 from greenroom.adapters.postgres_recorder import PostgresRecorder
+from greenroom.adapters.postgres_streams import _Wish
 from greenroom.adapters.recorder import Draft, Snapshot, Written
 from greenroom.adapters.stores import PostgresStore
 from greenroom.domain.errors import Repeated
@@ -153,6 +154,8 @@ def test_every_statement_goes_along_an_index_whatever_the_statistics_say(
         assert recorder.snapshot(STAGE) is not None
         assert store.request(request.request_id) is not None
         assert store.position() == version * 2
+    assert isinstance(recorder, PostgresRecorder)
+    assert len(recorder._streams._read([_Wish(STAGE, 0, 9, 9)] * 2)) == 2
     store.append([pinned(3)], erases=[alice])
     store.erase([alice])
     store.prune_requests(datetime.now(UTC), 1)

@@ -15,6 +15,7 @@ from greenroom.adapters.postgres_connections import Connections
 from greenroom.adapters.postgres_listener import Listener
 from greenroom.adapters.postgres_schema import prepare
 from greenroom.adapters.postgres_server import Server
+from greenroom.adapters.postgres_streams import Streams
 from greenroom.adapters.postgres_turns import Turns
 from greenroom.adapters.postgres_writing import write
 from greenroom.adapters.recorder import (
@@ -32,11 +33,6 @@ from greenroom.domain.ports import Request
 _STREAM: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state"
     " FROM greenroom.stored_events"
-    " WHERE originator_id = %b AND originator_version > %b AND notification_id <= %b"
-    " ORDER BY originator_version LIMIT %b"
-)
-_CONTENTS: Final = (
-    "SELECT originator_version, topic, state FROM greenroom.stored_events"
     " WHERE originator_id = %b AND originator_version > %b AND notification_id <= %b"
     " ORDER BY originator_version LIMIT %b"
 )
@@ -89,6 +85,7 @@ class PostgresRecorder(LogRecorder):
         """Where the database is."""
         self._secret = prepare(self.server, create=create)
         self._connections = Connections(self.server)
+        self._streams = Streams(self._connections.ask)
         self._turns = Turns(self.server)
         self._listener = Listener(self.server, self._heard)
 
@@ -117,7 +114,7 @@ class PostgresRecorder(LogRecorder):
 
     def stream_contents(self, stream: str, after: int, until: int, limit: int) -> Sequence[Content]:
         """The same rows as `stream_rows`, without what folding does not need."""
-        return self._ask(_CONTENTS, stream, after, until, limit)
+        return self._streams.contents(stream, after, until, limit)
 
     def log_rows(self, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of all streams past position `after` up to `until`, in commit order."""
