@@ -170,8 +170,12 @@ class FlyingVisits:
 @contextmanager
 def flying_room(url: str) -> Iterator[tuple[asyncio.Runner, aio.Greenroom]]:
     """A room at `url`, with the runner of the loop that it lives on."""
+
+    async def opened() -> aio.Greenroom:
+        return await aio.Greenroom.open(url, timers=False)
+
     with asyncio.Runner() as runner:
-        room = runner.run(aio.Greenroom.open(url, timers=False))
+        room = runner.run(opened())
         try:
             yield runner, room
         finally:
