@@ -1,4 +1,4 @@
-"""Where stories take place: a room in memory, one in a file, and one that restarts all the time."""
+"""Where stories take place: in memory, in a file, on PostgreSQL; and restarting all the time."""
 
 from __future__ import annotations
 
@@ -58,11 +58,21 @@ class Stage:
 
 
 @pytest.fixture(
-    params=["memory", "file", pytest.param("restarts", marks=pytest.mark.slow)],
+    params=[
+        "memory",
+        "file",
+        pytest.param("file, restarting", marks=pytest.mark.slow),
+        pytest.param("postgres", marks=pytest.mark.slow),
+        pytest.param("postgres, restarting", marks=pytest.mark.slow),
+    ],
 )
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'calls.db'}"
-    built = Stage(url, restless=request.param == "restarts")
+    place, _, restarting = request.param.partition(", ")
+    if place == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    else:
+        url = "memory://" if place == "memory" else f"sqlite:///{tmp_path / 'calls.db'}"
+    built = Stage(url, restless=bool(restarting))
     yield built
     built.close()
     assert (built.restarts > 0) == built.restless
