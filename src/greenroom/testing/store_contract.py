@@ -21,6 +21,7 @@ from greenroom.domain.errors import Conflict, StoreClosed
 from greenroom.domain.message import RequestId, UserId
 from greenroom.domain.ports import EventStore, Request
 from greenroom.domain.streams import user_stream
+from greenroom.testing.store_contract_batch import Recording
 from greenroom.testing.store_contract_life import Erasing, Sharing
 from greenroom.testing.store_contract_log import Reading, Writing
 from greenroom.testing.store_events import (
@@ -31,7 +32,7 @@ from greenroom.testing.store_events import (
 )
 
 
-class EventStoreContract(Writing, Reading, Sharing, Erasing):
+class EventStoreContract(Writing, Reading, Sharing, Erasing, Recording):
     """Subclass it, and give a fixture `store` with an empty store."""
 
     @pytest.fixture
