@@ -211,7 +211,7 @@ class PrivatePostgres:
             lines = (self._directory / "data" / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return lines[0] == str(pid) and lines[7:8] == ["ready   "]
+        return lines[:1] == [str(pid)] and lines[7:8] == ["ready   "]
 
     def _forget(self) -> None:
         """Of the server that has ended."""
