@@ -79,17 +79,12 @@ class ExaminedTurn(CallTurn):
         return _Watched(plain.actor, plain.capabilities, self.asked)
 
 
-class _Watched(Asker):
-    def __init__(
-        self, actor: Actor, capabilities: frozenset[Capability], asked: list[Capability]
-    ) -> None:
-        super().__init__(actor, capabilities)
-        object.__setattr__(self, "_asked", asked)
+class _Watched(Asker, frozen=True):
+    asked: list[Capability]
 
     def must(self, capability: Capability) -> None:
-        asked: list[Capability] = self._asked  # type: ignore[attr-defined]  # set beside the frozen fields
-        if capability not in asked:
-            asked.append(capability)
+        if capability not in self.asked:
+            self.asked.append(capability)
         super().must(capability)
 
 

@@ -26,6 +26,14 @@ class Intake:
         self._inside = 0
         self._waiting: deque[Admit] = deque()
 
+    def take(self) -> bool:
+        """Whether there was room, and one is in now."""
+        with self._lock:
+            if self._inside >= self._most:
+                return False
+            self._inside += 1
+            return True
+
     def enter(self, admit: Admit) -> bool:
         """Whether one is in at once; else `admit` is called when one is."""
         with self._lock:
@@ -59,22 +67,27 @@ class Intake:
         Raises:
             Overloaded: it took too long.
         """
-        gate = threading.Lock()
-        gate.acquire()  # opened by whoever leaves
-        admit = gate.release
-        if not self.enter(admit):
-            try:
-                admitted = gate.acquire(timeout=LONGEST_WAIT)
-            except BaseException:
-                self.withdraw(admit)
-                raise
-            if not admitted:
-                self.withdraw(admit)
-                raise self.overloaded()
+        if not self.take():
+            self._wait()
         try:
             yield
         finally:
             self.leave()
+
+    def _wait(self) -> None:
+        gate = threading.Lock()
+        gate.acquire()  # opened by whoever leaves
+        admit = gate.release
+        if self.enter(admit):
+            return
+        try:
+            admitted = gate.acquire(timeout=LONGEST_WAIT)
+        except BaseException:
+            self.withdraw(admit)
+            raise
+        if not admitted:
+            self.withdraw(admit)
+            raise self.overloaded()
 
     def overloaded(self) -> Overloaded:
         """What is told to whoever has waited for too long."""

@@ -22,6 +22,14 @@ class Lanes:
         self._lanes: dict[str, deque[Admit]] = {}
         """Who waits behind whoever is in."""
 
+    def take(self, key: str) -> bool:
+        """Whether the lane was free, and is one's own now."""
+        with self._lock:
+            if key in self._lanes:
+                return False
+            self._lanes[key] = deque()
+            return True
+
     def enter(self, key: str, admit: Admit) -> bool:
         """Whether the lane is one's own at once; else `admit` is called when it is."""
         with self._lock:
@@ -52,15 +60,21 @@ class Lanes:
     @contextmanager
     def hold(self, key: str) -> Iterator[None]:
         """Wait in this thread for one's turn on the lane of `key`."""
-        gate = threading.Lock()
-        gate.acquire()  # opened by whoever is before us
-        if not self.enter(key, gate.release):
-            try:
-                gate.acquire()
-            except BaseException:
-                self.withdraw(key, gate.release)
-                raise
+        if not self.take(key):
+            self._wait(key)
         try:
             yield
         finally:
             self.leave(key)
+
+    def _wait(self, key: str) -> None:
+        gate = threading.Lock()
+        gate.acquire()  # opened by whoever is before us
+        admit = gate.release
+        if self.enter(key, admit):
+            return
+        try:
+            gate.acquire()
+        except BaseException:
+            self.withdraw(key, admit)
+            raise

@@ -57,7 +57,8 @@ class AsyncDesk:
 
         Cancelled, it leaves either the whole effect or none; the same request id tells which.
         """
-        await self._let_in()
+        if not self._desk.intake.take():
+            await self._let_in()
         try:
             done = await self._carry_out(command)
         finally:
@@ -93,7 +94,8 @@ class AsyncDesk:
     async def _settled(self, command: Command[Any, A], attempt: int) -> Decision[A]:
         """What was decided, once it is settled."""
         settled: asyncio.Future[None] = self._loop.create_future()
-        await self._enter_lane(command.lane)
+        if not self._desk.lanes.take(command.lane):
+            await self._enter_lane(command.lane)
         try:
             if attempt < PATIENCE:
                 decision = await self._decide(command, settled)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from greenroom.domain.message import Role
 
@@ -64,8 +65,7 @@ Grants = Mapping[Role, frozenset[Capability]]
 """What each role may do in calls of one type; roles that are not named may do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What decides a user's capabilities in one call."""
 
     user_role: Role

@@ -39,8 +39,7 @@ class Evidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `join-backstage` on a call that is not open yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinFacts:
+class JoinFacts(Struct, frozen=True, kw_only=True):
     """Everything outside the session that a join is decided on."""
 
     cid: CallId
@@ -68,8 +67,7 @@ class JoinFacts:
     """Of call, call type, membership and user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occupancy:
+class Occupancy(Struct, frozen=True):
     """What admission needs to know of the session."""
 
     counted: int = 0

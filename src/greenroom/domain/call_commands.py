@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from greenroom.domain.call_events import EndReason, RingEndReason
@@ -11,23 +10,20 @@ from greenroom.domain.message import CallId, Json, Team, UserId
 from greenroom.domain.settings import Settings, SettingsPatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OfCall(Command):
+class _OfCall(Command, frozen=True, kw_only=True):
     cid: CallId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateCall(_OfCall):
+class CreateCall(_OfCall, frozen=True, kw_only=True):
     call_type: str
     type_settings: Settings
     team: Team | None = None
-    custom: Json = field(default_factory=dict)
+    custom: Json = {}
     starts_at: datetime | None = None
-    settings: SettingsPatch = field(default_factory=dict)
+    settings: SettingsPatch = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateCall(_OfCall):
+class UpdateCall(_OfCall, frozen=True, kw_only=True):
     type_settings: Settings
     occupied: bool
     """Whether anybody is in."""
@@ -36,67 +32,55 @@ class UpdateCall(_OfCall):
     starts_at: datetime | None = None
     moves_start: bool = False
     """Whether `starts_at` is meant; None then takes the schedule away."""
-    settings: SettingsPatch = field(default_factory=dict)
+    settings: SettingsPatch = {}
     """A JSON Merge Patch: null gives a field back to the type."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RingMembers(_OfCall):
+class RingMembers(_OfCall, frozen=True, kw_only=True):
     user_ids: tuple[UserId, ...]
     video: bool
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRing(_OfCall):
+class CancelRing(_OfCall, frozen=True, kw_only=True):
     ring: int
     reason: RingEndReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyMembers(_OfCall):
+class NotifyMembers(_OfCall, frozen=True, kw_only=True):
     user_ids: tuple[UserId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoLive(_OfCall): ...
+class GoLive(_OfCall, frozen=True, kw_only=True): ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopLive(_OfCall): ...
+class StopLive(_OfCall, frozen=True, kw_only=True): ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndCall(_OfCall):
+class EndCall(_OfCall, frozen=True, kw_only=True):
     reason: EndReason = EndReason.ENDED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteCall(_OfCall):
+class DeleteCall(_OfCall, frozen=True, kw_only=True):
     hard: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreCall(_OfCall): ...
+class RestoreCall(_OfCall, frozen=True, kw_only=True): ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockUser(_OfCall):
+class BlockUser(_OfCall, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnblockUser(_OfCall):
+class UnblockUser(_OfCall, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartSession(_OfCall):
+class StartSession(_OfCall, frozen=True, kw_only=True):
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndSession(_OfCall):
+class EndSession(_OfCall, frozen=True, kw_only=True):
     session: int
 
 

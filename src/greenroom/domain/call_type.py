@@ -60,8 +60,7 @@ class Revoked(Event, frozen=True, kw_only=True):
 CallTypeEvent = CallTypeDefined | SettingsChanged | Granted | Revoked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefineCallType(Command):
+class DefineCallType(Command, frozen=True, kw_only=True):
     call_type: str
     based_on: str | None
     settings: Settings
@@ -69,21 +68,18 @@ class DefineCallType(Command):
     indexed_custom: IndexedCustom
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeSettings(Command):
+class ChangeSettings(Command, frozen=True, kw_only=True):
     call_type: str
     settings: SettingsPatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant(Command):
+class Grant(Command, frozen=True, kw_only=True):
     call_type: str
     role: Role
     capability: Capability
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoke(Command):
+class Revoke(Command, frozen=True, kw_only=True):
     call_type: str
     role: Role
     capability: Capability

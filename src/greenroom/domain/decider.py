@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import reduce
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from greenroom.domain.access import Capability
 from greenroom.domain.errors import NotAllowed
 from greenroom.domain.message import Actor, UserId
@@ -36,8 +38,7 @@ class Decider(Generic[S, C, E]):
         return reduce(self.evolve, events, start)
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(Struct, frozen=True):
     """Who asks, and what they may do in this call."""
 
     actor: Actor
@@ -62,8 +63,7 @@ class Asker:
             raise NotAllowed(self.actor.name, capability)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """A wish, in the imperative. Time and standing come with it: the domain looks nothing up."""
 
     at: datetime

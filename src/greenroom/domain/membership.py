@@ -123,58 +123,49 @@ MembershipEvent = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OfMember(Command):
+class _OfMember(Command, frozen=True, kw_only=True):
     cid: CallId
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutMember(_OfMember):
+class PutMember(_OfMember, frozen=True, kw_only=True):
     """Add, or update who is there. None keeps the role; `custom` is a JSON Merge Patch."""
 
     role: Role | None = None
-    custom: Json = field(default_factory=dict)
+    custom: Json = {}
     founding: bool = False
     """Whether it belongs to the creation of the call, which needs no further capability."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveMember(_OfMember): ...
+class RemoveMember(_OfMember, frozen=True, kw_only=True): ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestPermissions(_OfMember):
+class RequestPermissions(_OfMember, frozen=True, kw_only=True):
     permissions: tuple[Capability, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantPermissions(_OfMember):
+class GrantPermissions(_OfMember, frozen=True, kw_only=True):
     permissions: tuple[Capability, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokePermissions(_OfMember):
+class RevokePermissions(_OfMember, frozen=True, kw_only=True):
     permissions: tuple[Capability, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accept(_OfMember):
+class Accept(_OfMember, frozen=True, kw_only=True):
     ring: int
     joined: bool = False
     """Whether by joining."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject(_OfMember):
+class Reject(_OfMember, frozen=True, kw_only=True):
     ring: int
     reason: str
     present: bool
     """Whether the user is in the call: then the answer stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Miss(_OfMember):
+class Miss(_OfMember, frozen=True, kw_only=True):
     ring: int
 
 

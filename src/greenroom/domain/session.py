@@ -7,7 +7,6 @@ so that the call always knows which session is the current one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -62,8 +61,7 @@ class Occupant(Struct, frozen=True):
     """Whether they count against the limit of participants."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """What deciding needs to know of one occupation of a call."""
 
     entries: Map[EntryId, Entry] = Map()
@@ -126,15 +124,15 @@ def evolve(session: Session, event: SessionEvent) -> Session:
         case Left(entry_id=entry_id, closes_at=closes_at):
             return _without(session, entry_id, closes_at)
         case Pinned(user_id=user_id):
-            return replace(session, pinned=session.pinned | {user_id})
+            return structs.replace(session, pinned=session.pinned | {user_id})
         case Unpinned(user_id=user_id):
-            return replace(session, pinned=session.pinned - {user_id})
+            return structs.replace(session, pinned=session.pinned - {user_id})
         case MediaConnected(entry_id=entry_id):
             entry = session.entries.get(entry_id)
             if entry is None:
                 return session
             entries = session.entries.set(entry_id, structs.replace(entry, connected=True))
-            return replace(session, entries=entries)
+            return structs.replace(session, entries=entries)
         case UsersMuted() | MediaLost():
             return session
         case _:

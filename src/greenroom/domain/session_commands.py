@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from greenroom.domain.admission import JoinFacts
@@ -11,28 +10,24 @@ from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.domain.session_events import LeftReason, Track
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InSession(Command):
+class _InSession(Command, frozen=True, kw_only=True):
     cid: CallId
     session: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enter(_InSession):
+class Enter(_InSession, frozen=True, kw_only=True):
     entry_id: EntryId
     facts: JoinFacts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leave(_InSession):
+class Leave(_InSession, frozen=True, kw_only=True):
     """Close one's own entry."""
 
     entry_id: EntryId
     inactivity_timeout: timedelta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutOut(_InSession):
+class PutOut(_InSession, frozen=True, kw_only=True):
     """Close every entry of these users; of everybody where none are named."""
 
     reason: LeftReason
@@ -41,32 +36,27 @@ class PutOut(_InSession):
     """None where the session closes with them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MuteUsers(_InSession):
+class MuteUsers(_InSession, frozen=True, kw_only=True):
     """Named users, or everybody else where none are named."""
 
     tracks: tuple[Track, ...]
     user_ids: frozenset[UserId] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin(_InSession):
+class Pin(_InSession, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpin(_InSession):
+class Unpin(_InSession, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectMedia(_InSession):
+class ConnectMedia(_InSession, frozen=True, kw_only=True):
     entry_id: EntryId
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoseMedia(_InSession):
+class LoseMedia(_InSession, frozen=True, kw_only=True):
     entry_id: EntryId
     inactivity_timeout: timedelta
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from msgspec import Struct
+
 from greenroom.domain.call_type import CallType, CallTypeCommand
 from greenroom.domain.decider import Asker, Decider
 from greenroom.domain.message import Actor, Event, Role, StreamId, Team, UserId
@@ -28,8 +30,7 @@ TIMERS: Final = Asker(Actor(name="timers", system=True), frozenset())
 """Who acts when a deadline has passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folded(Generic[S]):
+class Folded(Struct, Generic[S], frozen=True):
     """An aggregate's state and the version it has."""
 
     state: S
@@ -57,8 +58,7 @@ class Claim:
     system: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One decided event and where it goes."""
 
     stream: StreamId

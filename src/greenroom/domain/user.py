@@ -34,19 +34,17 @@ class UserErased(Event, frozen=True, kw_only=True):
 UserEvent = UserUpserted | UserErased
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpsertUser(Command):
+class UpsertUser(Command, frozen=True, kw_only=True):
     """None leaves a property as it is; `custom` is a JSON Merge Patch."""
 
     user_id: UserId
     role: Role | None = None
     teams: tuple[Team, ...] | None = None
     display_name: str | None = None
-    custom: Json = field(default_factory=dict)
+    custom: Json = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseUser(Command):
+class EraseUser(Command, frozen=True, kw_only=True):
     user_id: UserId
 
 
