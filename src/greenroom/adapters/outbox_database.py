@@ -24,7 +24,7 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -165,7 +165,10 @@ def _durable(connection: Any, _: object) -> None:
 
 
 def _postgres(url: str) -> _Place:
-    from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415 - an extra
+    # Not at the top: the one is an extra, and the other takes its time to load.
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+    from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415
 
     server = Server(url, what="the outbox")
     return _Place(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Protocol
@@ -82,8 +82,8 @@ class Database(ABC):
         """Room for a second set of tables; what is left there at the end is removed."""
 
     @abstractmethod
-    def forget(self, tables: Sequence[Table]) -> bool:
-        """Keep no trace of what was deleted from `tables`; False: ask again later.
+    def forget(self, tables: Collection[str]) -> bool:
+        """Keep no trace of what was deleted from these tables; False: ask again later.
 
         How far that goes is for each kind of database to say. Readers may be in the way.
         """

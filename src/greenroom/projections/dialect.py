@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Table
-from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
-from sqlalchemy.dialects.sqlite import Insert as SQLiteInsert
 
 from greenroom.projections.query import Scalar
+
+if TYPE_CHECKING:  # who uses the one shall not wait for the other to be loaded
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+    from sqlalchemy.dialects.sqlite import Insert as SQLiteInsert
 
 Test = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 """What is asked of a value, as SQL."""

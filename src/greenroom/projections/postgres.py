@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -56,7 +56,6 @@ class PostgresDatabase(Database):
         self._limited = self._server.engine(schema, _READERS, autocommit=True, **custom)
         event.listen(self._limited, "connect", _statement_timeout(limit))
         self._compiled = Compiled(self.dialect, self._writer.dialect)
-        self._erased_before: str | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -151,7 +150,7 @@ class PostgresDatabase(Database):
         self._drop(old)
         return True
 
-    def forget(self, tables: Sequence[Table]) -> bool:
+    def forget(self, tables: Collection[str]) -> bool:
         """See `Database`: no query finds it any more, and the tables are vacuumed.
 
         That frees the old versions of rows, which is possible once no transaction can see them.
@@ -160,13 +159,14 @@ class PostgresDatabase(Database):
         """
         with self._speaking(*ERRORS), self._writer.connect() as made:
             connection = made.execution_options(isolation_level="AUTOCOMMIT")
-            before = self._erased_before or str(connection.scalar(_NOW))
-            self._erased_before = before
-            if not self._nobody_sees(connection, before):
+            if not self._nobody_sees(connection, str(connection.scalar(_NOW))):
                 return False
-            names = ", ".join(table.name for table in tables)
-            connection.exec_driver_sql(f"VACUUM {names}")
-            self._erased_before = None
+            try:
+                connection.exec_driver_sql(f"VACUUM {', '.join(sorted(tables))}")
+            except DBAPIError as error:
+                if sqlstate(error) != psycopg.errors.LockNotAvailable.sqlstate:
+                    raise
+                return False
             return True
 
     def lasting(self, connection: Connection) -> Callable[[], bool]:

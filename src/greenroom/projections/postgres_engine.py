@@ -56,9 +56,9 @@ class Server:
             # Not the message, nor the error it comes from: they quote the URL, password and all.
             raise InvalidInput("url", "postgresql://user:password@host:port/database") from None
         self._what = what
-        host, port = self._said.get("host", "localhost"), self._said.get("port", "5432")
-        name = self._said.get("dbname") or self._said.get("user") or ""
-        self.name: Final = f"postgresql://{host}:{port}/{name}"
+        said = {name: str(value) for name, value in self._said.items()}
+        host, port = said.get("host") or said.get("hostaddr", ""), said.get("port", "")
+        self.name: Final = f"postgresql://{host}{port and ':'}{port}/{said.get('dbname', '')}"
         """For people; without user and password."""
 
     def engine(self, schema: str, size: int, *, autocommit: bool, **settings: str) -> Engine:

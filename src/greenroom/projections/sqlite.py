@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -140,7 +140,7 @@ class SQLiteDatabase(Database):
         ):
             yield _Beside(self, database)
 
-    def forget(self, tables: Sequence[Table]) -> bool:  # noqa: ARG002 - a file has one log for all
+    def forget(self, tables: Collection[str]) -> bool:  # noqa: ARG002 - a file has one log for all
         """See `Database`: no byte of what was deleted is left in the file or its log."""
         with self._turn, self._speaking(*_ERRORS), self._writer.connect() as connection:
             return self._path is None or _emptied_log(connection)

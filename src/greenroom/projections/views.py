@@ -100,7 +100,7 @@ class Views:
         self._writing = threading.Lock()
         self._known = 0
         self._lasts: Callable[[], bool] = _never
-        self._to_forget = False
+        self._to_forget: set[str] = set()
         survives_forks(self)
 
     @classmethod
@@ -263,10 +263,16 @@ class Views:
             return max(last, min(stand.values()))
 
     def _forget(self, batch: _Batch) -> None:
-        """Leave no trace in the files of what `batch`, or an earlier one, has erased."""
-        self._to_forget = self._to_forget or any(erased_by(recorded.event) for _, recorded in batch)
-        if self._to_forget:
-            self._to_forget = not self._database.forget(self._tables())
+        """Leave no trace of what `batch`, or an earlier one, has erased."""
+        for _, recorded in batch:
+            if erased_by(recorded.event):
+                self._to_forget.update(
+                    str(write.statement.table)
+                    for projection in self._projections
+                    for write in projection.statements(recorded)
+                )
+        if self._to_forget and self._database.forget(self._to_forget):
+            self._to_forget.clear()
 
     def _taken_over(self, beside: Beside, reached: int, *, even_back: bool) -> bool:
         """Put the fresh tables in place of ours; not, unless `even_back`, if ours are ahead."""
