@@ -88,6 +88,28 @@ def test_whoever_follows_the_log_sees_every_position_in_its_turn(postgres_url: s
     assert seen == list(range(1, writers * each * 2 + 1))
 
 
+def test_so_it_is_where_the_server_has_other_defaults(
+    postgres_url: str, database: psycopg.Connection
+) -> None:
+    name = postgres_url.rpartition("/")[2].encode()
+    for setting in (b"default_transaction_isolation = serializable", b"synchronous_commit = off"):
+        database.execute(b"ALTER DATABASE %s SET %s" % (name, setting))
+    with closing(PostgresStore(postgres_url)) as one, closing(PostgresStore(postgres_url)) as other:
+
+        def write(number: int) -> None:
+            for version in range(1, 26):
+                stream = session_stream(CID, number)
+                (one, other)[number % 2].append([pinned(version, stream)])
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(write, range(1, 5)))
+        assert [position for position, _ in one.feed()] == list(range(1, 101))
+        durable = "SELECT current_setting('synchronous_commit')"
+        assert isinstance(one.recorder, PostgresRecorder)
+        with one.recorder._connections.writing() as writer:
+            assert asked(writer, durable) == "on"
+
+
 # Others at work on the tables
 
 

@@ -22,19 +22,22 @@ ASKING: Final = 4
 """Connections that may ask at the same time; further threads wait their turn. A server has a
 hundred by default, for all processes together."""
 
-# Each of our statements has one good plan, whatever the statistics say, and however old they are:
-# along an index. Planning them once is enough then.
-_PLANS: Final = (
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan ="
-    " off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-)
-_DURABLE: Final = (
-    "; SELECT set_config('synchronous_commit', 'on', false)"
-    " WHERE current_setting('synchronous_commit') = 'off'"
-)
-"""What is acknowledged is durable, whatever the server does by default."""
-_ASK: Final = _PLANS + _DURABLE
-_WRITE: Final = f"{_PLANS}{_DURABLE}; SET lock_timeout = '30s'"  # other processes append as well
+_ASK: Final = """\
+-- Each of our statements has one good plan, whatever the statistics say, and however old they are:
+-- along an index. Planning it once is enough then.
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET jit = off;
+-- Whatever the server does by default: what is checked after waiting for the lock is what stands by
+-- then, and what is acknowledged is durable.
+SET default_transaction_isolation = 'read committed';
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off';
+"""
+_WRITE: Final = f"{_ASK} SET lock_timeout = '30s'"  # other processes append as well
 
 
 class Connections:

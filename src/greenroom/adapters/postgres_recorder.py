@@ -63,7 +63,7 @@ _KEEP: Final = (
 )
 _FORGET: Final = "DELETE FROM greenroom.subject_keys WHERE subject = ANY (%b)"
 _CLEAR: Final = "VACUUM (SKIP_LOCKED) greenroom.subject_keys"
-_DROP: Final = "TRUNCATE greenroom.snapshots"
+_DROP: Final = "DELETE FROM greenroom.snapshots"
 
 
 class PostgresRecorder(LogRecorder):

@@ -141,7 +141,7 @@ _REFUSALS: Final = {
     r"starting up|shutting down": "it is being started or shut down; try again in a moment",
     r"Connection refused": "nobody answers there; is the server running, are host and port right?",
     r"timeout": "nobody answers in time; are host and port right, does a firewall stand between?",
-    r"(translate|resolve) host|not known|nodename": "there is no such host; correct the store's URL",
+    r"(translate|resolve) host|not known|nodename": "there is no such host; correct the URL",
     r"No such file": "no server listens there; is it running, is the host right?",
     r"SSL": "no encrypted connection comes about; see sslmode and the certificates",
 }
