@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -51,3 +52,24 @@ def execute(where: Where, statement: str) -> list[tuple[Any, ...]]:
     assert where is not None
     with closing(sqlite3.connect(where)) as sqlite, sqlite:
         return sqlite.execute(statement).fetchall()
+
+
+def together(*jobs: Callable[[], Any]) -> None:
+    """Run all jobs at once; the first that fails, fails here."""
+    failures: list[BaseException] = []
+    ready = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], Any]) -> None:
+        try:
+            ready.wait()
+            job()
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

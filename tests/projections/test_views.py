@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.projections.histories import histories
 from tests.projections.history import CID, SECRET, History, Pair
-from tests.projections.places import Refill, Where, digest_of, execute, members_of, opened
+from tests.projections.places import Refill, Where, digest_of, execute, members_of, opened, together
 
 from greenroom.domain import errors
 from greenroom.domain.message import Event, Recorded
@@ -142,27 +140,6 @@ def catch_up_in_small_steps(where: Where, pairs: Sequence[Pair]) -> None:
     made = Views.open(where, secret=SECRET)
     made.catch_up(lambda after: (pair for pair in pairs if pair[0] > after), until=pairs[-1][0])
     made.close()
-
-
-def together(*jobs: Any) -> None:
-    """Run all jobs at once; the first that fails, fails here."""
-    failures: list[BaseException] = []
-    ready = threading.Barrier(len(jobs))
-
-    def run(job: Any) -> None:
-        try:
-            ready.wait()
-            job()
-        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def test_reopened_views_go_on_where_they_were(durable: Where, history: History) -> None:

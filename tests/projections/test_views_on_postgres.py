@@ -8,15 +8,14 @@ import signal
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from tests.projections.history import CID, SECRET, History, Pair
-from tests.projections.places import digest_of, execute, members_of, opened
+from tests.projections.places import digest_of, execute, members_of, opened, together
 
 from greenroom.domain import errors
 from greenroom.projections import database, postgres_engine
@@ -169,7 +168,7 @@ def test_many_processes_that_start_at_once_make_the_tables_once(
         with closing(opened(postgres_url, history)) as made:
             found.append(made.digest())
 
-    together([start] * 8)
+    together(*[start] * 8)
     assert found == [digest_of(history)] * 8
 
 
@@ -191,7 +190,7 @@ def test_readers_never_fail_while_tables_are_exchanged(postgres_url: str, histor
         finally:
             over.set()
 
-    together([rebuild, lambda: read(made), lambda: read(elsewhere)])
+    together(rebuild, lambda: read(made), lambda: read(elsewhere))
     assert set(asked) == {7}
     assert schemas(postgres_url) == [SCHEMA]
     made.close()
@@ -350,22 +349,3 @@ def test_the_server_folds_every_letter_as_python_does(sorted_otherwise: str) -> 
         asked = f"SELECT said, {fold}(said) FROM unnest(%s::text[]) AS said".encode()
         for said, folded in connection.execute(asked, [texts]):
             assert folded == said.casefold(), ascii(said)
-
-
-def together(jobs: Sequence[Callable[[], Any]]) -> None:
-    """Run all jobs at once; the first that fails, fails here."""
-    failures: list[BaseException] = []
-
-    def run(job: Callable[[], Any]) -> None:
-        try:
-            job()
-        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]

@@ -165,10 +165,9 @@ def _durable(connection: Any, _: object) -> None:
 
 
 def _postgres(url: str) -> _Place:
-    # Not at the top: the one is an extra, and the other takes its time to load.
-    from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - takes its time to load
 
-    from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415
+    from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415 - an extra
 
     server = Server(url, what="the outbox")
     return _Place(
