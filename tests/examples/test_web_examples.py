@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import sqlite3
 import ssl
@@ -378,6 +379,35 @@ def test_both_say_the_same_of_every_error() -> None:
         assert fastapi_app.status(kind) == django_calls.status(kind) in {403, 404, 409}
     for kind in (*all_errors(errors.StoreError), errors.Conflict):
         assert fastapi_app.status(kind) == django_calls.status(kind) == 503
+
+
+@pytest.mark.parametrize(
+    ("page", "example"),
+    [("fastapi.md", "fastapi_app.py"), ("django.md", "django_site/calls.py")],
+)
+def test_the_pages_show_parts_of_what_is_served_here(page: str, example: str) -> None:
+    shown = re.findall(
+        r"^```python\n(.+?)^```$", _read("docs/how-to", page), re.DOTALL | re.MULTILINE
+    )
+    source = _read("examples/web", example)
+    assert len(shown) >= 4
+    assert [part for part in shown if part not in source] == []
+
+
+@pytest.mark.slow
+def test_the_page_on_postgres_runs_on_a_server(postgres_url: str) -> None:
+    page = _read("docs/how-to", "postgresql.md")
+    parts = re.findall(r"^```py\n(.+?)^```$", page, re.DOTALL | re.MULTILINE)
+    session: dict[str, object] = {}
+    assert len(parts) == 3
+    for part in parts:
+        on_server = part.replace("postgresql://calls:secret@db.example/calls", postgres_url)
+        exec(compile(on_server, "postgresql.md", "exec"), session)  # noqa: S102 - our own documentation
+    assert session["URL"] == postgres_url
+
+
+def _read(*path: str) -> str:
+    return ROOT.joinpath(*path).read_text()
 
 
 @pytest.mark.slow
