@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
+from msgspec import Struct, to_builtins
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
@@ -29,7 +29,7 @@ from greenroom.domain.errors import (
 from greenroom.domain.message import CallId, Decided, Event, EventId, RequestId, UserId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Append, Clock, EventStore, Request
-from greenroom.domain.streams import erased_by
+from greenroom.domain.streams import ERASING, erased_by
 from greenroom.domain.turn import Claim, Turn
 from greenroom.intake import Intake
 from greenroom.lanes import Lanes
@@ -45,8 +45,7 @@ PATIENCE: Final = 2
 """Attempts before a command waits for its turn among the processes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[T, A]):
+class Command(Struct, Generic[T, A], frozen=True):
     """An operation with everything it takes to carry it out."""
 
     lane: str
@@ -65,8 +64,7 @@ class Command(Generic[T, A]):
     """Of the chain it belongs to; None for the first of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done(Generic[A]):
+class Done(Struct, Generic[A], frozen=True):
     """A command that was carried out, or had been before."""
 
     answer: A
@@ -78,8 +76,7 @@ class Done(Generic[A]):
     """Whether that did away with personal data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[A]):
+class Decision(Struct, Generic[A], frozen=True):
     """What was decided on a command, on its way into the log."""
 
     proposal: Proposal
@@ -154,20 +151,18 @@ class Desk:
             StoreClosed: nothing is decided any more.
         """
         turn = command.turn(self._clock.now(), sight)
-        refusal: GreenroomError | None = None
         try:
             command.operation.decide(turn)
-        except (Refused, InvalidInput) as error:
-            refusal = error
+            decision = self._decision(command, turn, wake)
+        except (Refused, InvalidInput) as refusal:
+            proposal = Proposal(Append(expects=turn.expects), {}, wake)
+            decision = Decision(proposal, refusal, ())
         except Exception:
             if sight.whole:
                 raise
+            return None
         if not sight.whole:
             return None
-        if refusal is None:
-            decision = self._decision(command, turn, wake)
-        else:
-            decision = Decision(Proposal(Append(expects=turn.expects), {}, wake), refusal, ())
         taken = self.pipeline.enter(decision.proposal, sight, turn.expects)
         return decision if taken else None
 
@@ -218,13 +213,12 @@ class Desk:
     ) -> Decision[A]:
         events, answer = self._decided(command, turn), command.answer(turn)
         states = {step.stream: turn.states[step.stream] for step in turn.steps}
-        append = Append(
-            events,
-            # What is written to says by its versions what it expects.
-            {stream: seen for stream, seen in turn.expects.items() if stream not in states},
-            self._request(command, answer, events),
-            erased(turn),
-        )
+        expects = dict(turn.expects)
+        for stream in states:
+            del expects[stream]  # what is written to says by its versions what it expects
+        request_id = command.request_id
+        request = None if request_id is None else self._request(request_id, command, answer, events)
+        append = Append(events, expects, request, erased(turn))
         return Decision(Proposal(append, states, wake), answer, events)
 
     def _decided(self, command: Command[T, A], turn: T) -> tuple[Decided[Event], ...]:
@@ -244,15 +238,17 @@ class Desk:
         )
 
     def _request(
-        self, command: Command[T, A], answer: A, events: tuple[Decided[Event], ...]
-    ) -> Request | None:
-        """What is remembered of the command, where it has a request id."""
-        if command.request_id is None:
-            return None
+        self,
+        request_id: RequestId,
+        command: Command[T, A],
+        answer: A,
+        events: tuple[Decided[Event], ...],
+    ) -> Request:
+        """What is remembered of a command that has a request id."""
         kept = answer.impersonal()
         if not events:  # a position that no event will give it
             kept = kept.model_copy(update={"position": self.states.seen})
-        return Request(command.request_id, self._fingerprint(command), command.kind.dump_json(kept))
+        return Request(request_id, self._fingerprint(command), command.kind.dump_json(kept))
 
     def _repeated(self, command: Command[T, A]) -> Done[A] | None:
         """What was answered when this was asked before."""
@@ -275,7 +271,7 @@ class Desk:
         """
         wish = {
             "lane": command.lane,
-            "by": to_jsonable_python(command.claim),
+            "by": to_builtins(command.claim),
             "operation": command.operation.name,
             "arguments": to_jsonable_python(command.operation.arguments),
         }
@@ -307,5 +303,8 @@ def pause(attempt: int) -> float:
 
 def erased(turn: Turn) -> list[str]:
     """The subjects whose personal data the turn does away with."""
-    subjects = (erased_by(step.event) for step in turn.steps)
-    return [subject for subject in subjects if subject is not None]
+    return [
+        subject
+        for step in turn.steps
+        if step.event.name in ERASING and (subject := erased_by(step.event)) is not None
+    ]

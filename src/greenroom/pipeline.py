@@ -16,6 +16,7 @@ from greenroom.domain.errors import (
     Conflict,
     OutcomeUnknown,
     StoreClosed,
+    StoreError,
 )
 from greenroom.domain.message import CallId, StreamId, UserId
 from greenroom.domain.ports import Append, EventStore, Outcome
@@ -234,13 +235,16 @@ class Pipeline:
     def _holds(self, sight: Sight, expects: Mapping[StreamId, int]) -> bool:
         if sight.erasures != self.states.erasures:
             return False
-        if any(one.failed for one in sight.rests_on.values()):
-            return False
+        for proposal in sight.rests_on.values():
+            if proposal.failed:
+                return False
         ahead = self.ahead
-        return not ahead or all(
-            stream not in ahead or ahead[stream][0].version == version
-            for stream, version in expects.items()
-        )
+        if ahead:
+            for stream, version in expects.items():
+                newer = ahead.get(stream)
+                if newer is not None and newer[0].version != version:
+                    return False
+        return True
 
     def _pass_on(self) -> None:
         """Let whoever waits the longest lead."""
@@ -271,7 +275,7 @@ class Pipeline:
             _wake(batch)
 
     def _record(self, batch: Sequence[Proposal]) -> None:
-        """Record `batch`; where the store fails, halves of it, so that one sinks no other."""
+        """Record `batch`; where the store fails, portions of it, so that one sinks no other."""
         with self._lock:
             batch = self._drop_fallen(batch)
         if not batch:
@@ -283,12 +287,23 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - only those that it is about shall hear of it
             if len(batch) == 1:
                 self._settle(batch, error)
-                return
-            middle = len(batch) // 2
-            self._record(batch[:middle])
-            self._record(batch[middle:])
+            else:
+                self._record_apart(batch)
         else:
             self._settle(batch, commit.outcomes, commit.before, commit.position)
+
+    def _record_apart(self, batch: Sequence[Proposal]) -> None:
+        """Record the good ones of a batch that has failed as a whole."""
+        tried, rest = batch[:2], batch[2:]
+        for one in tried:
+            self._record([one])
+        errors = [one.outcome for one in tried if isinstance(one.outcome, StoreError)]
+        if len(errors) == len(tried):  # it is not them: nothing can be recorded at all
+            self._settle(rest, errors[0])
+            return
+        middle = len(rest) // 2
+        self._record(rest[:middle])
+        self._record(rest[middle:])
 
     def _settle(
         self,

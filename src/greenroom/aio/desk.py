@@ -41,6 +41,7 @@ class AsyncDesk:
         self._loop = asyncio.get_running_loop()
         self._recorder = _Recorder(core.desk.pipeline, self._loop)
         self._threads = ThreadPoolExecutor(_THREADS, "greenroom-blocking")
+        self._turns = ThreadPoolExecutor(_THREADS, "greenroom-turns")
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
         self._next_look: asyncio.Future[None] | None = None
@@ -73,6 +74,7 @@ class AsyncDesk:
         """Leave no thread behind."""
         self._closed = True
         await asyncio.to_thread(self._recorder.stop)
+        await asyncio.to_thread(self._turns.shutdown)
         await asyncio.to_thread(self._threads.shutdown)
 
     async def _carry_out(self, command: Command[Any, A]) -> Done[A]:
@@ -166,7 +168,8 @@ class AsyncDesk:
     @asynccontextmanager
     async def _turn_of(self, lane: str) -> AsyncIterator[None]:
         turn = self._desk.store.turn_of(lane)
-        waiting = asyncio.ensure_future(self.in_thread(turn.__enter__))
+        # Not among the threads that queries and those who give their turn back depend on.
+        waiting = self._loop.run_in_executor(self._turns, turn.__enter__)
         try:
             await asyncio.shield(waiting)
             yield

@@ -59,12 +59,17 @@ class Entry:
     def __init__(self, call: CallHandle, asking: entry.Entry) -> None:
         self.desk: Final = call.desk
         self.asking: Final = asking
-        self.reading: Final = entry.Entry(call.reading, asking.state)
         self.state: Final = asking.state
+        self._call = call
 
     def __repr__(self) -> str:
         """The entry and its call."""
         return repr(self.asking)
+
+    @property
+    def reading(self) -> entry.Entry:
+        """The same for threads."""
+        return entry.Entry(self._call.reading, self.state)
 
     @property
     def entry_id(self) -> EntryId:
@@ -107,13 +112,19 @@ class CallHandle:
     def __init__(self, asking: Asking, claim: Claim, cid: CallId) -> None:
         self.desk: Final[AsyncDesk] = asking.desk
         self.asking: Final = call_handle.CallHandle(asking.instead(), claim, cid)
-        self.reading: Final = call_handle.CallHandle(asking.core, claim, cid)
         self.cid: Final = cid
+        self._core = asking.core
+        self._claim = claim
         self.type, _, self.id = cid.partition(":")
 
     def __repr__(self) -> str:
         """The call and who looks at it."""
-        return repr(self.reading)
+        return repr(self.asking)
+
+    @property
+    def reading(self) -> call_handle.CallHandle:
+        """The same for threads."""
+        return call_handle.CallHandle(self._core, self._claim, self.cid)
 
     # The call's life
 
@@ -173,15 +184,23 @@ class UserHandle:
 
     def __init__(self, asking: Asking, claim: Claim) -> None:
         self.desk: Final[AsyncDesk] = asking.desk
-        self.asking: Final = handles.UserHandle(asking.instead(), claim)
-        self.reading: Final = handles.UserHandle(asking.core, claim)
         self._core = asking
         self._claim = claim
 
     @property
     def user_id(self) -> str:
         """Who acts; for the system, the name of the part that acts."""
-        return self.reading.user_id
+        return self._claim.name
+
+    @property
+    def asking(self) -> handles.UserHandle:
+        """The same for threads; it issues no commands."""
+        return self.reading
+
+    @property
+    def reading(self) -> handles.UserHandle:
+        """The same for threads."""
+        return handles.UserHandle(self._core.core, self._claim)
 
     def call(self, call_type: str, id: str | None = None) -> CallHandle:
         """One call of that type, whether it exists or not; without an id, one is generated."""

@@ -8,7 +8,6 @@ only if none of it has changed meanwhile.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -45,8 +44,7 @@ class Load(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """Who acts, as the asker says it.
 
     Role and teams that are None are looked up in the User record.
