@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,9 +31,14 @@ class House:
         return self.room.at(self.room.position)
 
     @classmethod
-    def build(cls, *, timers: bool = False) -> House:
+    @contextmanager
+    def build(cls, url: str = "memory://", *, timers: bool = False) -> Iterator[House]:
         clock = VirtualClock(START)
-        room = Greenroom.open("memory://", clock=clock, timers=timers)
+        with Greenroom.open(url, clock=clock, timers=timers) as room:
+            yield cls.furnished(room, clock)
+
+    @classmethod
+    def furnished(cls, room: Greenroom, clock: VirtualClock) -> House:
         thierry = room.as_user("thierry", role="admin", teams=[])
         call = thierry.call("default", "appointment-7")
         call.create(members=[Member("alice"), Member("thierry", role="host")])

@@ -6,18 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from tests.hostile.conftest import NewStore
 from tests.hostile.entry_points import START, House
 
 from greenroom import Greenroom, Member, errors
 from greenroom.domain.ports import Notification
 from greenroom.testing import VirtualClock
-
-
-@pytest.fixture
-def house() -> Iterator[House]:
-    built = House.build()
-    with built.room:
-        yield built
 
 
 def test_members_may_come_from_an_iterator_that_commands_the_same_call(house: House) -> None:
@@ -96,10 +90,10 @@ class Talkative:
             call.reject("a robot answers")
 
 
-def test_a_notifier_may_command_the_room() -> None:
+def test_a_notifier_may_command_the_room(new_store: NewStore) -> None:
     notifier = Talkative()
     clock = VirtualClock(START)
-    with Greenroom.open("memory://", clock=clock, notifier=notifier) as room:
+    with new_store() as url, Greenroom.open(url, clock=clock, notifier=notifier) as room:
         notifier.room = room
         call = room.as_user("thierry").call("default", "1")
         call.create(members=[Member("alice")], ring=True)
@@ -127,10 +121,10 @@ def test_a_notifier_may_command_the_room() -> None:
     ],
     ids=ascii,
 )
-def test_words_with_a_design_are_words(title: str) -> None:
+def test_words_with_a_design_are_words(title: str, new_store: NewStore) -> None:
     notifier = Talkative()
     clock = VirtualClock(START)
-    with Greenroom.open("memory://", clock=clock, notifier=notifier) as room:
+    with new_store() as url, Greenroom.open(url, clock=clock, notifier=notifier) as room:
         notifier.room = room
         notification: Any = {"call_notification": {"title": title}}
         room.call_types.update("default", settings={"notification_settings": notification})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from hypothesis import example, given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.hostile.conftest import NewStore
 from tests.hostile.entry_points import ENTRY_POINTS, EntryPoint, House
 from tests.hostile.evil import NEVER, STRANGE
 
@@ -80,6 +82,13 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+@pytest.fixture(scope="module")
+def shared(new_store: NewStore) -> Iterator[House]:
+    """A house that many examples go through."""
+    with new_store() as url, House.build(url) as built:
+        yield built
+
+
 anything = st.recursive(plain, _containers, max_leaves=8)
 
 
@@ -117,12 +126,9 @@ def reached(house: House, point: EntryPoint, arguments: Mapping[str, Any]) -> No
         assert refusal.expected
 
 
-@given(st.lists(attempts(), min_size=5, max_size=15))
-def test_only_greenrooms_own_errors_come_out(
-    wishes: list[tuple[EntryPoint, Mapping[str, Any]]],
-) -> None:
-    house = House.build(timers=True)
-    with house.room:
+def received(url: str, wishes: list[tuple[EntryPoint, Mapping[str, Any]]]) -> None:
+    """Let somebody ask for all that, and years pass: the house stands."""
+    with House.build(url, timers=True) as house:
         for point, arguments in wishes:
             reached(house, point, arguments)
         house.clock.advance(timedelta(days=400))
@@ -130,11 +136,28 @@ def test_only_greenrooms_own_errors_come_out(
         assert [one.seq for one in _history(house)] == list(range(1, len(_history(house)) + 1))
 
 
-@example(datetime(1973, 4, 29, 2, tzinfo=ZoneInfo("America/Boise")), 0)  # an hour that never was
-@given(st.datetimes(timezones=st.timezones()), st.integers(0, 10**9))
-def test_any_instant_is_a_start_or_refused(start: datetime, ahead: int) -> None:
-    house = _shared()
-    call = house.thierry.call("livestream")
+@given(wishes=st.lists(attempts(), min_size=5, max_size=15))
+def test_only_greenrooms_own_errors_come_out(
+    wishes: list[tuple[EntryPoint, Mapping[str, Any]]],
+) -> None:
+    received("memory://", wishes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
+@settings(max_examples=10)  # each makes a store
+@given(wishes=st.lists(attempts(), min_size=5, max_size=15))
+def test_nor_do_errors_of_a_database(
+    new_store: NewStore, wishes: list[tuple[EntryPoint, Mapping[str, Any]]]
+) -> None:
+    with new_store() as url:
+        received(url, wishes)
+
+
+@example(start=datetime(1973, 4, 29, 2, tzinfo=ZoneInfo("America/Boise")), ahead=0)  # never was
+@given(start=st.datetimes(timezones=st.timezones()), ahead=st.integers(0, 10**9))
+def test_any_instant_is_a_start_or_refused(shared: House, start: datetime, ahead: int) -> None:
+    call = shared.thierry.call("livestream")
     backstage = Backstage(enabled=True, join_ahead_time_seconds=ahead)
     refusal = refusal_of(lambda: call.create(starts_at=start, backstage=backstage))
     if isinstance(refusal, InvalidInput):
@@ -151,27 +174,17 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(), json_values, max_size=5))
-def test_any_json_object_is_kept_exactly_or_refused(custom: dict[str, Any]) -> None:
-    house = _shared()
-    call = house.thierry.call("default")
+@given(custom=st.dictionaries(st.text(), json_values, max_size=5))
+def test_any_json_object_is_kept_exactly_or_refused(shared: House, custom: dict[str, Any]) -> None:
+    call = shared.thierry.call("default")
     refusal = refusal_of(lambda: call.create(custom=custom))
     if isinstance(refusal, InvalidInput):
         assert refusal.path.startswith("custom")
     else:
         assert refusal is None
         assert call.get().custom == custom
-        (found,) = house.thierry.query_calls(filters={"cid": call.cid}).items
+        (found,) = shared.thierry.query_calls(filters={"cid": call.cid}).items
         assert found.custom == custom
-
-
-_HOUSES: list[House] = []
-
-
-def _shared() -> House:
-    if not _HOUSES:
-        _HOUSES.append(House.build())
-    return _HOUSES[0]
 
 
 def _history(house: House) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -102,13 +102,6 @@ class Attempt:
 
     def described(self) -> str:
         return f"{self.point.method}({self.argument}): {self.error!r}"
-
-
-@pytest.fixture
-def house() -> Iterator[House]:
-    built = House.build()
-    with built.room:
-        yield built
 
 
 POINTS: Final = [pytest.param(point, id=point.method) for point in ENTRY_POINTS if point.good]
