@@ -12,6 +12,7 @@ from time import monotonic
 from greenroom.adapters.batch import Batch
 from greenroom.adapters.codec import Row, decode, decode_events, plain_events
 from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Written
+from greenroom.adapters.shelf import RecorderShelf
 from greenroom.domain.errors import GreenroomError, StoreClosed
 from greenroom.domain.message import Decided, Event, Recorded, RequestId, StreamId
 from greenroom.domain.ports import Append, Commit, Head, Request
@@ -149,6 +150,15 @@ class RecorderStore:
     def prune_requests(self, before: datetime, limit: int) -> int:
         """Forget up to `limit` requests recorded before that instant; how many it were."""
         return self.recorder.prune_requests(before, limit)
+
+    def shelf(self, stream: StreamId) -> RecorderShelf:
+        """Where a snapshot of `stream` is kept."""
+        self._check_open()
+        return RecorderShelf(self.recorder, stream)
+
+    def drop_snapshots(self) -> None:
+        """Forget every snapshot of every stream."""
+        self.recorder.drop_snapshots()
 
     def turn_of(self, key: str) -> AbstractContextManager[None]:
         """Wait a while for one's turn among all processes that ask for the same key."""

@@ -82,6 +82,48 @@ class Head:
     """The event's stored name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a stream, written down by somebody who folded it. Never the truth."""
+
+    version: int
+    """Of the last event that it takes in."""
+    format: str
+    """Says what can read it."""
+    state: bytes
+
+
+class Shelf(Protocol):
+    """Where the snapshot of one stream is kept, readable only until one of its subjects is erased.
+
+    What is about a person is sealed under the keys that were in force when the shelf was asked
+    for. So ask for it before reading what is to be kept there: what was erased meanwhile must not
+    come back under the key of somebody who came back.
+    """
+
+    def snapshot(self) -> Snapshot | None:
+        """What is kept there.
+
+        None also for what nobody can open any more, and for what this store did not keep of this
+        very log: a record other than the one that the snapshot ends with, a single other bit.
+        """
+        ...
+
+    def keep(self, snapshot: Snapshot, *, personal: bool) -> None:
+        """Keep it, in place of an older one of the stream.
+
+        Args:
+            snapshot: of a version that the stream has.
+            personal: whether it says anything about a person; where that cannot be sealed, it is
+                not kept.
+
+        Raises:
+            ValueError: the stream has no such version.
+            StoreError: the store cannot be written.
+        """
+        ...
+
+
 class EventStore(Protocol):
     """Append-only streams of events, and one feed over all of them. Safe for many threads."""
 
@@ -185,6 +227,14 @@ class EventStore(Protocol):
         Returns:
             How many were forgotten.
         """
+        ...
+
+    def shelf(self, stream: StreamId) -> Shelf:
+        """Where a snapshot of `stream` is kept."""
+        ...
+
+    def drop_snapshots(self) -> None:
+        """Forget every snapshot of every stream. Nothing is lost."""
         ...
 
     def turn_of(self, key: str) -> AbstractContextManager[None]:
