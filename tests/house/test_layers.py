@@ -102,7 +102,12 @@ def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
     extras = project["optional-dependencies"]
     declared = {
         re.split(r"[\[<>=]", requirement)[0].replace("-", "_")
-        for requirement in [*project["dependencies"], *extras["media"], *extras["postgres"], *extras["test"]]
+        for requirement in [
+            *project["dependencies"],
+            *extras["media"],
+            *extras["postgres"],
+            *extras["test"],
+        ]
     }
     used = {
         imported

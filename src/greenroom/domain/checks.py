@@ -218,7 +218,10 @@ def custom(value: object, path: str, limit: int) -> dict[str, JsonValue]:
 
 
 class _Budget:
-    """Copies JSON while counting, so that a hostile value costs no more than an honest one."""
+    """Copies JSON while counting, so that a hostile value costs no more than an honest one.
+
+    What is counted is never more than what is written.
+    """
 
     def __init__(self, path: str, limit: int) -> None:
         self._path = path
@@ -227,12 +230,13 @@ class _Budget:
 
     def copy(self, value: object, path: str, depth: int) -> JsonValue:
         """The same value in plain dicts and lists."""
-        self._spend(1)
         if value is None or value is True or value is False:
+            self._spend(4)
             return value
         if _is_text(value):
-            self._spend(str.__len__(value))
+            self._spend(str.__len__(value) + 2)
             return _storable(value, path)
+        self._spend(1)
         if _is_integer(value):
             return _exact_integer(value, path)
         if _is_float(value):
@@ -242,11 +246,15 @@ class _Budget:
         if _is_object(value):
             return self._object(value, path, depth)
         if _is_list(value):
-            return [self.copy(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
+            return [self._item(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
         raise InvalidInput(
             path,
             f"JSON: null, true, a number, text, a list or an object, not {type(value).__name__}",
         )
+
+    def _item(self, item: object, path: str, depth: int) -> JsonValue:
+        self._spend(1)  # the comma, or a bracket
+        return self.copy(item, path, depth)
 
     def _object(self, value: Mapping[object, object], path: str, depth: int) -> JsonValue:
         copied: dict[str, JsonValue] = {}
@@ -258,7 +266,7 @@ class _Budget:
     def _key(self, key: object, path: str) -> str:
         if not _is_text(key):
             raise InvalidInput(path, "text keys")
-        self._spend(str.__len__(key))
+        self._spend(str.__len__(key) + 3)
         return _storable(key, path)
 
     def _spend(self, size: int) -> None:

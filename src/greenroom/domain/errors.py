@@ -39,7 +39,7 @@ GreenroomError
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GreenroomError(Exception):
@@ -47,6 +47,14 @@ class GreenroomError(Exception):
 
     code: ClassVar[str]
     """Stable name for programs; the message is for people."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it goes to other processes: as it is, whatever it was made of."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[GreenroomError], args: tuple[Any, ...]) -> GreenroomError:
+    return kind.__new__(kind, *args)
 
 
 class Refused(GreenroomError):
