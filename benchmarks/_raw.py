@@ -105,11 +105,12 @@ def replayed(log: Log, batches: Sequence[Sequence[Bytes]], work: int) -> Contend
     return Contender(run, work, log.clear)
 
 
-def seen(run: Callable[[], object]) -> Sequence[Sequence[Bytes]]:
+def seen(contender: Contender) -> Sequence[Sequence[Bytes]]:
     """What one run commits to stores of greenroom's, after another run to warm up."""
-    run()
+    contender.run()
+    contender.prepare()
     with watched() as batches:
-        run()
+        contender.run()
     return batches
 
 

@@ -1,6 +1,6 @@
 """The load: visitors join a session in which 20 others are, and leave it again.
 
-A visit is two commands. Everybody who visits comes for the first time: greenroom has to look
+A visit is two commands. Everybody who visits comes for the first time: greenroom has to know
 whether they are members, are blocked or were erased; the library's aggregate is not asked that.
 """
 
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from benchmarks._stock import EVIDENCE, PRESENT, StockApplication, open_session
 
-from greenroom import Greenroom, aio
+from greenroom import Greenroom, Member, aio
 
 T = TypeVar("T")
 
@@ -119,6 +119,8 @@ class FlyingVisits:
         flying: so many visitors at the same time.
         visits: in a task and round.
         requests: whether every command has a request id.
+        elsewhere: another room on the same store, as of another process, that makes all visitors
+            of a round members before it; without, they are strangers to the call.
     """
 
     def __init__(
@@ -129,14 +131,22 @@ class FlyingVisits:
         visits: int,
         *,
         requests: bool = False,
+        elsewhere: Greenroom | None = None,
     ) -> None:
         self._runner = runner
         self._room = room
         self._visits = visits
         self._requests = requests
-        self._numbers = count()
-        self._calls = [f"flying-{flying}-{requests}-{number}" for number in range(flying)]
+        self._elsewhere = elsewhere
+        self._round = 0
+        self._calls = [f"flying-{number}" for number in range(flying)]
         runner.run(self._at_once(self._open))
+
+    def prepare(self) -> None:
+        """Let other visitors come in the next round."""
+        self._round += 1
+        if self._elsewhere is not None:
+            in_threads(self._invite, self._calls, at_once=8)
 
     def run(self) -> Sequence[float]:
         """One round; the seconds each command took."""
@@ -154,17 +164,26 @@ class FlyingVisits:
             await self._room.as_user(f"user-{number}").call(TYPE, call_id).join()
         return ()
 
+    def _invite(self, call_id: str) -> Sequence[float]:
+        assert self._elsewhere is not None
+        call = self._elsewhere.as_user("thierry").call(TYPE, call_id)
+        call.add_members(map(Member, self._visitors(call_id)))
+        return ()
+
     async def _visit(self, call_id: str) -> Sequence[float]:
         taken = []
-        for _ in range(self._visits):
-            visitor = f"visitor-{next(self._numbers)}"
+        for visitor in self._visitors(call_id):
             call = self._room.as_user(visitor).call(TYPE, call_id)
             began = perf_counter()
-            await call.join(request_id=f"{call_id}-{visitor}-in" if self._requests else None)
+            await call.join(request_id=f"{visitor}-in" if self._requests else None)
             joined = perf_counter()
-            await call.leave(request_id=f"{call_id}-{visitor}-out" if self._requests else None)
+            await call.leave(request_id=f"{visitor}-out" if self._requests else None)
             taken += [joined - began, perf_counter() - joined]
         return taken
+
+    def _visitors(self, call_id: str) -> Sequence[str]:
+        """Of this round."""
+        return [f"{call_id}-{self._round}-{number}" for number in range(self._visits)]
 
 
 @contextmanager
@@ -182,7 +201,9 @@ def flying_room(url: str) -> Iterator[tuple[asyncio.Runner, aio.Greenroom]]:
             runner.run(room.close())
 
 
-def in_threads(work: Callable[[T], Sequence[float]], each: Sequence[T]) -> Sequence[float]:
-    """What `work` gives for each, all at the same time, a thread each."""
-    with ThreadPoolExecutor(len(each)) as pool:
+def in_threads(
+    work: Callable[[T], Sequence[float]], each: Sequence[T], at_once: int | None = None
+) -> Sequence[float]:
+    """What `work` gives for each, so many at the same time; all of them where nothing is said."""
+    with ThreadPoolExecutor(at_once or len(each)) as pool:
         return [one for taken in pool.map(work, each) for one in taken]

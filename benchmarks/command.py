@@ -60,7 +60,7 @@ def compare(place: Place, rounds: int) -> str:
                 "greenroom: join, leave": greenroom,
                 "the bare driver, the same rows": replayed(
                     stack.enter_context(closing(place.log())),
-                    seen(greenroom.run),
+                    seen(greenroom),
                     greenroom.work,
                 ),
             },

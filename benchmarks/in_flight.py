@@ -2,7 +2,8 @@
 
 Visitors join and leave calls in which 20 others are, each call on its own; every command is on the
 disk before it is answered. 64 and 256 of them are in flight through `greenroom.aio`, and 64 threads
-through `greenroom`.
+through `greenroom`. Who joins is a stranger to the call, or, in a line of its own, a member of whom
+the process has to read in the store, because another process has made them one.
 
 Baseline: stock aggregates of the eventsourcing library, get, command and save in 8 threads, as the
 library is by default; below it, with the library's cache of aggregates. The target is 20 times the
@@ -41,6 +42,10 @@ from greenroom import Greenroom
 STOCK_THREADS, STOCK_VISITS = 8, 20
 THREADS = 64
 COMMANDS_A_ROUND = 4096
+FLYING_64 = "greenroom.aio, 64 in flight"
+FLYING_256 = "greenroom.aio, 256 in flight"
+THREADED = f"greenroom, {THREADS} threads"
+COMPARED_WITH_DRIVER = (FLYING_64, FLYING_256, THREADED)
 RAW = "the bare driver"
 
 
@@ -62,10 +67,17 @@ def stock(stack: ExitStack, place: Place, more: Mapping[str, str]) -> Contender:
     return Contender(load.run, STOCK_THREADS * STOCK_VISITS * COMMANDS, load.prepare)
 
 
-def flying(stack: ExitStack, place: Place, number: int, *, requests: bool = False) -> Contender:
-    runner, room = stack.enter_context(flying_room(place.url()))
-    load = FlyingVisits(runner, room, number, visits(number), requests=requests)
-    return Contender(load.run, COMMANDS_A_ROUND)
+def flying(
+    stack: ExitStack, place: Place, number: int, *, requests: bool = False, members: bool = False
+) -> Contender:
+    url, elsewhere = place.url(), None
+    runner, room = stack.enter_context(flying_room(url))
+    if members:
+        elsewhere = stack.enter_context(Greenroom.open(url, timers=False))
+    load = FlyingVisits(
+        runner, room, number, visits(number), requests=requests, elsewhere=elsewhere
+    )
+    return Contender(load.run, COMMANDS_A_ROUND, load.prepare)
 
 
 def threaded(stack: ExitStack, place: Place) -> Contender:
@@ -78,17 +90,18 @@ def compare(place: Place, rounds: int) -> list[str]:
     """The tables of one kind of store."""
     with ExitStack() as stack:
         ours = {
-            "greenroom.aio, 64 in flight": flying(stack, place, 64),
-            "greenroom.aio, 256 in flight": flying(stack, place, 256),
+            FLYING_64: flying(stack, place, 64),
+            FLYING_256: flying(stack, place, 256),
             "the same, each with a request id": flying(stack, place, 256, requests=True),
-            f"greenroom, {THREADS} threads": threaded(stack, place),
+            "the same, all of them members": flying(stack, place, 256, members=True),
+            THREADED: threaded(stack, place),
         }
         contenders = {
             f"eventsourcing, {STOCK_THREADS} threads": stock(stack, place, {}),
             "the same, with its cache": stock(stack, place, CACHED),
             **ours,
         }
-        written = {name: seen(contender.run) for name, contender in ours.items()}
+        written = {name: seen(ours[name]) for name in COMPARED_WITH_DRIVER}
         floors = {
             f"{RAW}, rows of: {name}": replayed(
                 stack.enter_context(closing(place.log())), batches, COMMANDS_A_ROUND
@@ -118,10 +131,11 @@ def floor(
 def profile(place: Place) -> None:
     """Print where the time of the loop's thread goes, with 256 in flight."""
     with ExitStack() as stack:
-        runner = flying(stack, place, 256)
-        runner.run()
+        contender = flying(stack, place, 256)
+        contender.run()
+        contender.prepare()
         with Profile() as taken:
-            runner.run()
+            contender.run()
     print(f"### {place.title}: seconds for {COMMANDS_A_ROUND} commands")
     Stats(taken).sort_stats("tottime").print_stats(40)
 
