@@ -196,8 +196,10 @@ class PostgresDatabase(Database):
             try:
                 yield
             finally:
-                with suppress(*ERRORS):  # where the connection is gone, so is the lock
+                try:
                     connection.execute(text(f"SELECT pg_advisory_unlock{kind}(:key)"), {"key": key})
+                except ERRORS:
+                    connection.invalidate()  # with the connection goes the lock
 
     def _key(self, what: str) -> int:
         return _lock_key(f"{self.schema} {what}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -223,18 +223,10 @@ def _engine(uri: str, *, shared: bool) -> Engine:
             uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
         )
 
-    made = (
-        create_engine("sqlite://", creator=connect, paramstyle="named", poolclass=StaticPool)
-        if shared
-        else create_engine(
-            "sqlite://",
-            creator=connect,
-            paramstyle="named",
-            poolclass=QueuePool,
-            pool_size=_READERS,
-            max_overflow=0,
-        )
-    )
+    several: dict[str, Any] = {"poolclass": QueuePool, "pool_size": _READERS, "max_overflow": 0}
+    pool = {"poolclass": StaticPool} if shared else several
+    # Named parameters: the driver takes the values of a write as they are.
+    made = create_engine("sqlite://", creator=connect, paramstyle="named", **pool)
     event.listen(made, "connect", _on_connect)
     event.listen(made, "begin", _on_begin)
     return made
