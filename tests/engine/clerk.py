@@ -49,6 +49,12 @@ _AFTER: Mapping[Fault, type[BaseException]] = {
 }
 
 
+def first_time(fault: Fault) -> Callable[[Sequence[Append]], Fault]:
+    """`fault` for the first batch, none for those that follow."""
+    left = [fault]
+    return lambda _: left.pop() if left else Fault.NONE
+
+
 class Script:
     """Takes the place of a store's `record`: what happens before, and which fault it has."""
 

@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.engine.clerk import ALICE, FIRST, SECOND, THIRD, Clerk, Fault, Script, events_by_stream
+from tests.engine.clerk import (
+    ALICE,
+    FIRST,
+    SECOND,
+    THIRD,
+    Clerk,
+    Fault,
+    Script,
+    events_by_stream,
+    first_time,
+)
 
 from greenroom import pipeline as pipeline_module
 from greenroom.adapters.stores import MemoryStore
@@ -38,12 +48,6 @@ def script(clerk: Clerk, monkeypatch: pytest.MonkeyPatch) -> Script:
     script = Script(clerk.store)
     monkeypatch.setattr(clerk.store, "record", script)
     return script
-
-
-def first_time(fault: Fault) -> Callable[[Sequence[Append]], Fault]:
-    """`fault` for the first batch, none for those that follow."""
-    left = [fault]
-    return lambda _: left.pop() if left else Fault.NONE
 
 
 def meanwhile(script: Script, decide: Callable[[], Proposal]) -> list[Proposal]:
