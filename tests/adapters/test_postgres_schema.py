@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import closing
+from multiprocessing.synchronize import Barrier
 
 import psycopg
 import pytest
@@ -27,27 +28,24 @@ def database(postgres_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def open_and_tell(url: str, told: multiprocessing.SimpleQueue[bytes | str]) -> None:
-    try:
-        with closing(PostgresStore(url)) as store:
-            told.put(store.secret)
-    except BaseException as error:
-        told.put(repr(error))
-        raise
+def open_and_tell(url: str, start: Barrier, told: multiprocessing.SimpleQueue[bytes]) -> None:
+    start.wait(60)
+    with closing(PostgresStore(url)) as store:
+        told.put(store.secret)
 
 
 def test_eight_processes_at_once_make_one_store(postgres_url: str) -> None:
-    told: multiprocessing.SimpleQueue[bytes | str] = PROCESSES.SimpleQueue()
+    told: multiprocessing.SimpleQueue[bytes] = PROCESSES.SimpleQueue()
+    start = PROCESSES.Barrier(8)
     processes = [
-        PROCESSES.Process(target=open_and_tell, args=(postgres_url, told)) for _ in range(8)
+        PROCESSES.Process(target=open_and_tell, args=(postgres_url, start, told)) for _ in range(8)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    secrets = {told.get() for _ in processes}
     assert [process.exitcode for process in processes] == [0] * 8
-    assert len(secrets) == 1
+    assert len({told.get() for _ in processes}) == 1
 
 
 def test_a_store_that_must_exist_is_not_made(
