@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,6 +19,7 @@ from tests.engine.clerk import (
     first_time,
 )
 
+from greenroom import errors
 from greenroom import pipeline as pipeline_module
 from greenroom.adapters.stores import MemoryStore
 from greenroom.domain.errors import (
@@ -30,7 +31,7 @@ from greenroom.domain.errors import (
     StoreError,
 )
 from greenroom.domain.message import RequestId, UserId
-from greenroom.domain.ports import Append, Request
+from greenroom.domain.ports import Append, Head, Request
 from greenroom.domain.streams import user_stream
 from greenroom.pipeline import Proposal
 from greenroom.testing.store_events import added
@@ -285,6 +286,32 @@ def test_of_two_under_one_request_id_what_rests_on_the_second_is_dropped(clerk: 
     resting = clerk.decide(SECOND, reads=[FIRST])
     clerk.record()
     assert kinds(first, second, resting) == ["recorded", Repeated, Conflict]
+
+
+@pytest.mark.xfail(reason="whoever leads is told that it was not recorded", strict=True)
+def test_what_others_wrote_may_be_unreadable_for_a_while(
+    clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was recorded, and that is what is told; memory does not know then what it knows."""
+    clerk.decide(ALICE)
+    clerk.record()
+    heads, failing = clerk.store.heads, [errors.StoreError("the line was cut")]
+
+    def unreadable(after: int = 0) -> Iterator[Head]:
+        if failing:
+            raise failing.pop()
+        return heads(after)
+
+    monkeypatch.setattr(clerk.store, "heads", unreadable)
+    alice = user_stream(UserId("alice"))
+    clerk.other.append([clerk.event(alice, 1)], erases=[alice])
+    made, beside = clerk.decide(FIRST), clerk.decide(SECOND)
+    assert clerk.pipeline.lead(made)
+    assert kinds(made, beside) == ["recorded", "recorded"]
+    assert clerk.states.load(ALICE).state.custom == {}
+    again = clerk.decide(FIRST, ALICE)
+    clerk.record()
+    assert kinds(again) == ["recorded"]
 
 
 # The same version, by somebody else
