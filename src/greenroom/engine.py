@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,7 +20,7 @@ from greenroom.desk import Command
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.operations.policy import define_built_in_types
-from greenroom.domain.ports import Clock, EventStore, Notifier
+from greenroom.domain.ports import Clock, Drive, EventStore, Notifier
 from greenroom.domain.turn import Claim
 from greenroom.handles import Room
 from greenroom.intake import IN_FLIGHT
@@ -31,7 +31,15 @@ from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.views import Views
 from greenroom.states import CAPACITY, States
-from greenroom.tickers import DeadlineTicker, DeliveryTicker, facts, template
+from greenroom.tickers import (
+    REMEMBERED,
+    DeadlineTicker,
+    DeliveryTicker,
+    PruningTicker,
+    facts,
+    remembered,
+    template,
+)
 
 _FOUNDER: Final = Claim("greenroom", system=True)
 _ANSWER: Final = TypeAdapter(Answer)
@@ -48,6 +56,7 @@ class Greenroom(Room[LiveCore]):
         self._store = store
         self._views = views
         self._outbox = outbox
+        self._pruning: Drive | None = None
         self._closed = False
         self.call_types: Final = CallTypes(core)
         """Call types: settings and grants."""
@@ -67,6 +76,7 @@ class Greenroom(Room[LiveCore]):
         create: bool = True,
         cache: int = CAPACITY,
         in_flight: int = IN_FLIGHT,
+        remember_requests: timedelta = REMEMBERED,
     ) -> Self:
         """Open the store at `url`, and begin.
 
@@ -86,6 +96,8 @@ class Greenroom(Room[LiveCore]):
             cache: streams whose folded state is kept in memory.
             in_flight: commands that may be on their way at once. Others wait, and are turned away
                 with `Overloaded` where that takes too long.
+            remember_requests: how long a repeat under the same request id is answered as the first
+                time; where timers run, older answers are forgotten.
 
         Raises:
             InvalidInput: not the URL of a store.
@@ -94,6 +106,7 @@ class Greenroom(Room[LiveCore]):
         checks.flags(timers=timers, create=create)
         checks.integer(cache, "cache", 1, 10_000_000)
         checks.integer(in_flight, "in_flight", 1, 1_000_000)
+        kept = remembered(remember_requests)
         room = cls._opened(
             open_store(url, create=create),
             clock or SystemClock(),
@@ -102,7 +115,7 @@ class Greenroom(Room[LiveCore]):
             in_flight=in_flight,
         )
         try:
-            room._begin(notifier or LoggingNotifier() if timers else None, media)  # noqa: SLF001 - its own class
+            room._begin(notifier or LoggingNotifier() if timers else None, media, kept)  # noqa: SLF001 - its own class
         except BaseException:
             room.close()
             raise
@@ -187,16 +200,21 @@ class Greenroom(Room[LiveCore]):
             closing.callback(self._core.stop_recording)
             if self._core.media is not None:
                 closing.callback(self._core.media.stop)
+            if self._pruning is not None:
+                closing.callback(self._pruning.stop)
             for drive in self._core.drives:
                 closing.callback(drive.stop)
 
-    def _begin(self, notifier: Notifier | None, media: MediaPort | None) -> None:
+    def _begin(self, notifier: Notifier | None, media: MediaPort | None, kept: timedelta) -> None:
         """Let happen what happens by itself: timers where there is a notifier, and media."""
         if notifier is not None:
             deadlines = DeadlineTicker(self._core)
             deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
             for ticker in (deadlines, deliveries):
                 self._core.drives.append(self._core.clock.drive(ticker))
+            # Not among the drives that every command wakes: what it does waits for the hour.
+            pruning = PruningTicker(self._store, self._core.clock, kept)
+            self._pruning = self._core.clock.drive(pruning)
         if media is not None:
             self._core.media = MediaLink(media)
             self._core.media.start(self._core)

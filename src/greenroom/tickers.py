@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import TypeAdapter
 
 from greenroom.adapters.outbox import Outbox
 from greenroom.answers import Done, done
 from greenroom.desk import Command
-from greenroom.domain.errors import Conflict, GreenroomError
+from greenroom.domain import checks
+from greenroom.domain.errors import Conflict, GreenroomError, InvalidInput
 from greenroom.domain.message import CallId, RequestId, UserId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.timers import TIMED
-from greenroom.domain.ports import EventStore, Notifier
+from greenroom.domain.ports import Clock, EventStore, Notifier
 from greenroom.domain.settings import NotificationTemplate
 from greenroom.domain.streams import user_stream
 from greenroom.domain.turn import TIMERS, Claim
@@ -32,6 +34,13 @@ _OURS: Final = "\N{WATCH}"
 """Begins the request ids of deadlines: theirs are ASCII, so nobody can take one of ours."""
 _AT_ONCE: Final = 100
 _NEVER: Final = datetime.max.replace(year=9000, tzinfo=UTC)
+REMEMBERED: Final = timedelta(days=7)
+"""How long requests are answered as the first time, unless a room is told otherwise."""
+PRUNED_AT_ONCE: Final = 10_000
+"""Requests that are forgotten in one transaction: others want to write, too."""
+_PRUNED_EVERY: Final = 3600.0
+"""Seconds."""
+_FOR_EVER: Final = timedelta(days=36_500)
 
 
 class DeadlineTicker:
@@ -118,6 +127,43 @@ class DeliveryTicker:
         )
         self._read = position
         self._outbox.deliver_due(self._core.now(), self._notifier)
+
+
+class PruningTicker:
+    """Forgets requests that nobody will repeat any more.
+
+    By the machine's clock, which says how old they are: a room's own may be driven through years.
+    """
+
+    def __init__(self, store: EventStore, clock: Clock, kept: timedelta) -> None:
+        self._store = store
+        self._clock = clock
+        self._kept = kept
+        self._due = monotonic()
+
+    def next_due(self) -> datetime | None:
+        """Now, once an hour, and at once again while there is more to forget."""
+        return self._clock.now() if monotonic() >= self._due else None
+
+    def fire_due(self) -> None:
+        """Forget some of them."""
+        before = datetime.now(UTC) - self._kept
+        if self._store.prune_requests(before, PRUNED_AT_ONCE) < PRUNED_AT_ONCE:
+            self._due = monotonic() + _PRUNED_EVERY
+
+
+def remembered(length: object) -> timedelta:
+    """How long requests are remembered, as somebody has asked for it.
+
+    Raises:
+        InvalidInput: it is no length of time.
+    """
+    kept = timedelta(0)
+    if checks.is_a(length, timedelta):
+        kept = timedelta.__pos__(cast("timedelta", length))
+    if not timedelta(0) < kept <= _FOR_EVER:
+        raise InvalidInput("remember_requests", "a timedelta of more than 0, up to a hundred years")
+    return kept
 
 
 def template(core: LiveCore) -> Callable[[CallId, str], NotificationTemplate]:
