@@ -31,10 +31,10 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Append, Clock, EventStore, Request
 from greenroom.domain.streams import ERASING, erased_by
 from greenroom.domain.turn import Claim, Turn
+from greenroom.folding import fold
 from greenroom.intake import Intake
 from greenroom.lanes import Lanes
 from greenroom.pipeline import Pipeline, Proposal, Sight
-from greenroom.states import fold
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)

@@ -19,9 +19,9 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import erased_by
 from greenroom.domain.turn import Claim, Folded
+from greenroom.folding import fold
 from greenroom.handles import Room
 from greenroom.projections.views import Views
-from greenroom.states import fold
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from greenroom.domain.message import Event, StreamId
+from greenroom.domain.message import StreamId
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import ERASING, decider_of
 from greenroom.domain.turn import Folded
+from greenroom.snapshots import load
 
 CAPACITY: Final = 10_000
 """Streams kept by default; those go first that nobody has looked at since the last round."""
@@ -92,7 +93,7 @@ class States:
         """The state of `stream` from the store, read on from where it is known."""
         with self._lock:
             kept, erasures = self._kept.get(stream), self.erasures
-        folded = fold(self._store, stream, start=kept)
+        folded = load(self._store, stream, kept)
         with self._lock:
             self._keep(stream, folded, erasures)
             if kept is None:
@@ -129,6 +130,11 @@ class States:
         """Read everything anew: what the store answers has changed under the same versions."""
         with self._lock:
             self._forget_everything()
+
+    def start_anew(self) -> None:
+        """Forget everything: a thread of the parent process may have been at it."""
+        self._lock = threading.Lock()
+        self._forget_everything()
 
     def _learn(self, stream: StreamId, *, empty: bool) -> None:
         """Whether it was found empty when it was first looked at."""
@@ -179,29 +185,3 @@ _MEMORY: Final = 16
 
 def _kind(stream: StreamId) -> str:
     return stream.partition("-")[0]
-
-
-def fold(
-    store: EventStore,
-    stream: StreamId,
-    until: int | None = None,
-    start: Folded[Any] | None = None,
-) -> Folded[Any]:
-    """The state of `stream`, as of position `until` of the log where that is given.
-
-    Args:
-        store: where its events are.
-        stream: any.
-        until: a position.
-        start: an earlier state to go on from.
-    """
-    after = 0 if start is None else start.version
-    count = 0
-
-    def counted() -> Iterator[Event]:
-        nonlocal count
-        for count, event in enumerate(store.events(stream, after=after, until=until), 1):  # noqa: B007 - how many
-            yield event
-
-    state = decider_of(stream).fold(counted(), None if start is None else start.state)
-    return start if start is not None and not count else Folded(state, after + count)

@@ -31,7 +31,8 @@ from greenroom.domain.errors import OutcomeUnknown
 from greenroom.domain.message import EventId, RequestId, StreamId
 from greenroom.domain.ports import Append, EventStore, Request
 from greenroom.domain.streams import decider_of
-from greenroom.states import CAPACITY, fold
+from greenroom.folding import fold
+from greenroom.states import CAPACITY
 from greenroom.testing.store_events import added
 
 WIDER: Final = settings(max_examples=4 * settings().max_examples)

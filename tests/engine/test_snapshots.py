@@ -27,7 +27,7 @@ from tests.projections.history import EVIDENCE
 from tests.projections.history import History as Told
 
 from greenroom import snapshots
-from greenroom.adapters.stores import MemoryStore, PostgresStore, SQLiteStore
+from greenroom.adapters.stores import MemoryStore, SQLiteStore
 from greenroom.domain.access import USER
 from greenroom.domain.errors import Refused
 from greenroom.domain.merge import same_json
@@ -40,37 +40,13 @@ from greenroom.domain.turn import Folded
 from greenroom.domain.user import User
 from greenroom.folding import fold
 from greenroom.snapshots import FOLDS, LONG, format_of, load, restored, snapshot
+from greenroom.states import States
 from greenroom.testing.history import History
-from greenroom.testing.store_contract_shelf import Keeping
 from greenroom.testing.store_events import AT, CID, STAGE, added, decided, pinned, upserted
 from greenroom.testing.strategies import courses
 
 ALICE = user_stream(UserId("alice"))
 AS_MEMBER = member_stream(CID, UserId("alice"))
-
-
-# The shelf
-
-
-class TestInMemory(Keeping):
-    @pytest.fixture
-    def store(self) -> Iterator[EventStore]:
-        with closing(MemoryStore()) as store:
-            yield store
-
-
-class TestInAFile(Keeping):
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[EventStore]:
-        with closing(SQLiteStore(tmp_path / "calls.db")) as store:
-            yield store
-
-
-class TestOnPostgres(Keeping):
-    @pytest.fixture
-    def store(self, postgres_url: str) -> Iterator[EventStore]:
-        with closing(PostgresStore(postgres_url)) as store:
-            yield store
 
 
 # From a state to bytes and back
@@ -255,6 +231,16 @@ def test_a_state_that_was_known_before_is_read_on_and_not_kept(store: SQLiteStor
     known = Folded(decider_of(STAGE).initial, 0)
     assert load(store, STAGE, known) == fold(store, STAGE)
     assert store.shelf(STAGE).snapshot() is None
+
+
+def test_what_is_not_in_memory_is_read_on_from_its_snapshot(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, STAGE, coming_and_going(2 * LONG))
+    reads = Reads(store, monkeypatch)
+    first, second = (States(store).load(STAGE) for _ in range(2))
+    assert reads.events == [LONG, 2 * LONG, LONG, 0]
+    assert first == second == fold(store, STAGE)
 
 
 def test_deleting_every_snapshot_changes_nothing(store: SQLiteStore) -> None:

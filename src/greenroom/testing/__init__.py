@@ -52,6 +52,7 @@ _ASSERTING = (
     "store_contract",
     "store_contract_life",
     "store_contract_log",
+    "store_contract_shelf",
 )
 
 

@@ -24,6 +24,7 @@ from greenroom.domain.streams import user_stream
 from greenroom.testing.store_contract_batch import Recording
 from greenroom.testing.store_contract_life import Erasing, Sharing
 from greenroom.testing.store_contract_log import Reading, Writing
+from greenroom.testing.store_contract_shelf import Keeping
 from greenroom.testing.store_events import (
     STAGE,
     added,
@@ -32,7 +33,7 @@ from greenroom.testing.store_events import (
 )
 
 
-class EventStoreContract(Writing, Reading, Sharing, Erasing, Recording):
+class EventStoreContract(Writing, Reading, Sharing, Erasing, Recording, Keeping):
     """Subclass it, and give a fixture `store` with an empty store."""
 
     @pytest.fixture
@@ -51,7 +52,7 @@ class EventStoreContract(Writing, Reading, Sharing, Erasing, Recording):
 
     def test_a_closed_store_says_so(self, store: EventStore) -> None:
         store.append([pinned(1)])
-        half_read = store.feed()
+        half_read, half_read_shelf = store.feed(), store.shelf(STAGE)
         store.close()
         store.close()
         attempts: Mapping[str, Callable[[], object]] = {
@@ -64,6 +65,9 @@ class EventStoreContract(Writing, Reading, Sharing, Erasing, Recording):
             "position": store.position,
             "erase": lambda: store.erase([]),
             "secret": lambda: store.secret,
+            "shelf": lambda: store.shelf(STAGE),
+            "half-read shelf": half_read_shelf.snapshot,
+            "drop snapshots": store.drop_snapshots,
         }
         for attempt in attempts.values():
             with pytest.raises(StoreClosed):
