@@ -22,6 +22,10 @@ class Intake:
 
     def __init__(self, most: int = IN_FLIGHT) -> None:
         self._most = most
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """As new: whoever was in, or waited, is a thread of the parent process."""
         self._lock = threading.Lock()
         self._inside = 0
         self._waiting: deque[Admit] = deque()
@@ -47,7 +51,7 @@ class Intake:
         """Let the next one in."""
         with self._lock:
             if not self._waiting:
-                self._inside -= 1
+                self._inside = max(0, self._inside - 1)
                 return
             admit = self._waiting.popleft()
         admit()

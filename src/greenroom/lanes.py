@@ -18,6 +18,10 @@ class Lanes:
     """
 
     def __init__(self) -> None:
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """As new: whoever was in, or waited, is a thread of the parent process."""
         self._lock = threading.Lock()
         self._lanes: dict[str, deque[Admit]] = {}
         """Who waits behind whoever is in."""
@@ -43,9 +47,9 @@ class Lanes:
     def leave(self, key: str) -> None:
         """Let the next one in."""
         with self._lock:
-            waiting = self._lanes[key]
+            waiting = self._lanes.get(key)
             if not waiting:
-                del self._lanes[key]
+                self._lanes.pop(key, None)  # gone already where the process was forked meanwhile
                 return
             admit = waiting.popleft()
         admit()

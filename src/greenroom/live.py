@@ -25,6 +25,7 @@ from greenroom.intake import IN_FLIGHT
 from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
 from greenroom.pipeline import Pipeline, Sight
+from greenroom.projections.forks import survives_forks
 from greenroom.projections.views import Views
 from greenroom.states import States
 from greenroom.watchers import Watchers
@@ -57,6 +58,13 @@ class LiveCore(Core):
         """What happens by itself; woken after every command that recorded something."""
         self.media: MediaLink | None = None
         self._starting_media = threading.Lock()
+        survives_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: the threads that were at it are the parent's."""
+        self._starting_media = threading.Lock()
+        for part in (self.desk.intake, self.desk.lanes, self._pipeline, self._states):
+            part.start_anew()
 
     def now(self) -> datetime:
         """The present."""

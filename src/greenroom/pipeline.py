@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from greenroom.domain.errors import (
     Conflict,
+    GreenroomError,
     OutcomeUnknown,
     StoreClosed,
-    StoreError,
 )
 from greenroom.domain.message import CallId, StreamId, UserId
 from greenroom.domain.ports import Append, EventStore, Outcome
@@ -26,6 +27,8 @@ from greenroom.states import States
 
 BATCH: Final = 512
 """Decisions in one commit, at most."""
+LONGEST_SEARCH: Final = 2.0
+"""Seconds for finding out which decision of a batch it is that the store fails with."""
 
 
 class Proposal:
@@ -161,10 +164,15 @@ class Pipeline:
         self.ahead: Final[dict[StreamId, tuple[Folded[Any], Proposal]]] = {}
         """Streams that something on its way appends to: as they will be, and by what."""
         self._store = store
+        self._closed = False
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """As new, without those who were at it: they are threads of the parent process."""
         self._lock = threading.Lock()
         self._leading = threading.Lock()
         self._waiting: deque[Proposal] = deque()
-        self._closed = False
+        self.ahead.clear()
 
     def enter(self, proposal: Proposal, sight: Sight, expects: Mapping[StreamId, int]) -> bool:
         """Take a decision in; False where what it saw is outdated already: decide again.
@@ -274,8 +282,12 @@ class Pipeline:
         finally:
             _wake(batch)
 
-    def _record(self, batch: Sequence[Proposal]) -> None:
-        """Record `batch`; where the store fails, portions of it, so that one sinks no other."""
+    def _record(self, batch: Sequence[Proposal], began: float | None = None) -> None:
+        """Record `batch`; where the store fails, halves of it, so that one sinks no other.
+
+        Unless that takes long: then the store is at fault, and everybody is told.
+        """
+        began = monotonic() if began is None else began
         with self._lock:
             batch = self._drop_fallen(batch)
         if not batch:
@@ -285,25 +297,14 @@ class Pipeline:
         except (OutcomeUnknown, StoreClosed) as error:
             self._settle(batch, error)
         except Exception as error:  # noqa: BLE001 - only those that it is about shall hear of it
-            if len(batch) == 1:
+            if len(batch) == 1 or monotonic() - began > LONGEST_SEARCH:
                 self._settle(batch, error)
-            else:
-                self._record_apart(batch)
+                return
+            middle = len(batch) // 2
+            self._record(batch[:middle], began)
+            self._record(batch[middle:], began)
         else:
             self._settle(batch, commit.outcomes, commit.before, commit.position)
-
-    def _record_apart(self, batch: Sequence[Proposal]) -> None:
-        """Record the good ones of a batch that has failed as a whole."""
-        tried, rest = batch[:2], batch[2:]
-        for one in tried:
-            self._record([one])
-        errors = [one.outcome for one in tried if isinstance(one.outcome, StoreError)]
-        if len(errors) == len(tried):  # it is not them: nothing can be recorded at all
-            self._settle(rest, errors[0])
-            return
-        middle = len(rest) // 2
-        self._record(rest[:middle])
-        self._record(rest[middle:])
 
     def _settle(
         self,
@@ -334,9 +335,16 @@ class Pipeline:
             self._waiting = deque(self._drop_fallen(waiting))
         _wake(one for one in waiting if one.outcome is not None)
         if others:
-            states.follow(before)
+            self._follow(before)
         elif position:
             states.appended(before, position)
+
+    def _follow(self, position: int) -> None:
+        """Take note of what others have appended; whatever happens, the batch is recorded."""
+        try:
+            self.states.follow(position)
+        except GreenroomError:
+            self.states.forget_all()  # somebody may have been erased
 
     def _drop_fallen(self, proposals: Iterable[Proposal]) -> Sequence[Proposal]:
         """Drop what rests on something that failed, or was decided before an erasure; the rest."""

@@ -51,7 +51,7 @@ class Connections:
         permit = self._permits.get()
         try:
             self._check_open()
-            connection = self._idle.pop() if self._idle else self._connect()
+            connection = self._idle_one() or self._connect()
             try:
                 yield connection
             except BaseException:
@@ -107,6 +107,12 @@ class Connections:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def _idle_one(self) -> sqlite3.Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self._path, create=False, synchronous=self._synchronous, busy=self._busy)

@@ -25,6 +25,7 @@ T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)
 R = TypeVar("R")
 
+_CLOSED: Final = "the room was closed; open it again"
 _THREADS: Final = 16
 """For what blocks: queries, and reading what is not in memory."""
 
@@ -50,7 +51,7 @@ class AsyncDesk:
         """Do what blocks, in a thread."""
         call = partial(copy_context().run, work, *args, **kwargs)
         if self._closed:
-            raise StoreClosed("the room was closed; open it again")
+            raise StoreClosed(_CLOSED)
         return await self._loop.run_in_executor(self._threads, call)
 
     async def carry_out(self, command: Command[Any, A]) -> A:
@@ -64,10 +65,11 @@ class AsyncDesk:
             done = await self._carry_out(command)
         finally:
             self._desk.intake.leave()
-        if done.erases:
-            await self.in_thread(self._core.scrub)
-        if done.events and self._core.drives:
-            await self._woken()
+        with suppress(StoreClosed):  # closed meanwhile; it is recorded all the same
+            if done.erases:
+                await self.in_thread(self._core.scrub)
+            if done.events and self._core.drives:
+                await self._woken()
         return done.answer.placed(done.position)
 
     async def close(self) -> None:
@@ -168,6 +170,8 @@ class AsyncDesk:
     @asynccontextmanager
     async def _turn_of(self, lane: str) -> AsyncIterator[None]:
         turn = self._desk.store.turn_of(lane)
+        if self._closed:
+            raise StoreClosed(_CLOSED)
         # Not among the threads that queries and those who give their turn back depend on.
         waiting = self._loop.run_in_executor(self._turns, turn.__enter__)
         try:
