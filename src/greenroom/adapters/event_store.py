@@ -19,7 +19,7 @@ from greenroom.domain.message import Decided, Event, Recorded, RequestId, Stream
 from greenroom.domain.ports import Append, Commit, Head, Request
 
 _FEED_PAGE: Final = 4000
-"""Records of the feed read at once: a fifth faster than 1000 on PostgreSQL (`benchmarks/feed.py`)."""
+"""Records of the feed read at once; on PostgreSQL a fifth faster than 1000 (`benchmarks/feed.py`)."""
 POLL_SECONDS = 0.05
 """How late the appends of other processes may be noticed by `wait`."""
 
