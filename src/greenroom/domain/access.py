@@ -65,7 +65,7 @@ Grants = Mapping[Role, frozenset[Capability]]
 """What each role may do in calls of one type; roles that are not named may do nothing."""
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, gc=False):
     """What decides a user's capabilities in one call."""
 
     user_role: Role

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,7 +24,7 @@ from greenroom.domain.errors import (
 from greenroom.domain.message import CallId, Role, Team
 
 
-class Evidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Evidence(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """What an admission rests on: versions of the streams read, and the standing found there."""
 
     call: int
@@ -39,7 +39,7 @@ class Evidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `join-backstage` on a call that is not open yet."""
 
 
-class JoinFacts(Struct, frozen=True, kw_only=True):
+class JoinFacts(Struct, frozen=True, gc=False, kw_only=True):
     """Everything outside the session that a join is decided on."""
 
     cid: CallId
@@ -67,7 +67,7 @@ class JoinFacts(Struct, frozen=True, kw_only=True):
     """Of call, call type, membership and user."""
 
 
-class Occupancy(Struct, frozen=True):
+class Occupancy(Struct, frozen=True, gc=False):
     """What admission needs to know of the session."""
 
     counted: int = 0
@@ -112,7 +112,8 @@ def admit(facts: JoinFacts, occupancy: Occupancy) -> Verdict:
     """Ask every rule in turn; the first that refuses names the reason."""
     reasons: list[Reason] = []
     grants: list[Capability] = []
-    for name, (because, refusal, needed) in _asked(facts, occupancy):
+    for name, rule in RULES:
+        because, refusal, needed = rule(facts, occupancy)
         told = because if isinstance(because, str) else because()
         reasons.append(Reason(name, refusal is None, told))
         if refusal is not None:
@@ -129,18 +130,13 @@ def special_grants(facts: JoinFacts, occupancy: Occupancy) -> tuple[Capability, 
         Refused: as the verdict says.
     """
     grants: tuple[Capability, ...] = ()
-    for _, (_, refusal, needed) in _asked(facts, occupancy):
+    for _, rule in RULES:
+        _, refusal, needed = rule(facts, occupancy)
         if refusal is not None:
             raise refusal
         if needed is not None:
             grants = (*grants, needed)
     return grants
-
-
-def _asked(facts: JoinFacts, occupancy: Occupancy) -> Iterator[tuple[str, Outcome]]:
-    """The rules in their order, with what each says."""
-    for name, rule in RULES:
-        yield name, rule(facts, occupancy)
 
 
 def _exists(facts: JoinFacts, _: Occupancy) -> Outcome:

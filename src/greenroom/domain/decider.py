@@ -38,7 +38,7 @@ class Decider(Generic[S, C, E]):
         return reduce(self.evolve, events, start)
 
 
-class Asker(Struct, frozen=True):
+class Asker(Struct, frozen=True, gc=False):
     """Who asks, and what they may do in this call."""
 
     actor: Actor
@@ -63,7 +63,7 @@ class Asker(Struct, frozen=True):
             raise NotAllowed(self.actor.name, capability)
 
 
-class Command(Struct, frozen=True, kw_only=True):
+class Command(Struct, frozen=True, gc=False, kw_only=True):
     """A wish, in the imperative. Time and standing come with it: the domain looks nothing up."""
 
     at: datetime

@@ -30,7 +30,7 @@ Json = Mapping[str, Any]
 """A JSON object."""
 
 
-class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Event(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Something that happened. Who asked and where it stands is the record's business.
 
     Its types are checked when it is read back: what is recorded by our own rules is right.
@@ -48,7 +48,7 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When it was decided."""
 
 
-class Actor(Struct, frozen=True, forbid_unknown_fields=True):
+class Actor(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Who issues a command: a user, or a named part of the embedding system."""
 
     name: str
@@ -66,7 +66,7 @@ class Actor(Struct, frozen=True, forbid_unknown_fields=True):
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-class Decided(Struct, Generic[E_co], frozen=True, kw_only=True):
+class Decided(Struct, Generic[E_co], frozen=True, gc=False, kw_only=True):
     """An event about to be recorded: its place in its stream, who asked, and why."""
 
     stream: StreamId
@@ -88,7 +88,7 @@ class Decided(Struct, Generic[E_co], frozen=True, kw_only=True):
         return self.event.at
 
 
-class Recorded(Decided[E_co], Generic[E_co], frozen=True, kw_only=True):
+class Recorded(Decided[E_co], Generic[E_co], frozen=True, gc=False, kw_only=True):
     """An event as it stands in the log."""
 
     position: int

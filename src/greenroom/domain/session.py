@@ -42,7 +42,7 @@ from greenroom.domain.session_events import (
 )
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One connection that is in the call."""
 
     user_id: UserId
@@ -51,7 +51,7 @@ class Entry(Struct, frozen=True):
     """Whether media was reported to flow."""
 
 
-class Occupant(Struct, frozen=True):
+class Occupant(Struct, frozen=True, gc=False):
     """A user who is in the call, through one or several connections."""
 
     entry_ids: tuple[EntryId, ...]
@@ -61,7 +61,7 @@ class Occupant(Struct, frozen=True):
     """Whether they count against the limit of participants."""
 
 
-class Session(Struct, frozen=True):
+class Session(Struct, frozen=True, gc=False):
     """What deciding needs to know of one occupation of a call."""
 
     entries: Map[EntryId, Entry] = Map()

@@ -29,7 +29,7 @@ TIMERS: Final = Asker(Actor(name="timers", system=True), frozenset())
 """Who acts when a deadline has passed."""
 
 
-class Folded(Struct, Generic[S], frozen=True):
+class Folded(Struct, Generic[S], frozen=True, gc=False):
     """An aggregate's state and the version it has."""
 
     state: S
@@ -44,7 +44,7 @@ class Load(Protocol):
         ...
 
 
-class Claim(Struct, frozen=True):
+class Claim(Struct, frozen=True, gc=False):
     """Who acts, as the asker says it.
 
     Role and teams that are None are looked up in the User record.
@@ -56,7 +56,7 @@ class Claim(Struct, frozen=True):
     system: bool = False
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One decided event and where it goes."""
 
     stream: StreamId
