@@ -35,6 +35,7 @@ from greenroom.folding import fold
 from greenroom.intake import Intake
 from greenroom.lanes import Lanes
 from greenroom.pipeline import Pipeline, Proposal, Sight
+from greenroom.telemetry import Watch, again
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)
@@ -62,6 +63,8 @@ class Command(Struct, Generic[T, A], frozen=True):
     """The event that made the system ask; None where somebody did."""
     correlation_id: RequestId | None = None
     """Of the chain it belongs to; None for the first of one."""
+    watch: Watch | None = None
+    """Looks at what becomes of it; None where nobody wants to know."""
 
 
 class Done(Struct, Generic[A], frozen=True):
@@ -132,6 +135,7 @@ class Desk:
             done = self.conclude(command, self._settle(decision, gate))
             if done is not None:
                 return done
+            again(command, attempt + 1)
             time.sleep(pause(attempt))
         raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
 
@@ -163,6 +167,9 @@ class Desk:
             return None
         if not sight.whole:
             return None
+        if command.watch is not None:
+            command.watch.attempts += 1
+            decision.proposal.watch = command.watch
         taken = self.pipeline.enter(decision.proposal, sight, turn.expects)
         return decision if taken else None
 
@@ -188,7 +195,10 @@ class Desk:
             return repeated
         proposal = decision.proposal
         position = outcome[-1] if outcome else proposal.before
-        return Done(answer, position, decision.events, bool(proposal.append.erases))
+        done = Done(answer, position, decision.events, bool(proposal.append.erases))
+        if command.watch is not None:
+            command.watch.done = done
+        return done
 
     def _propose(self, command: Command[T, A]) -> tuple[Decision[A], Gate]:
         while True:

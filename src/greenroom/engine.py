@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import TypeAdapter
 
@@ -31,6 +31,7 @@ from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.views import Views
 from greenroom.states import CAPACITY, States
+from greenroom.telemetry import Telemetry
 from greenroom.tickers import (
     REMEMBERED,
     DeadlineTicker,
@@ -40,6 +41,9 @@ from greenroom.tickers import (
     remembered,
     template,
 )
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 _FOUNDER: Final = Claim("greenroom", system=True)
 _ANSWER: Final = TypeAdapter(Answer)
@@ -77,6 +81,7 @@ class Greenroom(Room[LiveCore]):
         cache: int = CAPACITY,
         in_flight: int = IN_FLIGHT,
         remember_requests: timedelta = REMEMBERED,
+        tracer_provider: TracerProvider | None = None,
     ) -> Self:
         """Open the store at `url`, and begin.
 
@@ -98,6 +103,7 @@ class Greenroom(Room[LiveCore]):
                 with `Overloaded` where that takes too long.
             remember_requests: how long a repeat under the same request id is answered as the first
                 time; where timers run, older answers are forgotten.
+            tracer_provider: of OpenTelemetry (extra `otel`); by default the process's, if set.
 
         Raises:
             InvalidInput: not the URL of a store.
@@ -107,12 +113,14 @@ class Greenroom(Room[LiveCore]):
         checks.integer(cache, "cache", 1, 10_000_000)
         checks.integer(in_flight, "in_flight", 1, 1_000_000)
         kept = remembered(remember_requests)
+        telemetry = Telemetry.to(tracer_provider)
         room = cls._opened(
             open_store(url, create=create),
             clock or SystemClock(),
             ids or Ids(),
             cache=cache,
             in_flight=in_flight,
+            telemetry=telemetry,
         )
         try:
             room._begin(notifier or LoggingNotifier() if timers else None, media, kept)  # noqa: SLF001 - its own class
@@ -123,7 +131,14 @@ class Greenroom(Room[LiveCore]):
 
     @classmethod
     def _opened(
-        cls, store: EventStore, clock: Clock, ids: Ids, *, cache: int, in_flight: int
+        cls,
+        store: EventStore,
+        clock: Clock,
+        ids: Ids,
+        *,
+        cache: int,
+        in_flight: int,
+        telemetry: Telemetry,
     ) -> Self:
         """The room, in which nothing happens by itself yet."""
         with contextlib.ExitStack() as opened:
@@ -131,7 +146,10 @@ class Greenroom(Room[LiveCore]):
             views_at, outbox_at = _places(store)
             views = Views.open(views_at, secret=store.secret, head=store.position)
             opened.callback(views.close)
-            core = LiveCore(store, views, clock, ids, States(store, cache), in_flight=in_flight)
+            states = States(store, cache)
+            core = LiveCore(
+                store, views, clock, ids, states, in_flight=in_flight, telemetry=telemetry
+            )
             _found(core)
             outbox = Outbox.open(
                 outbox_at, head=store.position(), template=template(core), facts=facts(core)
@@ -139,6 +157,7 @@ class Greenroom(Room[LiveCore]):
             opened.callback(outbox.close)
             room = cls(core, store, views, outbox)
             opened.pop_all()
+            telemetry.opened(type(store).__name__, store.position())
         return room
 
     @property
@@ -194,6 +213,7 @@ class Greenroom(Room[LiveCore]):
             return
         self._closed = True
         with contextlib.ExitStack() as closing:  # the last first; what fails holds up no other
+            closing.callback(self._core.telemetry.closed)
             closing.callback(self._store.close)
             closing.callback(self._views.close)
             closing.callback(self._outbox.close)

@@ -28,6 +28,7 @@ from greenroom.pipeline import Pipeline, Sight
 from greenroom.projections.forks import survives_forks
 from greenroom.projections.views import Views
 from greenroom.states import States
+from greenroom.telemetry import Telemetry
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
@@ -46,11 +47,13 @@ class LiveCore(Core):
         states: States,
         *,
         in_flight: int = IN_FLIGHT,
+        telemetry: Telemetry | None = None,
     ) -> None:
         super().__init__(store, views, ids, Watchers())
         self.clock: Final = clock
         self._states = states
-        self._pipeline = Pipeline(store, states)
+        self.telemetry: Final = telemetry or Telemetry()
+        self._pipeline = Pipeline(store, states, self.telemetry)
         self.desk: Final = Desk(
             store, clock, ids, self._pipeline, members=self.member_ids, in_flight=in_flight
         )
@@ -87,7 +90,9 @@ class LiveCore(Core):
         position = self._store.position()
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, position)
-        self._views.catch_up(self._store.feed, until=position)
+        self._views.catch_up(
+            self._store.feed, until=position, progress=self.telemetry.projecting(position)
+        )
         return self._views
 
     def ask(
@@ -157,6 +162,9 @@ class LiveCore(Core):
 
     def carry_out(self, command: Command[Any, A]) -> A:
         """Carry any command out, and whatever follows from it at once."""
+        if command.watch is None and self.telemetry.looks:
+            with self.telemetry.watching(command) as watched:
+                return self.carry_out(watched)
         done = self.desk.carry_out(command)
         if done.events:
             if done.erases:

@@ -24,6 +24,7 @@ from greenroom.domain.ports import Append, EventStore, Outcome
 from greenroom.domain.streams import decider_of, member_stream
 from greenroom.domain.turn import Folded
 from greenroom.states import States
+from greenroom.telemetry import Telemetry, Watch
 
 BATCH: Final = 512
 """Decisions in one commit, at most."""
@@ -44,6 +45,7 @@ class Proposal:
         "saw",
         "states",
         "wake",
+        "watch",
     )
 
     def __init__(
@@ -73,6 +75,8 @@ class Proposal:
         """None while it is on its way."""
         self.before = 0
         """The log's position when it was settled, without its batch."""
+        self.watch: Watch | None = None
+        """Looks at the command that it was decided on; None where nobody wants to know."""
 
     @property
     def failed(self) -> bool:
@@ -159,8 +163,11 @@ class Pipeline:
     threads.
     """
 
-    def __init__(self, store: EventStore, states: States) -> None:
+    def __init__(
+        self, store: EventStore, states: States, telemetry: Telemetry | None = None
+    ) -> None:
         self.states: Final = states
+        self.telemetry: Final = telemetry or Telemetry()
         self.ahead: Final[dict[StreamId, tuple[Folded[Any], Proposal]]] = {}
         """Streams that something on its way appends to: as they will be, and by what."""
         self._store = store
@@ -293,7 +300,8 @@ class Pipeline:
         if not batch:
             return
         try:
-            commit = self._store.record([one.append for one in batch])
+            with self.telemetry.commit(batch) as committing:
+                commit = committing.note(self._store.record([one.append for one in batch]))
         except (OutcomeUnknown, StoreClosed) as error:
             self._settle(batch, error)
         except Exception as error:  # noqa: BLE001 - only those that it is about shall hear of it

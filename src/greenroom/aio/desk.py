@@ -20,6 +20,7 @@ from greenroom.intake import LONGEST_WAIT
 from greenroom.live import LiveCore
 from greenroom.pipeline import Pipeline, Proposal, Sight
 from greenroom.states import States
+from greenroom.telemetry import again
 
 T = TypeVar("T", bound=Turn)
 A = TypeVar("A", bound=Answer)
@@ -59,6 +60,9 @@ class AsyncDesk:
 
         Cancelled, it leaves either the whole effect or none; the same request id tells which.
         """
+        if command.watch is None and self._core.telemetry.looks:
+            with self._core.telemetry.watching(command) as watched:
+                return await self.carry_out(watched)
         if not self._desk.intake.take():
             await self._let_in()
         try:
@@ -92,6 +96,7 @@ class AsyncDesk:
             )
             if done is not None:
                 return done
+            again(command, attempt + 1)
             await asyncio.sleep(pause(attempt))
         raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
 
