@@ -1,21 +1,161 @@
-"""A process that lets 20 users join `default:123`, and says of each whether they got in."""
+"""What other processes are told to do: all of them want into one call."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from operator import attrgetter
+from typing import Any, Final
 
-from greenroom import Greenroom, errors
+from greenroom import CallHandle, Greenroom, errors
+
+CALL: Final = ("default", "123")
+LONGEST: Final = 20.0
+"""Seconds that anybody tries what ends when another process acts."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What somebody was told who asked to be let in, and where the log stood around that."""
+
+    user_id: str
+    code: str
+    """`in`, or that of the refusal."""
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One command."""
+
+    method: str
+    """Of the call's handle; of the room where there is a dot in it."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    by: str | None = "thierry"
+    """Whose handle; None for the system's."""
+
+
+def call_of(room: Greenroom, user_id: str | None) -> CallHandle:
+    who = room.system("registry") if user_id is None else room.as_user(user_id)
+    return who.call(*CALL)
+
+
+def do(room: Greenroom, deed: Deed) -> int:
+    """The position that it is answered with."""
+    handle = room if "." in deed.method else call_of(room, deed.by)
+    position: int = attrgetter(deed.method)(handle)(**deed.arguments).position
+    return position
+
+
+def told(room: Greenroom, user_id: str, ask: Callable[[], object] | None = None) -> Told:
+    """What `user_id` is told who wants in."""
+    before, code = room.position, "in"
+    try:
+        (ask or call_of(room, user_id).join)()
+    except errors.Refused as refusal:
+        code = refusal.code
+    return Told(user_id, code, before, room.position)
+
+
+def join_once(room: Greenroom, user_ids: Sequence[str]) -> list[Told]:
+    """Each asks once to be let in, four at a time."""
+    with ThreadPoolExecutor(4) as threads:
+        return list(threads.map(lambda one: told(room, one), user_ids))
+
+
+def come_and_go(room: Greenroom, user_ids: Sequence[str], times: int) -> list[Told]:
+    """All at once ask to be let in, again and again, and leave as soon as they are."""
+
+    def come(user_id: str) -> list[Told]:
+        answers: list[Told] = []
+        for _ in range(times):
+            answers.append(told(room, user_id))
+            if answers[-1].code == "in":
+                call_of(room, user_id).leave()
+        return answers
+
+    with ThreadPoolExecutor(len(user_ids)) as threads:
+        return [one for answers in threads.map(come, user_ids) for one in answers]
+
+
+def join_until(room: Greenroom, user_ids: Sequence[str], code: str) -> list[Told]:
+    """One after the other joins, and from the beginning again, until that is what one is told."""
+    answers: list[Told] = []
+    deadline = time.time() + LONGEST
+    for user_id in cycle(user_ids):
+        answers.append(told(room, user_id))
+        if answers[-1].code == code:
+            break
+        time.sleep(0.01)
+        if time.time() > deadline:
+            raise TimeoutError(f"nobody was told {code}, the last {answers[-1]}")
+    return answers
+
+
+def come_as_often_as_possible(room: Greenroom, user_id: str, until: float) -> int:
+    """How often one gets in and out again before that instant."""
+    call, times = call_of(room, user_id), 0
+    while time.time() < until:
+        call.join()
+        call.leave()
+        times += 1
+    return times
+
+
+def let_in_as_many_as_possible(room: Greenroom, name: str, until: float) -> int:
+    """How many get in before that instant, one after the other."""
+    for n in count():
+        if time.time() >= until:
+            return n
+        room.as_user(f"{name}-{n}", teams=["red"]).call(*CALL).join()
+    return 0
+
+
+def position_of(room: Greenroom) -> int:
+    return room.position
+
+
+def member_ids(room: Greenroom, *, at_least: int) -> list[str]:
+    page = call_of(room, "thierry").query_members(limit=1000, at_least=at_least)
+    return [item.user_id for item in page.items]
+
+
+def refusal_of(room: Greenroom, at_least: int) -> tuple[str, str]:
+    """Code and path of what is said to whoever wants to see what is to come."""
+    try:
+        member_ids(room, at_least=at_least)
+    except errors.InvalidInput as refusal:
+        return refusal.code, refusal.path
+    return "", ""
+
+
+IN_THE_CALL: Final = ["get", "history", "members"]
+EVERYWHERE: Final = [*IN_THE_CALL, "asked before", "user"]
+
+
+def tells_of(room: Greenroom, words: str) -> list[str]:
+    """Where those words of alice's are to be heard."""
+    call, hers = call_of(room, "thierry"), call_of(room, "alice")
+    heard = {
+        "get": hers.get().membership,
+        "history": call.history(),
+        "members": call.query_members(filters={"user_id": "alice"}).items,
+        "asked before": hers.get(request_id="alice-looked"),
+        "user": room.users.get("alice"),
+    }
+    return [place for place, said in heard.items() if words in repr(said)]
 
 
 def main(url: str, first: int) -> None:
+    """Let 20 users join, and say of each whether they got in."""
     with Greenroom.open(url, timers=False) as room:
-        for n in range(first, first + 20):
-            try:
-                room.as_user(f"user-{n}").call("default", "123").join()
-            except errors.CallFull:
-                print("full")  # noqa: T201 - what the test reads
-            else:
-                print("in")  # noqa: T201 - as above
+        for one in join_once(room, [f"user-{n}" for n in range(first, first + 20)]):
+            print({"in": "in", "call_full": "full"}[one.code])  # noqa: T201 - what the test reads
 
 
 if __name__ == "__main__":
