@@ -43,6 +43,7 @@ async def cancel_everywhere(
     room: aio.Greenroom, attempt: Attempt, when: When, *, cold: bool = False
 ) -> int:
     """Cancel it in its first wait, in its second, ... until it has no more waits; how many."""
+    number = waits = 0
     for number in range(1, 100):
         if cold:
             forget(room)
@@ -97,6 +98,7 @@ async def test_a_creation_with_members_is_whole_or_not_there(
 ) -> None:
     room = await rooms.open(url, timers=False)
     system = room.system("auditor")
+    number = waits = 0
     for number in range(1, 100):
         was_cancelled, waits = await cancelled(create(room, number), number, when)
         if not was_cancelled:
