@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final
 
 from greenroom import CallHandle, Greenroom, errors
@@ -149,6 +150,61 @@ def tells_of(room: Greenroom, words: str) -> list[str]:
         "user": room.users.get("alice"),
     }
     return [place for place, said in heard.items() if words in repr(said)]
+
+
+def work(room: Greenroom, user_id: str, notebook: Path, until: float) -> int:
+    """Command after command until then, each under an id of its own; how many were answered.
+
+    What becomes of each is noted at once, so that a kill takes none of the notes with it.
+    """
+    answered = 0
+    with notebook.open("w", buffering=1) as notes:
+        for n in count():
+            if time.time() >= until:
+                break
+            request_id = f"{user_id}-{n}"
+            notes.write(f"asked {request_id}\n")
+            try:
+                ask(room, user_id, request_id)
+            except errors.OutcomeUnknown:
+                notes.write(f"unknown {request_id}\n")
+                ask_until_answered(room, user_id, request_id)
+            except errors.StoreError:
+                notes.write(f"failed {request_id}\n")
+                time.sleep(0.05)
+                continue
+            notes.write(f"answered {request_id}\n")
+            answered += 1
+    return answered
+
+
+def ask(room: Greenroom, user_id: str, request_id: str) -> None:
+    """Join, or write one's own number into the call: by what the id says."""
+    number = int(request_id.rpartition("-")[2])
+    call = call_of(room, user_id)
+    if number % 2:
+        call.join(request_id=request_id)
+    else:
+        call_of(room, "thierry").update(custom={user_id: number + 1}, request_id=request_id)
+
+
+def ask_until_answered(room: Greenroom, user_id: str, request_id: str) -> None:
+    deadline = time.time() + LONGEST
+    while True:
+        try:
+            return ask(room, user_id, request_id)
+        except errors.StoreError:
+            if time.time() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def be_impatient(room: Greenroom) -> None:
+    """From now on, a server that is gone is waited for no longer than a moment."""
+    del room
+    from greenroom.adapters import postgres_writing  # noqa: PLC0415 - only where it is used
+
+    postgres_writing._PATIENCE = 0.01  # type: ignore[misc]  # a Final, elsewhere
 
 
 def main(url: str, first: int) -> None:

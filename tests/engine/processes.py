@@ -49,7 +49,7 @@ class Process:
         self, do: Callable[Concatenate[Greenroom, P], R], *arguments: P.args, **named: P.kwargs
     ) -> Future[R]:
         """Let it do something in its room, beside whatever else is going on."""
-        return self._executor.submit(_do, do, *arguments, **named)
+        return self._executor.submit(_do, do, arguments, named)
 
     def ask(
         self, do: Callable[Concatenate[Greenroom, P], R], *arguments: P.args, **named: P.kwargs
@@ -74,5 +74,5 @@ def _close() -> None:
         _rooms.pop().close()
 
 
-def _do(do: Callable[Concatenate[Greenroom, P], R], *arguments: P.args, **named: P.kwargs) -> R:
+def _do(do: Callable[..., R], arguments: tuple[object, ...], named: dict[str, object]) -> R:
     return do(_rooms[-1], *arguments, **named)

@@ -186,6 +186,7 @@ def test_whoever_is_told_a_position_finds_what_stands_there(
     """One writes, the next reads at least that, and goes on from there; two others write, too."""
     one, other, *busy = four
     until = time.time() + 3
+    found: list[str] = []
     beside = [
         each.begin(come_as_often_as_possible, user, until)
         for each, user in zip(busy, NAMES[:2], strict=True)

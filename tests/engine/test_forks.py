@@ -1,0 +1,124 @@
+"""A room that was opened before the process forked serves parent and children."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.engine.joiners import CALL, call_of
+from tests.engine.referee import Referee
+
+from greenroom import Greenroom, errors
+from greenroom.adapters.clock import SystemClock
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import Rooms
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks"),
+]
+
+HANGS = 30
+"""Seconds after which a child that is not done is ended."""
+FAILED = 255
+
+
+@pytest.fixture
+def room(rooms: Rooms, file_url: str) -> Greenroom:
+    """With every connection that it may have."""
+    room = rooms.open(file_url, clock=SystemClock(), timers=False)
+    call = call_of(room, "thierry")
+    call.create(max_participants=12)
+    call.join()
+    call.query_participants()
+    call.leave()
+    return room
+
+
+def child(do: Callable[[], int]) -> int:
+    """The process id of a child that ends with what `do` answers."""
+    process = os.fork()
+    if process:
+        return process
+    answer = FAILED
+    try:
+        signal.alarm(HANGS)
+        answer = do()
+        gc.collect()  # what belongs to the parent must not be given back in its name
+    finally:
+        os._exit(answer)
+
+
+def answer_of(process: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def admitted(room: Greenroom, name: str) -> int:
+    """How many of ten get in; the room is closed by whoever asks in a child."""
+    times = 0
+    for n in range(10):
+        try:
+            room.as_user(f"{name}-{n}").call(*CALL).join()
+        except errors.CallFull:
+            continue
+        times += 1
+    return times
+
+
+def test_children_and_their_parent_let_in_exactly_as_many_as_the_call_takes(
+    room: Greenroom,
+) -> None:
+    def let_in(name: str) -> int:
+        times = admitted(room, name)
+        call_of(room, "thierry").query_participants()
+        room.close()
+        return times
+
+    children = [child(partial(let_in, name)) for name in ("first", "second", "third")]
+    mine = admitted(room, "parent")
+    theirs = [answer_of(process) for process in children]
+    assert FAILED not in theirs
+    assert mine + sum(theirs) == 12
+    referee = Referee(room)
+    referee.check()
+    assert len(referee.present()) == 12
+    call_of(room, "thierry").end()
+    assert call_of(room, "thierry").query_participants().items == ()
+
+
+def test_a_child_that_is_forked_in_the_middle_of_commands_is_not_held_up_by_them(
+    room: Greenroom,
+) -> None:
+    """Who gave those commands is not there, in the child: nobody would finish them."""
+    over = threading.Event()
+
+    def come_and_go(user_id: str) -> None:
+        call = call_of(room, user_id)
+        while not over.is_set():
+            call.join()
+            call.leave()
+
+    def once() -> int:
+        call_of(room, "charlie").join()
+        call_of(room, "charlie").leave()
+        return 0
+
+    with ExitStack() as stack:
+        for user_id in ("alice", "tommaso", "eve", "jaewoong"):
+            thread = threading.Thread(target=come_and_go, args=[user_id])
+            thread.start()
+            stack.callback(thread.join)
+        stack.callback(over.set)
+        assert [answer_of(child(once)) for _ in range(5)] == [0] * 5
+    referee = Referee(room)
+    referee.check()
+    assert referee.admitted().count("charlie") == 5
+    assert referee.present() == set()
