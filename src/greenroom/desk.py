@@ -34,7 +34,9 @@ from greenroom.domain.turn import Claim, Turn
 from greenroom.folding import fold
 from greenroom.intake import Intake
 from greenroom.lanes import Lanes
-from greenroom.pipeline import Pipeline, Proposal, Sight
+from greenroom.pipeline import Pipeline
+from greenroom.proposal import Proposal
+from greenroom.sight import Sight
 from greenroom.telemetry import Watch, again
 
 T = TypeVar("T", bound=Turn)
@@ -43,7 +45,7 @@ A = TypeVar("A", bound=Answer)
 ATTEMPTS: Final = 200
 """How often a command is decided again because others wrote first."""
 PATIENCE: Final = 2
-"""Attempts before a command waits for its turn among the processes."""
+"""Attempts before a command is decided while nobody else can record."""
 
 
 class Command(Struct, Generic[T, A], frozen=True):
@@ -128,16 +130,25 @@ class Desk:
             with self.lanes.hold(command.lane):
                 if attempt < PATIENCE:
                     decision, gate = self._propose(command)
-                else:  # other processes are at it, too: one after the other
-                    with self.store.turn_of(command.lane):
-                        decision, gate = self._propose(command)
-                        self._settle(decision, gate)
+                else:
+                    decision, gate = self.decide_alone(command), Gate()
             done = self.conclude(command, self._settle(decision, gate))
             if done is not None:
                 return done
             again(command, attempt + 1)
             time.sleep(pause(attempt))
         raise Conflict(f"{command.operation.name}: others wrote first {ATTEMPTS} times in a row")
+
+    def decide_alone(self, command: Command[T, A]) -> Decision[A]:
+        """Decide while nobody else can record, and record it: where others are always quicker.
+
+        Raises:
+            StoreError: others kept the store for too long.
+        """
+        with self.pipeline.alone():
+            decision, _ = self._propose(command)
+            self.pipeline.record(decision.proposal)
+        return decision
 
     def decide(
         self, command: Command[T, A], sight: Sight, wake: Callable[[Proposal], None]
@@ -203,7 +214,7 @@ class Desk:
     def _propose(self, command: Command[T, A]) -> tuple[Decision[A], Gate]:
         while True:
             gate = Gate()
-            sight = Sight(self.pipeline, self.states.fetch, self.members)
+            sight = Sight(self.pipeline.ahead, self.states, self.states.fetch, self.members)
             decision = self.decide(command, sight, gate.open)
             if decision is not None:
                 return decision, gate

@@ -24,9 +24,10 @@ from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.intake import IN_FLIGHT
 from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
-from greenroom.pipeline import Pipeline, Sight
+from greenroom.pipeline import Pipeline
 from greenroom.projections.forks import survives_forks
 from greenroom.projections.views import Views
+from greenroom.sight import Sight
 from greenroom.states import States
 from greenroom.telemetry import Telemetry
 from greenroom.watchers import Watchers

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
 
@@ -19,141 +20,18 @@ from greenroom.domain.errors import (
     OutcomeUnknown,
     StoreClosed,
 )
-from greenroom.domain.message import CallId, StreamId, UserId
-from greenroom.domain.ports import Append, EventStore, Outcome
-from greenroom.domain.streams import decider_of, member_stream
+from greenroom.domain.message import StreamId
+from greenroom.domain.ports import EventStore, Outcome
 from greenroom.domain.turn import Folded
+from greenroom.proposal import Proposal
+from greenroom.sight import Sight
 from greenroom.states import States
-from greenroom.telemetry import Telemetry, Watch
+from greenroom.telemetry import Telemetry
 
 BATCH: Final = 512
 """Decisions in one commit, at most."""
 LONGEST_SEARCH: Final = 2.0
 """Seconds for finding out which decision of a batch it is that the store fails with."""
-
-
-class Proposal:
-    """One decision on its way into the log: what it appends, and what became of it."""
-
-    __slots__ = (
-        "append",
-        "before",
-        "erasures",
-        "guessed",
-        "outcome",
-        "rests_on",
-        "saw",
-        "states",
-        "wake",
-        "watch",
-    )
-
-    def __init__(
-        self,
-        append: Append,
-        states: Mapping[StreamId, Folded[Any]],
-        wake: Callable[[Proposal], None],
-    ) -> None:
-        """Say what is to be appended.
-
-        Args:
-            append: what is to be recorded.
-            states: of the streams it appends to, as they will be.
-            wake: called with it, from any thread, once it is settled; and before, where somebody
-                has to `lead`.
-        """
-        self.append = append
-        self.states = states
-        self.wake = wake
-        self.saw: Mapping[StreamId, int] = {}
-        """The versions it was decided on."""
-        self.guessed: Mapping[StreamId, Folded[Any]] = {}
-        """What was only supposed to be so; known to be once this is recorded."""
-        self.rests_on: list[Proposal] = []
-        self.erasures = 0
-        self.outcome: Sequence[int] | Exception | None = None
-        """None while it is on its way."""
-        self.before = 0
-        """The log's position when it was settled, without its batch."""
-        self.watch: Watch | None = None
-        """Looks at the command that it was decided on; None where nobody wants to know."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether it was not recorded, and will not be."""
-        return isinstance(self.outcome, Exception)
-
-
-class Sight:
-    """What one decision sees: the states as they will be once all that is decided is recorded."""
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        load: Callable[[StreamId], Folded[Any] | None],
-        members: Callable[[CallId], Iterable[UserId] | None],
-    ) -> None:
-        """Look at what is on its way, and at what is recorded.
-
-        Args:
-            pipeline: holds what is on its way.
-            load: a stream that is not in memory, as it is recorded; None where that would block.
-            members: of a call, as they are recorded; None where they are not at hand.
-        """
-        self._ahead = pipeline.ahead
-        self._peek = pipeline.states.peek
-        self._load = load
-        self._members = members
-        self._guess = pipeline.states.guess
-        self.erasures = pipeline.states.erasures
-        self.rests_on: dict[int, Proposal] = {}
-        """What it saw that is not recorded yet."""
-        self.guessed: dict[StreamId, Folded[Any]] = {}
-        """What it took for granted."""
-        self.missing: list[StreamId] = []
-        """What was not at hand: it went on as if it were empty, and must be asked again."""
-        self.missing_members: CallId | None = None
-        """The call whose members were not at hand."""
-        self.soon_members: Sequence[UserId] = ()
-        """Those of them that were on their way in."""
-
-    def __call__(self, stream: StreamId) -> Folded[Any]:
-        """The state of `stream`."""
-        ahead = self._ahead.get(stream)
-        if ahead is not None:
-            folded, proposal = ahead
-            self.rests_on[id(proposal)] = proposal
-            return folded
-        found = self._peek(stream)
-        if found is not None:
-            return found
-        supposed = self._guess(stream)
-        if supposed is not None:
-            self.guessed[stream] = supposed
-            return supposed
-        found = self._load(stream)
-        if found is None:
-            self.missing.append(stream)
-            return Folded(decider_of(stream).initial, 0)
-        return found
-
-    def member_ids(self, cid: CallId) -> Iterable[UserId]:
-        """Whoever is a member of the call, or may be soon."""
-        prefix = member_stream(cid, UserId(""))
-        soon = [
-            UserId(stream.removeprefix(prefix))
-            for stream in tuple(self._ahead)  # looked at first: what leaves it is recorded
-            if stream.startswith(prefix)
-        ]
-        found = self._members(cid)
-        if found is None:
-            self.missing_members, self.soon_members = cid, soon
-        return {*soon, *(found or ())}
-
-    @property
-    def whole(self) -> bool:
-        """Whether everything was at hand."""
-        return not self.missing and self.missing_members is None
 
 
 class Pipeline:
@@ -224,6 +102,30 @@ class Pipeline:
                 self._leading.release()
                 self._pass_on()
         return proposal.outcome is not None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody else record, of this process or another: for who is always too late.
+
+        What is decided by this thread meanwhile stands, if it is `record`ed at once.
+
+        Raises:
+            StoreError: others kept the store for too long.
+        """
+        with self._leading:
+            try:
+                while self._waiting:  # else they would be recorded in our place
+                    self._record_next()
+                with self._store.alone():
+                    self.states.follow()
+                    yield
+            finally:
+                self._pass_on()
+
+    def record(self, proposal: Proposal) -> None:
+        """Record what waits until this is settled. For the thread that is `alone`."""
+        while proposal.outcome is None:
+            self._record_next()
 
     def withdraw(self, proposal: Proposal) -> None:
         """Nobody wants it any more: drop it, unless it is being recorded already."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
 
     from greenroom.desk import Command, Done
-    from greenroom.pipeline import Proposal
+    from greenroom.proposal import Proposal
 
 SEVERAL: Final = 5
 """Attempts after which it is said that others are quicker; and again after twice as many."""

@@ -17,7 +17,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError
 from tests.adapters.postgres_proxy import Proxy
 
-from greenroom.adapters import event_store, postgres_turns
+from greenroom.adapters import event_store
 from greenroom.adapters.postgres_recorder import PostgresRecorder
 from greenroom.adapters.postgres_streams import _Wish
 from greenroom.adapters.recorder import Draft, Snapshot, Written
@@ -255,79 +255,10 @@ def test_closing_ends_the_listener(postgres_url: str, database: psycopg.Connecti
     store = PostgresStore(postgres_url)
     assert not store.wait(0, 0.1)
     store.append([pinned(1)])
-    with store.recorder.turn_of("default:1"):
-        assert asked(database, connected) == 4  # asks, writes, listens, has a turn
+    assert asked(database, connected) == 3  # asks, writes, listens
     store.close()
     assert "greenroom-listener" not in {thread.name for thread in threading.enumerate()}
     until(lambda: asked(database, connected) == 0)
-
-
-# Turns
-
-
-def test_turns_are_taken_one_after_the_other_across_processes(postgres_url: str) -> None:
-    inside: list[int] = []
-    most: list[int] = []
-    with ExitStack() as stack:
-        stores = [stack.enter_context(closing(PostgresStore(postgres_url))) for _ in range(3)]
-
-        def work(store: PostgresStore) -> None:
-            for _ in range(5):
-                with store.turn_of("default:1"):
-                    inside.append(1)
-                    most.append(len(inside))
-                    sleep(0.005)
-                    inside.pop()
-
-        with ThreadPoolExecutor(3) as threads:
-            list(threads.map(work, stores))
-    assert most == [1] * 15
-
-
-def test_different_keys_do_not_wait_for_each_other(store: PostgresStore, postgres_url: str) -> None:
-    with closing(PostgresStore(postgres_url)) as other, store.turn_of("default:1"):
-        began = monotonic()
-        with other.turn_of("default:2"):
-            assert monotonic() - began < 1
-
-
-def test_whoever_gets_no_turn_in_time_goes_on_without(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(postgres_turns, "LONGEST", 0.2)
-    monkeypatch.setattr(postgres_turns, "_SETTINGS", "SET lock_timeout = '200ms'")
-    with ExitStack() as stack:
-        stores = [stack.enter_context(closing(PostgresStore(postgres_url))) for _ in range(2)]
-        with stores[0].turn_of("default:1"):
-            began = monotonic()
-            with stores[1].turn_of("default:1"):
-                assert 0.2 <= monotonic() - began < 2
-            with ExitStack() as turns:  # more than there are connections for
-                for number in range(5):
-                    turns.enter_context(stores[1].turn_of(f"default:{number}"))
-        began = monotonic()
-        with stores[1].turn_of("default:1"):
-            assert monotonic() - began < 0.2
-
-
-def test_a_turn_ends_with_what_is_raised_in_it(store: PostgresStore, postgres_url: str) -> None:
-    with closing(PostgresStore(postgres_url)) as other:
-        with pytest.raises(ZeroDivisionError), store.turn_of("default:1"):
-            raise ZeroDivisionError
-        began = monotonic()
-        with other.turn_of("default:1"):
-            assert monotonic() - began < 1
-
-
-def test_turns_need_no_server(postgres_url: str) -> None:
-    with Proxy(postgres_url) as line, closing(PostgresStore(line.url)) as store:
-        with store.turn_of("default:1"):
-            line.away.set()
-            line.break_all()
-        with store.turn_of("default:1"):
-            pass
-    with store.turn_of("default:1"):
-        pass
 
 
 # Forks
@@ -337,7 +268,7 @@ def test_turns_need_no_server(postgres_url: str) -> None:
 def test_a_forked_child_and_its_parent_go_on_side_by_side(store: PostgresStore) -> None:
     assert not store.wait(0, 0.1)  # every kind of connection stands
     store.append([pinned(1)])
-    with store.turn_of("default:1"):
+    with store.alone():
         pass
     writer = _writer_of(store)
     child = os.fork()
@@ -345,7 +276,7 @@ def test_a_forked_child_and_its_parent_go_on_side_by_side(store: PostgresStore) 
         failed = True
         try:
             store.append([pinned(2)])
-            with store.turn_of("default:1"):
+            with store.alone():
                 failed = not store.wait(1, 5) or _writer_of(store) == writer
             store.close()
             gc.collect()

@@ -17,7 +17,9 @@ from greenroom.domain.ports import Append, Commit, EventStore, Request
 from greenroom.domain.streams import decider_of, session_stream, user_stream
 from greenroom.domain.turn import Folded
 from greenroom.domain.user import UserErased
-from greenroom.pipeline import Pipeline, Proposal, Sight
+from greenroom.pipeline import Pipeline
+from greenroom.proposal import Proposal
+from greenroom.sight import Sight
 from greenroom.states import CAPACITY, States
 from greenroom.testing.store_events import AT, CID, added, decided, pinned
 
@@ -130,7 +132,7 @@ class Clerk:
 
     def look(self) -> Sight:
         """What is to be seen now."""
-        return Sight(self.pipeline, self.states.load, lambda _: ())
+        return Sight(self.pipeline.ahead, self.states, self.states.load, lambda _: ())
 
     def propose(
         self,

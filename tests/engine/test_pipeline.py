@@ -33,7 +33,7 @@ from greenroom.domain.errors import (
 from greenroom.domain.message import RequestId, UserId
 from greenroom.domain.ports import Append, Head, Request
 from greenroom.domain.streams import user_stream
-from greenroom.pipeline import Proposal
+from greenroom.proposal import Proposal
 from greenroom.testing.store_events import added
 
 FAILING = [fault for fault in Fault if fault is not Fault.NONE]

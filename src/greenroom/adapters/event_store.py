@@ -19,7 +19,7 @@ from greenroom.domain.message import Decided, Event, Recorded, RequestId, Stream
 from greenroom.domain.ports import Append, Commit, Head, Request
 
 _FEED_PAGE: Final = 4000
-"""Records of the feed read at once; on PostgreSQL a fifth faster than 1000 (`benchmarks/feed.py`)."""
+"""Records of the feed read at once; a fifth faster than 1000 on PostgreSQL."""
 POLL_SECONDS = 0.05
 """How late the appends of other processes may be noticed by `wait`."""
 
@@ -165,9 +165,9 @@ class RecorderStore:
         """Forget every snapshot of every stream."""
         self.recorder.drop_snapshots()
 
-    def turn_of(self, key: str) -> AbstractContextManager[None]:
-        """Wait a while for one's turn among all processes that ask for the same key."""
-        return self.recorder.turn_of(key)
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nobody else append until this thread has, or leaves."""
+        return self.recorder.alone()
 
     @property
     def secret(self) -> bytes:

@@ -42,6 +42,9 @@ CREATE FUNCTION greenroom.check_draft(
 $$"""
 """What is against a draft, and the log's last position: `(kind, name, found)` of one moment."""
 
+LOCK: Final = "LOCK TABLE greenroom.append_turn IN EXCLUSIVE MODE"
+"""Whoever has it is the only one who appends; it is given in the order of asking."""
+
 # The lock makes the order of positions the order of commits. It is on a table of its own: one on
 # the events would wait for whoever vacuums or analyses them, and they for it.
 _APPEND: Final = f"""\
@@ -56,7 +59,7 @@ DECLARE
     before bigint;
 BEGIN
     IF cardinality(row_streams) > 0 THEN
-        LOCK TABLE greenroom.append_turn IN EXCLUSIVE MODE;
+        {LOCK};
     END IF;
     RETURN QUERY SELECT * FROM greenroom.check_draft(
         streams, expected, request_ids, subjects, key_ids

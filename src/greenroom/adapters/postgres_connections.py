@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, Final, LiteralString, Protocol
 
 import psycopg
@@ -22,6 +22,7 @@ ASKING: Final = 4
 """Connections that may ask at the same time; further threads wait their turn. A server has a
 hundred by default, for all processes together."""
 
+_IDLE: Final = TransactionStatus.IDLE
 _ASK: Final = """\
 -- Each of our statements has one good plan, whatever the statistics say, and however old they are:
 -- along an index. Planning it once is enough then.
@@ -54,6 +55,8 @@ class Connections:
         self._writer: Connection[TupleRow] | None = None
         self._idle: list[Connection[TupleRow]] = []
         self._of_the_parent: list[object] = []
+        self._alone: int | None = None
+        """The thread that is alone with the writing connection."""
         self._renew()
         FORKS.add(self)
 
@@ -92,19 +95,64 @@ class Connections:
             StoreError: the server cannot be reached, or refuses it; it has done nothing.
             StoreClosed: so it is.
         """
+        if self._alone == get_ident():
+            with self._speaking(self._writer or self._new_writer()) as writer:
+                yield writer
+            return
         with self._turn:
             self._check_open()
-            writer = self._writer or self._new_writer()
+            with self._speaking(self._writer or self._new_writer()) as writer:
+                try:
+                    yield writer
+                finally:
+                    if writer.info.transaction_status is not _IDLE:
+                        self._drop_writer()  # broken, or interrupted: nobody meets it again
+
+    @contextmanager
+    def alone(self, lock: LiteralString) -> Iterator[None]:
+        """Let no other thread or process write until this thread has committed, or leaves.
+
+        Args:
+            lock: the statement that takes the writers' lock.
+
+        Raises:
+            StoreClosed, StoreError: others kept it for too long.
+        """
+        with self.writing() as writer:
+            writer.execute("BEGIN")
+            writer.execute(lock)
+            self._alone = get_ident()
             try:
-                yield writer
-            except psycopg.Error as error:
-                said = str(self.server.error(error))
-                if writer.closed:
-                    raise OutcomeUnknown(said) from error
-                raise StoreError(f"{said}; nothing was recorded") from error
+                yield
             finally:
-                if writer.info.transaction_status is not TransactionStatus.IDLE:
-                    self._drop_writer()  # broken, or interrupted: nobody meets it again
+                self._alone = None
+                if not writer.closed and writer.info.transaction_status is not _IDLE:
+                    writer.execute("ROLLBACK")
+
+    def commit(self) -> None:
+        """Make what this thread has written durable, where it is alone.
+
+        Raises:
+            OutcomeUnknown: the connection broke; whether the server has done it is not known.
+        """
+        writer = self._writer
+        if self._alone != get_ident() or writer is None:
+            return
+        if writer.info.transaction_status is not _IDLE:
+            with self._speaking(writer):
+                writer.execute("COMMIT")
+
+    @contextmanager
+    def _speaking(self, writer: Connection[TupleRow]) -> Iterator[Connection[TupleRow]]:
+        """Say what went wrong with it in our words."""
+        try:
+            yield writer
+        except psycopg.Error as error:
+            said = str(self.server.error(error))
+            if writer.closed:
+                self._writer = None
+                raise OutcomeUnknown(said) from error
+            raise StoreError(f"{said}; nothing was recorded") from error
 
     def close(self) -> None:
         """Finish what is being done, then release every connection. Twice is fine."""
@@ -150,7 +198,7 @@ class Connections:
             cursor = connection.execute(query, parameters, prepare=True, binary=True)
             rows = cursor.fetchall() if cursor.description else []
         finally:
-            if connection.info.transaction_status is TransactionStatus.IDLE:
+            if connection.info.transaction_status is _IDLE:
                 self._idle.append(connection)
             else:
                 connection.close()  # broken, or interrupted: nobody meets it again
@@ -185,6 +233,7 @@ class Connections:
         for _ in range(ASKING):
             self._permits.put(None)
         self._turn = Lock()
+        self._alone = None
 
 
 class Forking(Protocol):

@@ -9,14 +9,13 @@ from threading import Event as Flag
 from typing import Any, Final, LiteralString
 
 from greenroom.adapters.codec import Content, Row
-from greenroom.adapters.postgres_append import CHECK, answer, checked
+from greenroom.adapters.postgres_append import CHECK, LOCK, answer, checked
 from greenroom.adapters.postgres_arrays import Texts
 from greenroom.adapters.postgres_connections import Connections
 from greenroom.adapters.postgres_listener import Listener
 from greenroom.adapters.postgres_schema import prepare
 from greenroom.adapters.postgres_server import Server
 from greenroom.adapters.postgres_streams import Streams
-from greenroom.adapters.postgres_turns import Turns
 from greenroom.adapters.postgres_writing import write
 from greenroom.adapters.recorder import (
     Draft,
@@ -86,7 +85,6 @@ class PostgresRecorder(LogRecorder):
         self._secret = prepare(self.server, create=create)
         self._connections = Connections(self.server)
         self._streams = Streams(self._connections.ask)
-        self._turns = Turns(self.server)
         self._listener = Listener(self.server, self._heard)
 
     @property
@@ -104,6 +102,8 @@ class PostgresRecorder(LogRecorder):
         if not draft.writes:
             return answer(self._connections.ask(CHECK, checked(draft)), 0)
         written = write(self._connections, draft)
+        if isinstance(written, Written):
+            self._connections.commit()
         if draft.rows and isinstance(written, Written):
             self._notify()
         return written
@@ -167,9 +167,9 @@ class PostgresRecorder(LogRecorder):
         """Forget all of them; nothing is lost."""
         self._ask(_DROP)
 
-    def turn_of(self, key: str) -> AbstractContextManager[None]:
-        """Wait for one's turn among all processes, for two seconds at most."""
-        return self._turns.of(key)
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nobody else write until this thread has, or leaves: the lock is given in order."""
+        return self._connections.alone(LOCK)
 
     def listen(self, flag: Flag) -> None:
         """Set `flag` after every append of any process, and on close."""
@@ -179,7 +179,6 @@ class PostgresRecorder(LogRecorder):
     def close(self) -> None:
         """Finish what is being done, release every connection, wake whoever listens."""
         self._listener.stop()
-        self._turns.close()
         self._connections.close()
         self._notify()
 

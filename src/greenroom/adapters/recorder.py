@@ -175,9 +175,8 @@ class LogRecorder(ApplicationRecorder):
     def drop_snapshots(self) -> None:
         """Forget all of them; nothing is lost."""
 
-    def turn_of(self, key: str) -> AbstractContextManager[None]:
-        """Wait a while for one's turn among processes; by default there are no turns."""
-        del key
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nobody else write until this thread has, or leaves; by default nobody else can."""
         return nullcontext()
 
     @abstractmethod

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Final
 
 from greenroom.adapters.sqlite_file import Synchronous, connect, store_error
@@ -33,6 +33,8 @@ class Connections:
         self._closed = False
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
+        self._held: tuple[int, sqlite3.Connection] | None = None
+        """The thread that is alone with the writing connection."""
         self._renew()
         _FORKS.open.add(self)
 
@@ -65,15 +67,44 @@ class Connections:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection in a transaction, durable on leaving; what is raised undoes it.
+        """The writing connection in a transaction; committed on leaving, if it is not by then.
+
+        What is raised undoes it, and so does leaving early by `return` where nothing was written.
 
         Raises:
             StoreClosed, StoreError: as the writing fails.
         """
+        held = self._held
+        if held is not None and held[0] == get_ident():
+            try:
+                if not held[1].in_transaction:
+                    held[1].execute("BEGIN IMMEDIATE")
+                yield held[1]
+            except sqlite3.Error as error:
+                raise store_error(self._path, error) from error
+            return
         with self.alone() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
-            connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def alone_in_transaction(self) -> Iterator[None]:
+        """Let no other thread or process write until this thread has committed, or leaves.
+
+        Raises:
+            StoreClosed, StoreError: others kept it for too long.
+        """
+        with self.alone() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            self._held = get_ident(), connection
+            try:
+                yield
+            finally:
+                self._held = None
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -143,6 +174,7 @@ class Connections:
         for _ in range(READERS):
             self._permits.put(None)
         self._turn = Lock()
+        self._held = None
 
     def before_fork(self) -> None:
         """Close every connection: SQLite's locks do not survive in a copy of the process."""

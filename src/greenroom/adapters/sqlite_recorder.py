@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
 from time import time_ns
@@ -121,13 +121,17 @@ class SQLiteRecorder(LogRecorder):
         with self._connections.writing() as connection:
             before = self._catch_up(connection)
             objection = self._objection(connection, draft)
-            if not objection:
-                positions = _write(connection, draft)
-        if objection:
-            return objection
+            if objection:
+                return objection
+            positions = _write(connection, draft)
+            connection.execute("COMMIT")
         self._heads.append(before, draft.rows)
         self._notify()
         return Written(positions, before)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nobody else write until this thread has, or leaves."""
+        return self._connections.alone_in_transaction()
 
     def _check(self, draft: Draft) -> Written | Objection:
         with self._connections.reading() as connection:

@@ -18,7 +18,7 @@ from greenroom.domain.message import CallId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.turn import Claim, Turn
 from greenroom.live import LiveCore
-from greenroom.pipeline import Sight
+from greenroom.sight import Sight
 
 A = TypeVar("A", bound=Answer)
 R = TypeVar("R")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -18,7 +18,9 @@ from greenroom.domain.message import CallId, StreamId, UserId
 from greenroom.domain.turn import Folded, Turn
 from greenroom.intake import LONGEST_WAIT
 from greenroom.live import LiveCore
-from greenroom.pipeline import Pipeline, Proposal, Sight
+from greenroom.pipeline import Pipeline
+from greenroom.proposal import Proposal
+from greenroom.sight import Sight
 from greenroom.states import States
 from greenroom.telemetry import again
 
@@ -27,6 +29,8 @@ A = TypeVar("A", bound=Answer)
 R = TypeVar("R")
 
 _CLOSED: Final = "the room was closed; open it again"
+_AHEAD: Final = 64
+"""Decisions that recording begins with, while the loop is still busy deciding others."""
 _THREADS: Final = 16
 """For what blocks: queries, and reading what is not in memory."""
 
@@ -43,7 +47,7 @@ class AsyncDesk:
         self._loop = asyncio.get_running_loop()
         self._recorder = _Recorder(core.desk.pipeline, self._loop)
         self._threads = ThreadPoolExecutor(_THREADS, "greenroom-blocking")
-        self._turns = ThreadPoolExecutor(_THREADS, "greenroom-turns")
+        self._patient = ThreadPoolExecutor(_THREADS, "greenroom-patient")
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
         self._next_look: asyncio.Future[None] | None = None
@@ -80,7 +84,7 @@ class AsyncDesk:
         """Leave no thread behind."""
         self._closed = True
         await asyncio.to_thread(self._recorder.stop)
-        await asyncio.to_thread(self._turns.shutdown)
+        await asyncio.to_thread(self._patient.shutdown)
         await asyncio.to_thread(self._threads.shutdown)
 
     async def _carry_out(self, command: Command[Any, A]) -> Done[A]:
@@ -106,12 +110,9 @@ class AsyncDesk:
         if not self._desk.lanes.take(command.lane):
             await self._enter_lane(command.lane)
         try:
-            if attempt < PATIENCE:
-                decision = await self._decide(command, settled)
-            else:  # other processes are at it, too: one after the other
-                async with self._turn_of(command.lane):
-                    decision = await self._decide(command, settled)
-                    await self._settle(decision, settled)
+            if attempt >= PATIENCE:
+                return await self._decided_alone(command)
+            decision = await self._decide(command, settled)
         finally:
             self._desk.lanes.leave(command.lane)
         await self._settle(decision, settled)
@@ -124,7 +125,7 @@ class AsyncDesk:
         members: dict[CallId, Iterable[UserId]] = {}
         wake = partial(self._recorder.hear, settled)
         while True:
-            sight = Sight(desk.pipeline, fetched.get, members.get)
+            sight = Sight(desk.pipeline.ahead, desk.states, fetched.get, members.get)
             decision = desk.decide(command, sight, wake)
             if decision is not None:
                 self._recorder.go_on()
@@ -172,26 +173,13 @@ class AsyncDesk:
             self._desk.lanes.withdraw(lane, admit)
             raise
 
-    @asynccontextmanager
-    async def _turn_of(self, lane: str) -> AsyncIterator[None]:
-        turn = self._desk.store.turn_of(lane)
+    async def _decided_alone(self, command: Command[T, A]) -> Decision[A]:
+        """What was decided, and settled, while nobody else could record."""
         if self._closed:
             raise StoreClosed(_CLOSED)
-        # Not among the threads that queries and those who give their turn back depend on.
-        waiting = self._loop.run_in_executor(self._turns, turn.__enter__)
-        try:
-            await asyncio.shield(waiting)
-            yield
-        finally:  # cancelled or not, the turn is given back once it was taken
-            leaving = asyncio.ensure_future(self._give_back(turn, waiting))
-            await asyncio.shield(leaving)
-
-    async def _give_back(
-        self, turn: AbstractContextManager[None], waiting: asyncio.Future[None]
-    ) -> None:
-        with suppress(Exception):
-            await waiting
-            await self.in_thread(turn.__exit__, None, None, None)
+        # Not among the threads that queries depend on: it may have to wait for long.
+        call = partial(copy_context().run, self._desk.decide_alone, command)
+        return await self._loop.run_in_executor(self._patient, call)
 
     async def _woken(self) -> None:
         """Whatever drives the room has looked at it since this was asked; one look serves many."""
@@ -224,7 +212,7 @@ class _Recorder:
         self._loop = loop
         self._wanted = threading.Event()
         self._stopped = False
-        self._asked = False
+        self._asked = 0
         self._lock = threading.Lock()
         self._settled: list[asyncio.Future[None]] = []
         self._thread = threading.Thread(target=self._run, name="greenroom-recorder", daemon=True)
@@ -232,9 +220,11 @@ class _Recorder:
 
     def go_on(self) -> None:
         """Something waits: record it, with all that the loop decides before its next turn."""
-        if not self._asked:
-            self._asked = True
+        self._asked += 1
+        if self._asked == 1:
             self._loop.call_soon(self._ask)
+        elif self._asked % _AHEAD == 0:
+            self._wanted.set()
 
     def hear(self, settled: asyncio.Future[None], proposal: Proposal) -> None:
         """A decision is settled, or somebody has to lead. From any thread."""
@@ -255,7 +245,7 @@ class _Recorder:
         self._thread.join()
 
     def _ask(self) -> None:
-        self._asked = False
+        self._asked = 0
         self._wanted.set()
 
     def _run(self) -> None:

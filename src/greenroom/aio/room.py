@@ -125,6 +125,7 @@ class Greenroom(Room):
         self.desk: Final = AsyncDesk(core)
         asking = AskingNow(core, self.desk)
         super().__init__(asking)
+        self._closing: asyncio.Future[None] | None = None
         self.asking: Final = room
         self.reading: Final = room
         """The same room, for threads."""
@@ -153,6 +154,11 @@ class Greenroom(Room):
 
         Acknowledged is recorded; whatever else is asked for is refused with StoreClosed.
         """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)  # it goes on to the end, whether anybody waits or not
+
+    async def _close(self) -> None:
         await asyncio.to_thread(self.reading.close)
         await self.desk.close()
 

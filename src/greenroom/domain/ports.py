@@ -237,10 +237,14 @@ class EventStore(Protocol):
         """Forget every snapshot of every stream. Nothing is lost."""
         ...
 
-    def turn_of(self, key: str) -> AbstractContextManager[None]:
-        """Wait a while for one's turn among all processes that ask for the same key.
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nobody else append until this thread has, or leaves.
 
-        For fairness only: it may be given up waiting for, and some stores know no turns.
+        For who is always too late: what is read here still stands when this thread records. Others
+        wait meanwhile, all of them: be quick. Where a store cannot do it, it does nothing.
+
+        Raises:
+            StoreError: others kept it for too long.
         """
         ...
 

@@ -22,7 +22,7 @@ from greenroom.domain.message import RequestId, UserId
 from greenroom.domain.ports import EventStore, Request
 from greenroom.domain.streams import user_stream
 from greenroom.testing.store_contract_batch import Recording
-from greenroom.testing.store_contract_life import Erasing, Sharing
+from greenroom.testing.store_contract_life import BeingAlone, Erasing, Sharing
 from greenroom.testing.store_contract_log import Reading, Writing
 from greenroom.testing.store_contract_shelf import Keeping
 from greenroom.testing.store_events import (
@@ -33,7 +33,7 @@ from greenroom.testing.store_events import (
 )
 
 
-class EventStoreContract(Writing, Reading, Sharing, Erasing, Recording, Keeping):
+class EventStoreContract(Writing, Reading, Sharing, BeingAlone, Erasing, Recording, Keeping):
     """Subclass it, and give a fixture `store` with an empty store."""
 
     @pytest.fixture

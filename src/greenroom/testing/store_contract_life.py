@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Thread
+from threading import Event as Flag
 from time import monotonic
 
 import pytest
@@ -119,6 +120,50 @@ class Sharing:
         store.close()
         sleeper.join(timeout=5)
         assert woken == [False]
+
+
+class BeingAlone:
+    """For who is always too late: while a thread is alone, nobody else appends."""
+
+    def test_what_was_read_alone_stands_when_it_is_decided_on(self, store: EventStore) -> None:
+        store.append([pinned(1)])
+        with store.alone():
+            version = sum(1 for _ in store.events(STAGE))
+            store.append([pinned(version + 1)], expects={STAGE: version})
+            assert store.position() == 2
+        store.append([pinned(3)])
+        assert len(everything(store)) == 3
+
+    def test_others_wait_while_somebody_is_alone(
+        self, store: EventStore, reopened: Callable[[], EventStore]
+    ) -> None:
+        store.append([pinned(1)])
+        other = reopened()
+        with ThreadPoolExecutor(1) as threads:
+            with store.alone():
+                waiting = threads.submit(other.append, [added("alice")])
+                Flag().wait(0.2)
+                assert not waiting.done()
+                store.append([pinned(2)])
+            waiting.result(timeout=20)
+        assert [stream for _, stream, _ in everything(store)][:2] == [STAGE, STAGE]
+        assert len(everything(store)) == 3
+        other.close()
+
+    def test_whoever_leaves_without_a_word_holds_up_nobody(
+        self, store: EventStore, reopened: Callable[[], EventStore]
+    ) -> None:
+        other = reopened()
+        with store.alone():
+            pass
+        with pytest.raises(ZeroDivisionError), store.alone():
+            raise ZeroDivisionError
+        with store.alone(), pytest.raises(Conflict):
+            store.append([pinned(7)])
+        other.append([pinned(1)])
+        store.append([pinned(2)])
+        assert len(everything(other)) == 2
+        other.close()
 
 
 class Erasing:
