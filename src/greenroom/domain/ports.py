@@ -51,8 +51,8 @@ class Append:
     erases: Collection[str] = ()
     """Subjects whose personal fields become unreadable with it, as by `EventStore.erase`."""
     rests_on: Collection[Append] = ()
-    """Others, before it in this batch or an earlier one, whose events it was decided on: it is
-    recorded only if they are. Versions alone would not tell, where somebody else was there."""
+    """Others, before it in the same batch, whose events it was decided on: it is recorded only if
+    they are. Versions alone would not tell, where somebody else was there."""
 
 
 Outcome = Sequence[int] | GreenroomError
@@ -134,7 +134,7 @@ class EventStore(Protocol):
         without events and requests are checked only: did what they expect stand, all at once?
 
         Args:
-            batch: only the last of it may erase.
+            batch: at least one; only the last of it may erase.
 
         Returns:
             The outcome of each: its positions; `Conflict` where a stream has moved on,

@@ -51,6 +51,7 @@ _ASSERTING = (
     "notifier_contract",
     "store_contract",
     "store_contract_life",
+    "store_contract_batch",
     "store_contract_log",
     "store_contract_shelf",
 )
