@@ -82,6 +82,7 @@ def test_a_running_room_looks_after_them_from_time_to_time_and_not_with_every_co
         assert remembered(path) == []
 
 
+@pytest.mark.slow
 def test_by_the_systems_clock_it_happens_by_itself(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from greenroom.adapters.postgres_append import FUNCTIONS
 from greenroom.adapters.postgres_server import Server
 from greenroom.adapters.sealing import new_secret
+from greenroom.adapters.tables import unfinished
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 
 SCHEMA: Final = 1
@@ -19,6 +20,8 @@ SCHEMA: Final = 1
 
 _OURS: Final = "greenroom"
 """What `schema_version` says of whose tables these are."""
+COPYING: Final = "greenroom copy"
+"""What it says while a store is being copied into them."""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('greenroom schema', 0))"
 
 # No default for the position: only `append_draft` gives one, in the order of commits, without gaps.
@@ -99,7 +102,8 @@ def schema_of(connection: Connection[TupleRow], server: Server) -> int:
     """Which schema the store in the database has; 0 where there is none.
 
     Raises:
-        NotOurStore: the schema `greenroom` is something else.
+        NotOurStore: the schema `greenroom` is something else, or a store that is not copied to
+            the end.
     """
     marked, strangers = connection.execute(
         "SELECT to_regclass('greenroom.schema_version') IS NOT NULL, EXISTS (SELECT 1"
@@ -117,11 +121,23 @@ def schema_of(connection: Connection[TupleRow], server: Server) -> int:
     except psycopg.errors.UndefinedColumn:
         found = None
     if not found:
+        if marked and copied_into(connection):
+            raise unfinished(server)
         raise NotOurStore(
             f"{server}: the schema greenroom of this database is another program's;"
             " name another database"
         )
     return int(found[0])
+
+
+def copied_into(connection: Connection[TupleRow]) -> bool:
+    """Whether `schema_version`, which must be there, says so; a stranger's has other columns."""
+    found = connection.execute(
+        "SELECT 1 FROM greenroom.schema_version AS mark"
+        " WHERE to_jsonb(mark) ->> 'application' = %s",
+        [COPYING],
+    )
+    return found.fetchone() is not None
 
 
 def _check_schema(connection: Connection[TupleRow], server: Server, *, create: bool) -> int:

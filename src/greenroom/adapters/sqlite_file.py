@@ -9,6 +9,7 @@ from time import monotonic, sleep
 from typing import Final, Literal, TypeVar
 
 from greenroom.adapters.sealing import new_secret
+from greenroom.adapters.tables import unfinished
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 
 T = TypeVar("T")
@@ -16,6 +17,8 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 APPLICATION_ID: Final = int.from_bytes(b"grnr")
 """Marks a file as ours (`PRAGMA application_id`)."""
+COPYING_ID: Final = int.from_bytes(b"grnc")
+"""Marks a file that a store is being copied into."""
 SCHEMA: Final = 2
 """Of the tables below (`PRAGMA user_version`)."""
 
@@ -173,7 +176,7 @@ def schema_of(connection: sqlite3.Connection, path: Path) -> int:
     """Which schema the file has; 0 for an empty file.
 
     Raises:
-        NotOurStore: the file is something else.
+        NotOurStore: the file is something else, or a store that is not copied to the end.
         WrongSchema: it says that it is ours, and of no schema there ever was.
     """
     application_id, schema, tables = connection.execute(
@@ -184,6 +187,8 @@ def schema_of(connection: sqlite3.Connection, path: Path) -> int:
         if schema < 1:
             raise WrongSchema(schema, SCHEMA)
         return int(schema)
+    if application_id == COPYING_ID:
+        raise unfinished(path)
     if application_id or schema or tables:
         raise NotOurStore(f"{path} holds the database of another program; name another file")
     return 0
