@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from greenroom import Greenroom, Member, desc, errors
+from greenroom.adapters.copying import copy
 from greenroom.adapters.outbox_tables import Status
 from greenroom.adapters.stores import open_store
 from greenroom.cli.app import app
@@ -248,6 +249,34 @@ def test_a_second_copy_is_refused_and_harms_nothing(run: Run, clinic: str, tmp_p
     assert onto_itself.exit_code == 3
     assert "holds this very store" in onto_itself.stderr
     assert target.read_bytes() == whole
+
+
+def test_half_a_copy_is_shown_as_what_it_is_and_nobody_works_on_it(
+    run: Run, clinic: str, tmp_path: Path
+) -> None:
+    target = f"sqlite:///{tmp_path / 'there.db'}"
+
+    def interrupt(step: str, *_: object) -> None:
+        if step == "requests":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copy(clinic, target, interrupt)
+    worded = run("db", "status", "--store", target)
+    assert worded.exit_code == 0, worded.output
+    assert "A copy of" in worded.stdout
+    assert "is not finished" in worded.stdout
+    found = json.loads(run("db", "status", "--store", target, "--json").stdout)
+    assert found["copy"]["source"].endswith("clinic.db")
+    assert found["copy"]["position"] == found["copy"]["until"] == found["position"]
+    for command in (["calls"], ["rebuild"], ["db", "check"], ["db", "migrate"], ["db", "prune"]):
+        refused = run(*command, "--store", target)
+        assert refused.exit_code == 3, refused.output
+        assert "not finished; run the same `greenroom copy` again" in refused.stderr
+    onward = run("copy", "--from", target, "--to", f"sqlite:///{tmp_path / 'further.db'}")
+    assert onward.exit_code == 3
+    assert "going on from position" in run("copy", "--from", clinic, "--to", target).stdout
+    assert run("calls", "--store", target).exit_code == 0
 
 
 WRONG = [

@@ -18,10 +18,13 @@ import psycopg
 import pytest
 
 from greenroom import Greenroom
+from greenroom.adapters import checking
 from greenroom.adapters.checking import check
 from greenroom.adapters.copying import copy
 from greenroom.adapters.inspection import status
 from greenroom.adapters.stores import open_store
+from greenroom.adapters.tables import open_tables
+from greenroom.domain.errors import StoreError
 from greenroom.domain.message import CallId, RequestId
 from greenroom.domain.ports import Request
 from greenroom.domain.streams import session_stream
@@ -140,6 +143,10 @@ class TestStatus:
         assert "run `greenroom db migrate`" in worded
         assert told(run, "db", "status")["schema"] == 1
         assert traces() == before
+
+    def test_who_looks_cannot_write(self, store: str) -> None:
+        with open_tables(store) as tables, pytest.raises(StoreError, match=r"read-only|readonly"):
+            tables.ask("DELETE FROM requests")
 
     def test_nothing_is_made_by_looking(self, run: Run, tmp_path: Path) -> None:
         result = run("db", "status", "--store", f"sqlite:///{tmp_path}/none.db")
@@ -456,6 +463,40 @@ class TestCheck:
             result = run("db", "check", "--json")
             assert result.exit_code in {1, 3}, page
             assert "Traceback" not in result.output
+
+    def test_an_index_that_lacks_a_record_is_found(self, run: Run, clinic: str) -> None:
+        path = Path(clinic.removeprefix("sqlite:///"))
+        with closing(sqlite3.connect(path)) as file:
+            ((page,),) = file.execute(
+                "SELECT rootpage FROM sqlite_schema"
+                " WHERE type = 'index' AND tbl_name = 'stored_events'"
+            )
+        whole = bytearray(path.read_bytes())
+        while whole[(page - 1) * 4096] == 0x02:  # an inner page: on to its last child
+            page = int.from_bytes(whole[(page - 1) * 4096 + 8 :][:4])
+        count = slice((page - 1) * 4096 + 3, (page - 1) * 4096 + 5)
+        whole[count] = (int.from_bytes(whole[count]) - 1).to_bytes(2)
+        path.write_bytes(whole)
+        faults = json.loads(run("db", "check", "--json").stdout)["faults"]
+        assert any("are found along the index by stream" in one for one in faults), faults
+
+    def test_who_is_erased_twice_meanwhile_is_no_fault(
+        self, clinic: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(checking, "_RECORDS", 1)
+        with Greenroom.open(clinic, timers=False) as room:
+            room.users.upsert("charlie", name="Charlie")
+            room.users.erase("charlie")
+            room.users.upsert("charlie", name="Charlie")
+            again = room.position
+
+            def erase(step: str, done: int, _: int) -> None:
+                if (step, done) == ("records", again - 1):
+                    room.users.erase("charlie")
+
+            found = check(clinic, erase)
+        assert found.faults == []
+        assert found.erased == 2
 
     def test_an_older_store_is_to_be_migrated_first(self, run: Run, clinic: str) -> None:
         do(clinic, "PRAGMA user_version = 1")

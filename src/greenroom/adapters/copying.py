@@ -261,12 +261,12 @@ class _Copying:
         Raises:
             StoreError: they differ.
         """
+        if self._stamp() != stamp:
+            return False  # or all would be read for nothing
         tables = (EVENTS, *self._changing)
         total = sum(self._source.number(f"SELECT count(*) FROM {table.name}") for table in tables)
         ours, theirs = _Sum(), _Sum()
         for table in tables:
-            if self._stamp() != stamp:
-                return False
             before = ours.rows
             sides = zip_longest(table.pages(self._source), table.pages(self._target))
             for mine, its in ((one or [], other or []) for one, other in sides):

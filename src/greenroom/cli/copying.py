@@ -71,5 +71,6 @@ def _show(copied: Copied, seconds: float) -> None:
         f"{copied.target} is the same as {copied.source} up to position {copied.position:,},"
         f" after {seconds:.1f} s{again}.",
         markup=False,
+        soft_wrap=True,
     )
-    console.print(f"SHA-256 of all rows on both sides: {copied.digest}")
+    console.print(f"SHA-256 of all rows on both sides: {copied.digest}", soft_wrap=True)

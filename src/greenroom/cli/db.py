@@ -164,6 +164,7 @@ def _show_status(found: StoreStatus) -> None:
             f" {found.copy.begun_at:%Y-%m-%d %H:%M:%S} UTC: run the same `greenroom copy` again.",
             style="yellow",
             markup=False,
+            soft_wrap=True,
         )
     console.print(filled(table("Store", Column(found.place, overflow="fold")), _facts(found)))
     if found.views.projections:
