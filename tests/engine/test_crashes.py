@@ -97,10 +97,10 @@ def test_when_the_server_is_back_all_go_on_as_if_nothing_had_been(
     ):
         call_of(room, "thierry").create()
         books = [tmp_path / name for name in ("alice", "tommaso", "charlie")]
-        working = begin(three[:2], url, books[:2], time.time() + 8)
+        working = begin(three[:2], url, books[:2], time.time() + 14)
         three[2].open(url)
         three[2].ask(be_impatient)
-        working.append(three[2].begin(work, "charlie", books[2], time.time() + 8))
+        working.append(three[2].begin(work, "charlie", books[2], time.time() + 14))
         for _ in range(2):
             time.sleep(1)
             (server.kill if crash else server.stop)()

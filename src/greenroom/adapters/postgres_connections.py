@@ -118,9 +118,8 @@ class Connections:
         Raises:
             StoreClosed, StoreError: others kept it for too long.
         """
-        with self.writing() as writer:
-            writer.execute("BEGIN")
-            writer.execute(lock)
+        with self.writing() as found:
+            writer = self._begun(found, lock)
             self._alone = get_ident()
             try:
                 yield
@@ -128,6 +127,19 @@ class Connections:
                 self._alone = None
                 if not writer.closed and writer.info.transaction_status is not _IDLE:
                     writer.execute("ROLLBACK")
+
+    def _begun(self, writer: Connection[TupleRow], lock: LiteralString) -> Connection[TupleRow]:
+        """A transaction with the lock; on another connection where the first turns out broken."""
+        try:
+            writer.execute("BEGIN")
+            writer.execute(lock)
+        except psycopg.Error:
+            if not writer.closed:
+                raise
+            writer = self._new_writer()
+            writer.execute("BEGIN")
+            writer.execute(lock)
+        return writer
 
     def commit(self) -> None:
         """Make what this thread has written durable, where it is alone.
