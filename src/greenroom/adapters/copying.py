@@ -242,7 +242,10 @@ class _Copying:
         """A transaction of the target, in which only this attempt writes."""
         with self._target.writing():
             if not self._is_ours():
-                raise StoreError(f"somebody else writes to {self._target.name}; copy again")
+                raise StoreError(
+                    f"somebody else writes to {self._target.name}: stop whoever does so, and copy"
+                    " again; or empty it, and begin anew"
+                )
             yield
 
     def _is_ours(self) -> bool:
