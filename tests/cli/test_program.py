@@ -13,7 +13,7 @@ import pytest
 
 COMMANDS = (
     *("demo", "calls", "members", "participants", "sessions"),
-    *("types", "history", "explain", "worker", "rebuild"),
+    *("types", "history", "explain", "worker", "rebuild", "copy", "db"),
 )
 
 

@@ -27,7 +27,7 @@ _HELP: Final = """
   greenroom explain default:123 join -u alice    [dim]why, or why not[/dim][/not dim]
 """
 _EPILOG: Final = (
-    "Exit codes: 0 fine, 1 refused by the rules, 2 not a valid question,"
+    "Exit codes: 0 fine, 1 refused by the rules or a check that failed, 2 not a valid question,"
     " 3 the store cannot be used."
 )
 _LOOK, _ASK, _RUN = "Look into a store", "Ask why", "Run and repair"
