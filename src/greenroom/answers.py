@@ -36,7 +36,7 @@ class Answer(BaseModel):
 
     def placed(self, position: int) -> Self:
         """With the position that only the store knew. For who has just made it, and nobody else."""
-        self.__dict__["position"] = position  # a copy would cost as much as deciding
+        object.__setattr__(self, "position", position)  # a copy would cost as much as deciding
         return self
 
     def impersonal(self) -> Self:

@@ -234,9 +234,7 @@ class Pipeline:
                     self._drop(proposal, outcome)
                     states.outdate(proposal.saw)
                 else:
-                    states.keep(proposal.states, proposal.erasures)
-                    if proposal.guessed:
-                        states.keep(proposal.guessed, proposal.erasures)
+                    states.keep({**proposal.guessed, **proposal.states}, proposal.erasures)
                     self._leave(proposal)
                     proposal.outcome = outcome
                     if proposal.append.erases:

@@ -147,7 +147,7 @@ def test_a_closed_room_looks_after_nothing(path: Path) -> None:
 class Liar(timedelta):
     """Says it is a week, and is none."""
 
-    days = 7
+    days = 7  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # it lies
 
     def __le__(self, other: object) -> bool:
         return True

@@ -17,6 +17,7 @@ from greenroom.domain.ports import Append, Outcome
 FindKeys = Callable[[Sequence[str]], Sequence[SubjectKey | None]]
 
 _PENDING: Final[Outcome] = ()
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class Batch:
@@ -35,10 +36,7 @@ class Batch:
         """The keys that subjects have, or are to get."""
         self._new: set[str] = set()
         """Those that are to get theirs."""
-        self._subjects = [
-            frozenset(subject for event in one.events for subject in sealed_for(event))
-            for one in appends
-        ]
+        self._subjects = [_subjects(one) for one in appends]
         """Whose keys each takes."""
         self._rows: list[Sequence[StoredEvent] | None] = [None] * len(appends)
         self._invalid: dict[int, InvalidInput] = {}
@@ -130,6 +128,12 @@ class Batch:
             self._held[subject] = key or new_key()
             if key is None:
                 self._new.add(subject)
+
+
+def _subjects(append: Append) -> frozenset[str]:
+    """Whose keys it takes to encode the events; nobody's, mostly."""
+    found = [sealed_for(one) for one in append.events if one.event.personal]
+    return frozenset().union(*found) if found else _NOBODY
 
 
 class _Plan:

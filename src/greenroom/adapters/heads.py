@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from eventsourcing.persistence import StoredEvent
@@ -44,12 +44,13 @@ class Heads:
         """Of `stream`; None where it must be looked up."""
         return self._versions.get(stream)
 
-    def learn(self, stream: str, version: int) -> None:
-        """What was looked up of `stream`."""
+    def learn(self, found: Mapping[str, int]) -> None:
+        """What was looked up: streams and their versions."""
         with self._lock:
             if len(self._versions) >= _MOST:
                 self._versions.clear()
-            self._meet(stream, version)
+            for stream, version in found.items():
+                self._meet(stream, version)
 
     def append(self, before: int, rows: Sequence[StoredEvent]) -> None:
         """Count rows in that were appended after position `before`."""

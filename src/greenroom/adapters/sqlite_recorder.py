@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
@@ -54,9 +55,11 @@ _HEADS: Final = (
     " WHERE rowid > ? ORDER BY rowid LIMIT ?"
 )
 _POSITION: Final = "SELECT coalesce(max(rowid), 0) FROM stored_events"
-_VERSION: Final = (
-    "SELECT coalesce(max(originator_version), 0) FROM stored_events WHERE originator_id = ?"
+_VERSIONS: Final = (
+    "SELECT value, (SELECT coalesce(max(originator_version), 0) FROM stored_events"
+    " WHERE originator_id = value) FROM json_each(?)"
 )
+"""Of all streams at once: each statement lets other threads of the process go first."""
 _KEY: Final = "SELECT key_id, secret FROM subject_keys WHERE subject = ?"
 _ROWS_AT_ONCE: Final = (128, 16, 1)
 """Rows in one statement: while it runs, other threads of the process do."""
@@ -151,14 +154,11 @@ class SQLiteRecorder(LogRecorder):
         return position
 
     def _objection(self, connection: sqlite3.Connection, draft: Draft) -> Objection:
-        versions = {}
-        for stream, expected in draft.versions.items():
-            found = self._heads.version(stream)
-            if found is None:
-                (found,) = connection.execute(_VERSION, (stream,)).fetchone()
-                self._heads.learn(stream, found)
-            if found != expected:
-                versions[stream] = found
+        versions = {
+            stream: found
+            for stream, found in self._versions(connection, draft.versions).items()
+            if found != draft.versions[stream]
+        }
         ids = [one.request.request_id for one in draft.requests]
         keys: dict[str, int | None] = {}
         for subject, key_id in draft.keys.items():
@@ -167,6 +167,23 @@ class SQLiteRecorder(LogRecorder):
             if held != key_id:
                 keys[subject] = held
         return Objection(versions, frozenset(_known(connection, ids)), keys)
+
+    def _versions(
+        self, connection: sqlite3.Connection, streams: Iterable[str]
+    ) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        unknown: list[str] = []
+        for stream in streams:
+            version = self._heads.version(stream)
+            if version is None:
+                unknown.append(stream)
+            else:
+                found[stream] = version
+        if unknown:
+            looked_up = dict(connection.execute(_VERSIONS, (json.dumps(unknown),)).fetchall())
+            self._heads.learn(looked_up)
+            found |= looked_up
+        return found
 
     def stream_rows(self, stream: str, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of `stream` past version `after`, at or before position `until`, oldest first."""

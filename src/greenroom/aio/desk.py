@@ -178,8 +178,12 @@ class AsyncDesk:
         if self._closed:
             raise StoreClosed(_CLOSED)
         # Not among the threads that queries depend on: it may have to wait for long.
-        call = partial(copy_context().run, self._desk.decide_alone, command)
-        return await self._loop.run_in_executor(self._patient, call)
+        context = copy_context()
+
+        def decide() -> Decision[A]:
+            return context.run(self._desk.decide_alone, command)
+
+        return await self._loop.run_in_executor(self._patient, decide)
 
     async def _woken(self) -> None:
         """Whatever drives the room has looked at it since this was asked; one look serves many."""

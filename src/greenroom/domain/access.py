@@ -76,10 +76,19 @@ class Standing(Struct, frozen=True, gc=False):
     revoked: frozenset[Capability] = frozenset()
 
 
+_NONE: Final[frozenset[Capability]] = frozenset()
+
+
 def effective(grants: Grants, standing: Standing) -> frozenset[Capability]:
     """Everything a user of this standing may do (semantics 4)."""
-    held = standing.granted.union(*(grants.get(role, frozenset()) for role in roles(standing)))
-    return held - standing.revoked
+    held = grants.get(standing.user_role, _NONE)
+    if standing.member_role is not None:
+        held |= grants.get(standing.member_role, _NONE)
+    if standing.owner:
+        held |= grants.get(OWNER, _NONE)
+    if standing.granted:
+        held |= standing.granted
+    return held - standing.revoked if standing.revoked else held
 
 
 def sources(grants: Grants, standing: Standing, capability: Capability) -> Iterator[str]:

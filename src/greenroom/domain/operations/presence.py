@@ -117,7 +117,8 @@ def _prepare(turn: CallTurn, create: NewCall | None) -> bool:
 
 
 def _enter(turn: CallTurn, entry_id: EntryId, *, created: bool) -> None:
-    if turn.call.existence is Existence.HERE:
+    call = turn.call
+    if call.existence is Existence.HERE and not call.session:
         turn.tell_call(StartSession(at=turn.at, by=turn.by, cid=turn.cid, settings=turn.settings))
     by = turn.by
     turn.tell_session(
