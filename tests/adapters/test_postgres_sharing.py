@@ -251,7 +251,10 @@ def test_our_own_appends_are_told_once(store: PostgresStore) -> None:
 
 
 def test_closing_ends_the_listener(postgres_url: str, database: psycopg.Connection) -> None:
-    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'greenroom'"
+    connected = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE application_name = 'greenroom' AND datname = current_database()
+    """
     store = PostgresStore(postgres_url)
     assert not store.wait(0, 0.1)
     store.append([pinned(1)])
