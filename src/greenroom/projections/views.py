@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
@@ -38,6 +38,7 @@ from greenroom.projections.forks import survives_forks
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
+from greenroom.projections.projecting import Batch, project
 from greenroom.projections.projection import Projection, Upsert, Write
 from greenroom.projections.queries import Queries
 from greenroom.projections.sessions import Sessions
@@ -74,8 +75,6 @@ identity: Final = Table("identity", metadata, Column("store", LargeBinary, prima
 
 _PUT = Upsert(positions)
 _LAST = bindparam("last", type_=BigInteger())
-
-_Batch = Sequence[tuple[int, Recorded[Event]]]
 
 
 class Views:
@@ -238,7 +237,7 @@ class Views:
                 self._lasts = self._database.lasting(connection)
         return self._known
 
-    def _apply(self, batch: _Batch, after: int) -> int:
+    def _apply(self, batch: Batch, after: int) -> int:
         """Apply `batch`, read from `after` on, to the projections that have not seen it.
 
         Returns the position at which all of them now stand. Where another process has emptied
@@ -249,20 +248,12 @@ class Views:
             stand = self._positions(connection)
             if min(stand.values()) < after:
                 return min(stand.values())
-            self._database.run(
-                connection,
-                chain(
-                    (
-                        write
-                        for projection in self._projections
-                        for write in _writes(projection, batch, stand[projection.name])
-                    ),
-                    [Write(self._move, {"last": last})],
-                ),
-            )
+            seen = {each: stand[each.name] for each in self._projections}
+            project(self._database, connection, seen, batch)
+            self._database.run(connection, [Write(self._move, {"last": last})])
             return max(last, min(stand.values()))
 
-    def _forget(self, batch: _Batch) -> None:
+    def _forget(self, batch: Batch) -> None:
         """Leave no trace of what `batch`, or an earlier one, has erased."""
         for _, recorded in batch:
             if erased_by(recorded.event):
@@ -327,7 +318,7 @@ class Views:
             self._database.run(connection, [Write(_PUT, start)])
 
 
-def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[_Batch]:
+def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[Batch]:
     """The feed in lists of `BATCH`, up to and including position `until`."""
     records = iter(feed)
     while batch := list(islice(records, BATCH)):
@@ -340,13 +331,6 @@ def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterato
 
 def _never() -> bool:
     return False
-
-
-def _writes(projection: Projection, batch: _Batch, seen: int) -> Iterator[Write]:
-    """What takes the tables of `projection` from position `seen` past `batch`."""
-    for position, recorded in batch:
-        if position > seen:
-            yield from projection.statements(recorded)
 
 
 def _ours(connection: Connection, store: bytes, head: Callable[[], int] | int | None) -> bool:
