@@ -428,6 +428,7 @@ def test_is_refused_where_it_is_wrong_and_nothing_is_recorded(name: str, house: 
     assert house.room.position == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_is_refused_at_once_and_leaves_nothing_in_memory(name: str, house: House) -> None:
     assert any(seconds(name, house) < MOST_SECONDS for _ in range(10))  # others are busy, too
