@@ -85,7 +85,7 @@ class CallTypes:
             based_on: built in are `default`, `audio_room`, `livestream`, `development`.
             settings: what differs, by group and field.
             indexed_custom: declared custom fields, `{"members": {"color": "string"}, "calls": ...}`
-                of kind `string`, `number`, `boolean` or `instant`: checked on write.
+                of kind `string`, `number`, `boolean` or `instant`: checked on write, indexed.
             request_id: of this command.
 
         Raises:
@@ -97,13 +97,31 @@ class CallTypes:
         return self._ask(name, operation, request_id)
 
     def update(
-        self, name: str, *, settings: Mapping[str, Any], request_id: str | None = None
+        self,
+        name: str,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        indexed_custom: Mapping[str, Mapping[str, str | None]] | None = None,
+        request_id: str | None = None,
     ) -> TypeState:
-        """Change settings; calls follow at once where they have none of their own.
+        """Change settings, and which custom fields are declared; None leaves them as they are.
 
-        Except for the maximum duration: a session that is on keeps the end it began with.
+        Calls follow at once where they have no settings of their own. Except for the maximum
+        duration: a session that is on keeps the end it began with.
+
+        Args:
+            name: of the type.
+            settings: what changes, by group and field.
+            indexed_custom: fields to declare beside those that are, `{"members": {"color":
+                "string"}}`; None in place of a kind declares one no longer. What was written
+                before stays as it is, and is checked with its next change. The index is made
+                beside everything else that goes on.
+            request_id: of this command.
+
+        Raises:
+            CallTypeNotFound: nobody defined it.
         """
-        return self._ask(name, policy.change_type(name, settings), request_id)
+        return self._ask(name, policy.change_type(name, settings, indexed_custom), request_id)
 
     def grant(
         self, name: str, *, role: str, capability: str, request_id: str | None = None

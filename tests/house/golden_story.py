@@ -31,7 +31,13 @@ from greenroom.domain.call_events import (
     UserUnblocked,
     WentLive,
 )
-from greenroom.domain.call_type import CallTypeDefined, Granted, Revoked, SettingsChanged
+from greenroom.domain.call_type import (
+    CallTypeDefined,
+    FieldsDeclared,
+    Granted,
+    Revoked,
+    SettingsChanged,
+)
 from greenroom.domain.membership import (
     MemberAdded,
     MemberRemoved,
@@ -98,6 +104,14 @@ _TYPE: Final = (
     SettingsChanged(at=AT, settings={"limits": {"max_participants": 50}}),
     Granted(at=AT, role=Role("call_member"), capability=Capability.SEND_AUDIO),
     Revoked(at=AT, role=Role("user"), capability=Capability.JOIN_CALL),
+    FieldsDeclared(
+        at=AT,
+        call_type="clinic",
+        indexed_custom={
+            "members": {"ward": "string", "bed": "number"},
+            "calls": {"due": "instant"},
+        },
+    ),
 )
 _CALL: Final = (
     CallCreated(

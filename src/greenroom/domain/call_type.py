@@ -41,6 +41,15 @@ class SettingsChanged(Event, frozen=True, kw_only=True):
     settings: SettingsPatch
 
 
+class FieldsDeclared(Event, frozen=True, kw_only=True):
+    """Other custom fields are declared from now on; what was written before stays as it is."""
+
+    name: ClassVar[str] = "type.fields_declared"
+    call_type: str
+    indexed_custom: IndexedCustom
+    """All that are declared."""
+
+
 class Granted(Event, frozen=True, kw_only=True):
     """Whoever holds the role may do more in calls of this type."""
 
@@ -57,7 +66,7 @@ class Revoked(Event, frozen=True, kw_only=True):
     capability: Capability
 
 
-CallTypeEvent = CallTypeDefined | SettingsChanged | Granted | Revoked
+CallTypeEvent = CallTypeDefined | SettingsChanged | FieldsDeclared | Granted | Revoked
 
 
 class DefineCallType(Command, frozen=True, kw_only=True):
@@ -73,6 +82,12 @@ class ChangeSettings(Command, frozen=True, kw_only=True):
     settings: SettingsPatch
 
 
+class DeclareFields(Command, frozen=True, kw_only=True):
+    call_type: str
+    indexed_custom: Mapping[Literal["members", "calls"], Mapping[str, FieldKind | None]]
+    """What changes; None declares a field no longer."""
+
+
 class Grant(Command, frozen=True, kw_only=True):
     call_type: str
     role: Role
@@ -85,7 +100,7 @@ class Revoke(Command, frozen=True, kw_only=True):
     capability: Capability
 
 
-CallTypeCommand = DefineCallType | ChangeSettings | Grant | Revoke
+CallTypeCommand = DefineCallType | ChangeSettings | DeclareFields | Grant | Revoke
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,13 @@ def decide(call_type: CallType, command: CallTypeCommand) -> Sequence[CallTypeEv
             if call_type.settings.overridden(patch) == call_type.settings:
                 return []
             return [SettingsChanged(at=command.at, settings=patch)]
+        case DeclareFields(indexed_custom=changes):
+            declared = _redeclared(call_type.indexed_custom, changes)
+            if declared == _redeclared(call_type.indexed_custom, {}):
+                return []
+            return [
+                FieldsDeclared(at=command.at, call_type=command.call_type, indexed_custom=declared)
+            ]
         case Grant(role=role, capability=capability):
             if capability in call_type.grants.get(role, frozenset()):
                 return []
@@ -139,6 +161,8 @@ def evolve(call_type: CallType, event: CallTypeEvent) -> CallType:
             )
         case SettingsChanged(settings=patch):
             return replace(call_type, settings=call_type.settings.overridden(patch))
+        case FieldsDeclared(indexed_custom=declared):
+            return replace(call_type, indexed_custom=declared)
         case Granted(role=role, capability=capability):
             held = call_type.grants.get(role, frozenset()) | {capability}
             return replace(call_type, grants={**call_type.grants, role: held})
@@ -165,6 +189,20 @@ def _define(call_type: CallType, command: DefineCallType) -> Sequence[CallTypeEv
             indexed_custom=command.indexed_custom,
         )
     ]
+
+
+def _redeclared(
+    declared: IndexedCustom,
+    changes: Mapping[Literal["members", "calls"], Mapping[str, FieldKind | None]],
+) -> IndexedCustom:
+    """What is declared after `changes`; places that nothing is declared of are left out."""
+    after: dict[Literal["members", "calls"], dict[str, FieldKind]] = {}
+    for place in (*declared, *(place for place in changes if place not in declared)):
+        fields = {**declared.get(place, {}), **changes.get(place, {})}
+        kept = {field: kind for field, kind in fields.items() if kind is not None}
+        if kept:
+            after[place] = kept
+    return after
 
 
 CALL_TYPE: Final = Decider(CallType(), decide, evolve)

@@ -23,6 +23,7 @@ from pydantic import JsonValue, ValidationError
 
 from greenroom.domain.access import PERMISSIONS, Capability
 from greenroom.domain.errors import InvalidInput
+from greenroom.domain.instants import micros_of
 from greenroom.domain.message import CallId, EntryId, Json, RequestId, Role, Team, UserId
 from greenroom.domain.settings import Settings, SettingsPatch
 
@@ -293,14 +294,11 @@ def typed(value: Json, declared: Mapping[str, str], path: str) -> None:
     for field, kind in declared.items():
         found = value.get(field)
         if found is not None and not _KINDS[kind](found):
-            raise InvalidInput(f"{path}.{field}", f"a {kind}, as the call type declares it")
+            raise InvalidInput(f"{path}.{field}", f"{_SAID[kind]}, as the call type declares it")
 
 
 def _is_instant(value: object) -> bool:
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
+    return isinstance(value, str) and micros_of(value) is not None
 
 
 _KINDS: Final[Mapping[str, Any]] = {
@@ -308,6 +306,12 @@ _KINDS: Final[Mapping[str, Any]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "boolean": lambda value: isinstance(value, bool),
     "instant": _is_instant,
+}
+_SAID: Final = {
+    "string": "a string",
+    "number": "a number",
+    "boolean": "true or false",
+    "instant": "an instant (RFC 3339 text such as 2026-01-31T12:00:00Z)",
 }
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Table
 
-from greenroom.projections.query import Scalar
+from greenroom.domain.call_type import FieldKind
+from greenroom.projections.query import Plain
 
 if TYPE_CHECKING:  # who uses the one shall not wait for the other to be loaded
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
@@ -28,11 +29,11 @@ class JsonAt(Protocol):
         """Whether there is a value; null in the document is one."""
         ...
 
-    def equals(self, value: Scalar) -> ColumnElement[bool]:
+    def equals(self, value: Plain) -> ColumnElement[bool]:
         """Whether it is `value`: `true`, `1` and `"1"` differ, `1` and `1.0` do not."""
         ...
 
-    def contains(self, value: Scalar) -> ColumnElement[bool]:
+    def contains(self, value: Plain) -> ColumnElement[bool]:
         """Whether it is an array with an element that equals `value`."""
         ...
 
@@ -61,4 +62,13 @@ class Dialect(Protocol):
     @staticmethod
     def json_at(column: Column[Any], path: tuple[str, ...]) -> JsonAt:
         """The value of the JSON text in `column` at `path`, whose keys `parse` has let through."""
+        ...
+
+    @staticmethod
+    def typed(column: Column[Any], path: tuple[str, ...], kind: FieldKind) -> ColumnElement[Any]:
+        """The value of the JSON text in `column` at `path` if it is of `kind`, else null.
+
+        A text, a double, a truth value as 1 or 0, an instant in microseconds. Always put the same
+        way, with the path written out: databases use an index only where the words agree.
+        """
         ...

@@ -15,16 +15,20 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Final, TypeGuard
 
+from greenroom.domain.call_type import FieldKind
 from greenroom.domain.errors import InvalidFilter, InvalidSort
+from greenroom.domain.instants import micros_of
 from greenroom.projections.columns import micros
 from greenroom.projections.query import (
     EVERYTHING,
     All,
     Any,
     Comparison,
+    Declared,
     Fields,
     Filter,
     Kind,
+    Moment,
     Not,
     Op,
     Scalar,
@@ -46,11 +50,10 @@ MAX_INTEGER: Final = 2**53
 """Beyond it doubles, and with them JSON, no longer tell integers apart."""
 
 _PATH_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-_RFC_3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
+NOTHING_DECLARED: Final[Declared] = {}
+_DECLARABLE: Final = "custom"
+"""The field whose keys call types declare."""
 _COMBINATIONS: Final = ("$and", "$or", "$nor")
 _NEGATIONS: Final = {"$ne": Op.EQ, "$nin": Op.IN}
 _EQUALITY: Final = ("$eq", "$ne", "$in", "$nin", "$exists")
@@ -74,13 +77,22 @@ _EXPECTED: Final = {
 }
 
 
-def parse(filters: object, fields: Fields) -> Filter:
+def parse(filters: object, fields: Fields, declared: Declared = NOTHING_DECLARED) -> Filter:
     """The filter that `filters` says; None or an empty object for everything.
+
+    Args:
+        filters: Mongo-style.
+        fields: what the query knows.
+        declared: keys of `custom` that call types have declared.
 
     Raises:
         InvalidFilter: with the path of the fault, what was expected, and the nearest known name.
     """
-    return EVERYTHING if filters is None else _Parser(fields).combination(filters, "filters", 0)
+    return (
+        EVERYTHING
+        if filters is None
+        else _Parser(fields, declared).combination(filters, "filters", 0)
+    )
 
 
 def parse_sort(sort: object, fields: Fields) -> tuple[SortKey, ...]:
@@ -121,8 +133,9 @@ def _sort_keys(sort: object, fields: Fields) -> Sequence[SortKey]:
 class _Parser:
     """One run over one filter; counts its nodes."""
 
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, fields: Fields, declared: Declared) -> None:
         self._fields = fields
+        self._declared = declared
         self._nodes = 0
 
     def combination(self, said: object, where: str, depth: int) -> Filter:
@@ -162,7 +175,7 @@ class _Parser:
                 return Not(Any(parts))
 
     def _field(self, name: str, said: object, where: str) -> Filter:
-        place = _place(name, self._fields, where)
+        place = _place(name, self._fields, self._declared, where)
         if not _is_object(said):
             return _comparison(place, "$eq", said, where)
         if not dict.__len__(said):
@@ -189,9 +202,15 @@ class _Place:
     field: str
     path: tuple[str, ...]
     kind: Kind
+    declared: tuple[FieldKind, ...] = ()
+
+    @property
+    def of_instants(self) -> bool:
+        """Whether texts are compared as the instants they name."""
+        return "instant" in self.declared and "string" not in self.declared
 
 
-def _place(name: str, fields: Fields, where: str) -> _Place:
+def _place(name: str, fields: Fields, declared: Declared, where: str) -> _Place:
     kind = fields.kinds.get(name)
     if kind is Kind.JSON:
         raise InvalidFilter(where, f"a key inside it, such as {name}.color")
@@ -199,7 +218,9 @@ def _place(name: str, fields: Fields, where: str) -> _Place:
         return _Place(name, (), kind)
     for field, its_kind in fields.kinds.items():
         if its_kind is Kind.JSON and name.startswith(f"{field}."):
-            return _Place(field, _path(name.removeprefix(f"{field}."), where), its_kind)
+            path = _path(name.removeprefix(f"{field}."), where)
+            kinds = declared.get(path[0], ()) if field == _DECLARABLE and len(path) == 1 else ()
+            return _Place(field, path, its_kind, kinds)
     known = [f"{field}.<key>" if k is Kind.JSON else field for field, k in fields.kinds.items()]
     raise InvalidFilter(where, f"one of {', '.join(known)}", _nearest(name, fields.kinds))
 
@@ -216,7 +237,8 @@ def _comparison(place: _Place, operator: str, value: object, where: str) -> Filt
         found = Comparison(place.field, place.path, kind, Op.EXISTS, ())
         return found if value else Not(found)
     op = _NEGATIONS.get(operator) or Op(operator)
-    comparison = Comparison(place.field, place.path, kind, op, _values(kind, op, value, where))
+    values = _values(place, op, value, where)
+    comparison = Comparison(place.field, place.path, kind, op, values, place.declared)
     return Not(comparison) if operator in _NEGATIONS else comparison
 
 
@@ -231,12 +253,15 @@ def _path(path: str, where: str) -> tuple[str, ...]:
     return keys
 
 
-def _values(kind: Kind, op: Op, value: object, where: str) -> tuple[Scalar, ...]:
+def _values(place: _Place, op: Op, value: object, where: str) -> tuple[Scalar, ...]:
+    kind = place.kind
     if op is Op.IN:
         if not _is_list(value) or not 1 <= len(value) <= MAX_VALUES:
             raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
-        return tuple(_scalar(kind, one, f"{where}[{index}]") for index, one in enumerate(value))
-    if op in (Op.EQ, Op.CONTAINS):
+        return tuple(_asked(place, one, f"{where}[{index}]") for index, one in enumerate(value))
+    if op is Op.EQ:
+        return (_asked(place, value, where),)
+    if op is Op.CONTAINS:
         return (_scalar(kind, value, where),)
     if op is Op.AUTOCOMPLETE:
         beginning = _text(value, where) if _is_text(value) else ""
@@ -246,7 +271,15 @@ def _values(kind: Kind, op: Op, value: object, where: str) -> tuple[Scalar, ...]
     if value is None or type(value) is bool:
         expected = "a string or a number" if kind is Kind.JSON else _EXPECTED[kind]
         raise InvalidFilter(where, expected)
-    return (_scalar(kind, value, where),)
+    return (_asked(place, value, where),)
+
+
+def _asked(place: _Place, value: object, where: str) -> Scalar:
+    """`value` as what `place` is compared with: an instant, where its texts name instants."""
+    is_instant = issubclass(type(value), datetime) or (place.of_instants and _is_text(value))
+    if "instant" in place.declared and is_instant:
+        return Moment(_instant(value, where))
+    return _scalar(place.kind, value, where)
 
 
 def _scalar(kind: Kind, value: object, where: str) -> Scalar:
@@ -289,8 +322,9 @@ def _number(value: float, where: str) -> int | float:
 
 def _instant(value: object, where: str) -> int:
     try:
-        if _is_text(value) and _RFC_3339.fullmatch(value):
-            return micros(datetime.fromisoformat(str.upper(value)))
+        found = micros_of(str.__str__(value)) if _is_text(value) else None
+        if found is not None:
+            return found
         if issubclass(type(value), datetime) and isinstance(value, datetime) and value.tzinfo:
             return micros(value)
     except Exception as error:  # a stranger's time zone may raise anything

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Column,
     ColumnElement,
     Double,
+    Integer,
     Table,
     Text,
     TypeDecorator,
@@ -24,9 +26,12 @@ from sqlalchemy import (
 from sqlalchemy import Dialect as Driver
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
 
+from greenroom.domain.call_type import FieldKind
+from greenroom.domain.instants import RFC_3339
 from greenroom.projections.dialect import Test
-from greenroom.projections.query import Scalar
+from greenroom.projections.query import Plain
 
 _FOLD: Final = f"fold_{unicodedata.unidata_version.replace('.', '_')}"
 """Folds as this Python does; another one, that knows more letters, has a function of its own."""
@@ -89,6 +94,46 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$"""
 
 
+_BOOLEAN_AT: Final = """
+CREATE FUNCTION boolean_at(document text, path text[]) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE json_of(document) #> path WHEN 'true'::jsonb THEN 1 WHEN 'false'::jsonb THEN 0 END;
+END
+$$"""
+# Whole days by the calendar, then the time of day: nothing in it may fail, or depend on a setting.
+_INSTANT_AT: Final = rf"""
+CREATE FUNCTION instant_at(document text, path text[]) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    said text := text_at(document, path) COLLATE "C";
+    day date;
+    seconds bigint;
+    ahead bigint := 0;
+    fraction text;
+BEGIN
+    IF said IS NULL OR said !~ '^{RFC_3339.pattern}$' OR said LIKE '0000%' THEN
+        RETURN NULL;
+    END IF;
+    day := make_date(substr(said, 1, 4)::integer, substr(said, 6, 2)::integer, 1)
+        + (substr(said, 9, 2)::integer - 1);
+    IF extract(month FROM day) <> substr(said, 6, 2)::integer THEN
+        RETURN NULL;
+    END IF;
+    seconds := (day - DATE '1970-01-01')::bigint * 86400 + substr(said, 12, 2)::integer * 3600
+        + substr(said, 15, 2)::integer * 60 + substr(said, 18, 2)::integer;
+    IF said ~ '[+-]..:..$' THEN
+        ahead := substr(right(said, 5), 1, 2)::integer * 3600 + right(said, 2)::integer * 60;
+        IF substr(right(said, 6), 1, 1) = '-' THEN
+            ahead := -ahead;
+        END IF;
+    END IF;
+    fraction := coalesce(substring(said FROM '\.([0-9]+)'), '');
+    RETURN (seconds - ahead) * 1000000 + rpad(fraction, 6, '0')::integer;
+END
+$$"""
+
+
 @cache
 def _fold() -> str:
     """Case folding letter by letter; the server's own lower() depends on its locale."""
@@ -120,6 +165,8 @@ FUNCTIONS: Final[Mapping[str, Callable[[], str]]] = {
     "text_at(text, text[])": lambda: _TEXT_AT,
     "number_of(jsonb)": lambda: _NUMBER_OF,
     "number_at(text, text[])": lambda: _NUMBER_AT,
+    "boolean_at(text, text[])": lambda: _BOOLEAN_AT,
+    "instant_at(text, text[])": lambda: _INSTANT_AT,
     "has_number(jsonb, double precision)": lambda: _HAS_NUMBER,
     f"{_FOLD}(text)": _fold,
 }
@@ -145,6 +192,16 @@ class PostgresDialect:
         """The value of the JSON text in `column` at `path`."""
         return _JsonAt(column, path)
 
+    @staticmethod
+    def typed(column: Column[Any], path: tuple[str, ...], kind: FieldKind) -> ColumnElement[Any]:
+        """The value at `path` if it is of `kind`, else null; see `Dialect`."""
+        name, gives = _KINDS[kind]
+        # Quoted, or a key called NULL would be none.
+        keys = ",".join(f'"{key}"' for key in path)
+        place: ColumnElement[Any] = literal_column(f"'{{{keys}}}'::text[]", ARRAY(Text))
+        found: ColumnElement[Any] = getattr(func, name)(column, place, type_=gives)
+        return found.collate("C") if kind == "string" else found
+
 
 class _JsonText(TypeDecorator[str]):
     """Text from inside a document, written as `json_of` writes it."""
@@ -157,6 +214,15 @@ class _JsonText(TypeDecorator[str]):
         return None if value is None else value.replace("\x01", "\x01\x02")
 
 
+_KINDS: Final[Mapping[FieldKind, tuple[str, TypeEngine[Any]]]] = {
+    "string": ("text_at", _JsonText()),
+    "number": ("number_at", Double()),
+    "boolean": ("boolean_at", Integer()),
+    "instant": ("instant_at", BigInteger()),
+}
+"""By kind: the function that finds its values, and what it gives."""
+
+
 class _JsonAt:
     def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
         self._place = (column, literal(list(path), ARRAY(Text)))
@@ -164,14 +230,14 @@ class _JsonAt:
     def exists(self) -> ColumnElement[bool]:
         return self._value.is_not(None)
 
-    def equals(self, value: Scalar) -> ColumnElement[bool]:
+    def equals(self, value: Plain) -> ColumnElement[bool]:
         if value is None or isinstance(value, bool):
             return self._value == _constant(value)
         if isinstance(value, str):
             return self.is_text(lambda text: text == value)
         return self.is_number(lambda number: number == float(value))
 
-    def contains(self, value: Scalar) -> ColumnElement[bool]:
+    def contains(self, value: Plain) -> ColumnElement[bool]:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return func.has_number(self._value, literal(float(value), Double))
         # Of jsonb's own: one list contains another if it has its elements, kinds included.

@@ -6,12 +6,16 @@ false, and negation (`$ne $nin $nor`) is true where the plain comparison is fals
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
+
+from greenroom.domain.call_type import FieldKind
+from greenroom.domain.instants import micros_of
 
 
 class Kind(StrEnum):
@@ -41,8 +45,20 @@ class Op(StrEnum):
     CONTAINS = "$contains"
 
 
-Scalar = str | int | float | bool | None
-"""Instants are whole microseconds since 1970 UTC."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An instant that texts inside a JSON field are compared with as instants."""
+
+    micros: int
+    """Since 1970 UTC."""
+
+
+Plain = str | int | float | bool | None
+"""What JSON can say in one word."""
+Scalar = Plain | Moment
+"""Instants of fields of their own are whole microseconds since 1970 UTC."""
+Declared = Mapping[str, tuple[FieldKind, ...]]
+"""Keys of a JSON field that call types have declared, with the kinds they were declared as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,8 @@ class Comparison:
     op: Op
     values: tuple[Scalar, ...]
     """One value; any number of them for `$in`; none for `$exists`; folded for `$autocomplete`."""
+    declared: tuple[FieldKind, ...] = dataclasses.field(default=(), repr=False)
+    """As what the path is declared: there are indexes of values of these kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +183,8 @@ def _compares(comparison: Comparison, row: Row) -> bool:
         case Op.AUTOCOMPLETE:
             return isinstance(found, str) and found.casefold().startswith(str(values[0]))
         case Op.GT | Op.GTE | Op.LT | Op.LTE as op:
-            ours, theirs = _comparable(found), _comparable(values[0])
+            theirs = _comparable(values[0])
+            ours = _moment(found) if isinstance(values[0], Moment) else _comparable(found)
             if ours is None or theirs is None or isinstance(ours, str) != isinstance(theirs, str):
                 return False
             return _RANGES[op](ours, theirs)
@@ -184,16 +203,25 @@ def _value(comparison: Comparison, row: Row) -> object:
 
 def _equal(found: object, value: Scalar) -> bool:
     """JSON equality: `true`, `1` and `"1"` differ, `1` and `1.0` do not."""
+    if isinstance(value, Moment):
+        return _moment(found) == value.micros
     if found is None or value is None or isinstance(found, bool) or isinstance(value, bool):
         return found is value
     ours, theirs = _comparable(found), _comparable(value)
     return ours is not None and isinstance(ours, str) == isinstance(theirs, str) and ours == theirs
 
 
+def _moment(found: object) -> int | None:
+    """The instant that a text names."""
+    return micros_of(found) if isinstance(found, str) else None
+
+
 def _comparable(found: object) -> float | str | None:
     """What a range can be asked of: text, or a number as the double that databases compare."""
     if isinstance(found, str):
         return found
+    if isinstance(found, Moment):
+        return found.micros
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     try:

@@ -8,8 +8,9 @@ from typing import Final, assert_never
 
 from sqlalchemy import Column, ColumnElement, and_, false, or_, true
 
-from greenroom.projections.dialect import Dialect
-from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Not, Op, Scalar
+from greenroom.domain.call_type import FieldKind
+from greenroom.projections.dialect import Dialect, JsonAt, Test
+from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Moment, Not, Op, Scalar
 
 Expression = ColumnElement[Anything]
 
@@ -110,20 +111,56 @@ def _json(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnEle
     column, values = source.columns[comparison.field], comparison.values
     if not isinstance(column, Column):
         raise TypeError(comparison.field)
-    at = dialect.json_at(column, comparison.path)
+    typed = {kind: dialect.typed(column, comparison.path, kind) for kind in comparison.declared}
+    at = _JsonAt(dialect.json_at(column, comparison.path), typed)
     match comparison.op:
         case Op.EXISTS:
-            return at.exists()
+            return at.plain.exists()
         case Op.EQ | Op.IN:
             return or_(*(at.equals(value) for value in values))
-        case Op.CONTAINS:
-            return at.contains(values[0])
+        case Op.CONTAINS if not isinstance(values[0], Moment):
+            return at.plain.contains(values[0])
         case Op.AUTOCOMPLETE:
             return at.is_text(lambda text: starts_with(dialect.folded(text), str(values[0])))
+        case op if isinstance(values[0], Moment):
+            micros = values[0].micros
+            return at.is_instant(lambda instant: _RANGES[op](instant, micros))
         case op if isinstance(values[0], str):
             return at.is_text(lambda text: _RANGES[op](text, values[0]))
         case op:
             return at.is_number(lambda number: _RANGES[op](number, _double(values[0])))
+
+
+class _JsonAt:
+    """A JSON value, asked for as an index of its declared kinds has it, where there is one."""
+
+    def __init__(self, plain: JsonAt, typed: Mapping[FieldKind, Expression]) -> None:
+        self.plain: Final = plain
+        self._typed = typed
+
+    def equals(self, value: Scalar) -> ColumnElement[bool]:
+        match value:
+            case Moment(micros=micros):
+                return self.is_instant(lambda instant: instant == micros)
+            case bool() if "boolean" in self._typed:
+                return self._typed["boolean"] == int(value)
+            case str() if "string" in self._typed:
+                return self._typed["string"] == value
+            case int() | float() if "number" in self._typed and not isinstance(value, bool):
+                return self._typed["number"] == _double(value)
+            case _:
+                return self.plain.equals(value)
+
+    def is_text(self, test: Test) -> ColumnElement[bool]:
+        typed = self._typed.get("string")
+        return self.plain.is_text(test) if typed is None else test(typed)
+
+    def is_number(self, test: Test) -> ColumnElement[bool]:
+        typed = self._typed.get("number")
+        return self.plain.is_number(test) if typed is None else test(typed)
+
+    def is_instant(self, test: Test) -> ColumnElement[bool]:
+        return test(self._typed["instant"])
 
 
 def _double(value: Scalar) -> Scalar:

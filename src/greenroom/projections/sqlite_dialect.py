@@ -6,11 +6,27 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Float, String, Table, cast, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    String,
+    Table,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects import sqlite
 
+from greenroom.domain.call_type import FieldKind
+from greenroom.domain.instants import micros_of
 from greenroom.projections.dialect import Test
-from greenroom.projections.query import Scalar
+from greenroom.projections.query import Plain
 
 _NUMBERS: Final = ("integer", "real")
 
@@ -33,25 +49,58 @@ class SQLiteDialect:
         """The value of the JSON text in `column` at `path`."""
         return _JsonAt(column, path)
 
+    @staticmethod
+    def typed(column: Column[Any], path: tuple[str, ...], kind: FieldKind) -> ColumnElement[Any]:
+        """The value at `path` if it is of `kind`, else null; see `Dialect`."""
+        place: ColumnElement[str] = literal_column(f"'{_path(path)}'", String())
+        said = func.json_type(column, place, type_=String())
+        found = func.json_extract(column, place, type_=String())
+        match kind:
+            case "string":
+                return case((said == _word("text"), found))
+            case "number":
+                return case((said.in_([_word(number) for number in _NUMBERS]), cast(found, Float)))
+            case "boolean":
+                yes, no = literal_column("1", Integer()), literal_column("0", Integer())
+                return case((said == _word("true"), yes), (said == _word("false"), no))
+            case "instant":
+                return case(
+                    (said == _word("text"), func.greenroom_instant(found, type_=BigInteger()))
+                )
+
 
 def add_functions(connection: sqlite3.Connection) -> None:
     """Give `connection` the functions that statements call."""
     connection.create_function("greenroom_fold", 1, _fold, deterministic=True)
+    connection.create_function("greenroom_instant", 1, _instant, deterministic=True)
 
 
 def _fold(text: object) -> str | None:
     return text.casefold() if isinstance(text, str) else None
 
 
+def _instant(value: object) -> int | None:
+    return micros_of(value) if isinstance(value, str) else None
+
+
+def _path(keys: Sequence[str]) -> str:
+    return "$" + "".join(f'."{name}"' for name in keys)
+
+
+def _word(kind: str) -> ColumnElement[str]:
+    """A kind of JSON, written out."""
+    return literal_column(f"'{kind}'", String())
+
+
 class _JsonAt:
     def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
         self._column = column
-        self._path = "$" + "".join(f'."{name}"' for name in path)
+        self._path = _path(path)
 
     def exists(self) -> ColumnElement[bool]:
         return self._kind.is_not(None)
 
-    def equals(self, value: Scalar) -> ColumnElement[bool]:
+    def equals(self, value: Plain) -> ColumnElement[bool]:
         kinds, plain = _element(value)
         if plain is None:
             return self._kind.in_(kinds)
@@ -59,7 +108,7 @@ class _JsonAt:
         found = self._text if isinstance(plain, str) else self._number
         return (found == plain) & self._kind.in_(kinds)
 
-    def contains(self, value: Scalar) -> ColumnElement[bool]:
+    def contains(self, value: Plain) -> ColumnElement[bool]:
         kinds, plain = _element(value)
         each = func.json_each(self._column, self._path).table_valued("type", "atom")
         found = select(1).select_from(each).where(each.c.type.in_(kinds))
@@ -89,7 +138,7 @@ class _JsonAt:
         return cast(func.json_extract(self._column, self._path), Float)
 
 
-def _element(value: Scalar) -> tuple[Sequence[str], str | float | None]:
+def _element(value: Plain) -> tuple[Sequence[str], str | float | None]:
     """The kinds of JSON that can equal `value`, and the plain value where the kind is not all."""
     if value is None:
         return ("null",), None

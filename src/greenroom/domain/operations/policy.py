@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from greenroom.domain import checks
 from greenroom.domain.access import BUILT_IN_GRANTS
 from greenroom.domain.call_type import (
     ChangeSettings,
+    DeclareFields,
     DefineCallType,
     Grant,
     IndexedCustom,
@@ -22,6 +23,8 @@ from greenroom.domain.turn import Turn
 from greenroom.domain.user import EraseUser, UpsertUser
 
 _KINDS = ("string", "number", "boolean", "instant")
+_MOST_FIELDS: Final = 16
+"""Declared of one place: each is an index, which every write keeps."""
 
 
 def define_type(
@@ -61,17 +64,26 @@ def define_type(
     )
 
 
-def change_type(name: str, settings: Mapping[str, Any]) -> Operation[Turn]:
-    """Change settings of a call type; running calls follow where they have none of their own."""
+def change_type(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    indexed_custom: Mapping[str, Mapping[str, str | None]] | None = None,
+) -> Operation[Turn]:
+    """Change a call type: settings, which running calls follow, and declared custom fields."""
     name = checks.name(name, "name")
-    patch = checks.settings(settings)
+    patch = checks.settings({} if settings is None else settings)
+    fields = _declared({} if indexed_custom is None else indexed_custom, undeclaring=True)
 
     def decide(turn: Turn) -> None:
-        turn.tell_type(
-            name, ChangeSettings(at=turn.at, by=_by(turn), call_type=name, settings=patch)
-        )
+        said: dict[str, Any] = {"at": turn.at, "by": _by(turn), "call_type": name}
+        turn.tell_type(name, ChangeSettings(**said, settings=patch))
+        turn.tell_type(name, DeclareFields(**said, indexed_custom=fields))
+        _few(turn.type_named(name).indexed_custom)
 
-    return Operation("change_type", decide, {"name": name, "settings": patch})
+    arguments = {"name": name, "settings": patch}
+    if indexed_custom is not None:
+        arguments["indexed_custom"] = fields
+    return Operation("change_type", decide, arguments)
 
 
 def grant(name: str, role: str, capability: str) -> Operation[Turn]:
@@ -173,7 +185,7 @@ def _by(turn: Turn) -> Asker:
     return Asker(turn.actor, frozenset())
 
 
-def _declared(value: object) -> IndexedCustom:
+def _declared(value: object, *, undeclaring: bool = False) -> IndexedCustom:
     said = checks.custom(value, "indexed_custom", checks.MEMBER_CUSTOM_BYTES)
     for place, fields in said.items():
         at = f"indexed_custom.{checks.shown(place)}"
@@ -184,8 +196,17 @@ def _declared(value: object) -> IndexedCustom:
             raise InvalidInput(at, "an object of fields and their kinds")
         for field, kind in fields.items():
             checks.field(field, f"{at}.{checks.shown(field)}")
+            if undeclaring and kind is None:
+                continue
             if kind not in _KINDS:
                 raise InvalidInput(
                     f"{at}.{field}", f"one of {', '.join(_KINDS)}", checks.nearest(kind, _KINDS)
                 )
-    return cast("IndexedCustom", said)
+    return _few(cast("IndexedCustom", said))
+
+
+def _few(declared: IndexedCustom) -> IndexedCustom:
+    for place, fields in declared.items():
+        if len(fields) > _MOST_FIELDS:
+            raise InvalidInput(f"indexed_custom.{place}", f"at most {_MOST_FIELDS} fields")
+    return declared
