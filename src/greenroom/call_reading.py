@@ -46,7 +46,7 @@ class CallReading:
     ) -> Page[MemberItem]:
         """Members of the call, oldest first by default; arguments as for `query_calls`."""
         self._readable()
-        return self._core.queries(at_least).members(
+        return self._core.queries(self.cid, at_least).members(
             self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
         )
 
@@ -61,7 +61,7 @@ class CallReading:
     ) -> Page[ParticipantItem]:
         """Who is in the call now, one item a connection; arguments as for `query_calls`."""
         self._readable()
-        return self._core.queries(at_least).participants(
+        return self._core.queries(self.cid, at_least).participants(
             self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
         )
 
@@ -76,7 +76,7 @@ class CallReading:
     ) -> Page[SessionItem]:
         """The call's sessions, latest first by default; arguments as for `query_calls`."""
         self._readable()
-        return self._core.queries(at_least).sessions(
+        return self._core.queries(self.cid, at_least).sessions(
             self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
         )
 
@@ -125,7 +125,7 @@ class CallReading:
     def member_count(self, *, at_least: int) -> int:
         """How many members there are."""
         self._readable()
-        found = self._core.seen(at_least).lookups.call(self.cid)
+        found = self._core.seen(at_least, of=self.cid).lookups.call(self.cid)
         return 0 if found is None else found.member_count
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from heapq import merge
 from typing import Any, Final, TypeVar
 
 from msgspec import to_builtins
@@ -33,12 +32,13 @@ from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
 from greenroom.media.port import Source
+from greenroom.projections.as_of import Seen
 from greenroom.projections.items import CallItem
+from greenroom.projections.log_index import LogIndex
 from greenroom.projections.pages import Page
 from greenroom.projections.queries import Queries
 from greenroom.projections.query import SortKey
 from greenroom.projections.reader import Reader
-from greenroom.projections.views import Views
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
@@ -48,11 +48,10 @@ R = TypeVar("R")
 class Core(ABC):
     """A room as handles see it, now or at a past position."""
 
-    def __init__(self, store: EventStore, views: Views, ids: Ids, watchers: Watchers) -> None:
+    def __init__(self, store: EventStore, ids: Ids, watchers: Watchers) -> None:
         self.ids: Final = ids
         self.watchers: Final = watchers
         self._store = store
-        self._views = views
 
     @abstractmethod
     def now(self) -> datetime:
@@ -71,8 +70,12 @@ class Core(ABC):
         """The last position that is visible; None for all of the log."""
 
     @abstractmethod
-    def seen(self, at_least: int | None = None) -> Views:
-        """The views, with everything that must be visible in them."""
+    def seen(self, at_least: int | None = None, *, of: CallId | None = None) -> Seen:
+        """The views, with everything that must be visible in them; at least that of one call."""
+
+    @abstractmethod
+    def index(self) -> LogIndex:
+        """Where everything visible stands in the log, and maybe what came later."""
 
     @abstractmethod
     def ask(
@@ -100,9 +103,9 @@ class Core(ABC):
         del cid, entry_id
         return {}
 
-    def queries(self, at_least: int | None = None) -> Queries:
-        """The four queries."""
-        return self.seen(at_least).queries
+    def queries(self, cid: CallId, at_least: int | None = None) -> Queries:
+        """The queries about one call."""
+        return self.seen(at_least, of=cid).queries
 
     def rehearse(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
         """Decide without recording.
@@ -178,10 +181,8 @@ class Core(ABC):
 
     def history(self, cid: CallId) -> list[HistoryEvent]:
         """Every event of a call, in order."""
-        until = self._visible()  # one for all streams, else what comes meanwhile leaves a hole
-        streams = [item.stream for item in self.seen().lookups.streams(cid)]
-        read = (self._store.read(stream, until=until) for stream in streams)
-        records = merge(*read, key=lambda record: record.position)
+        until = self._visible()
+        positions = self.index().positions(cid, until=until)
         return [
             HistoryEvent(
                 seq=seq,
@@ -197,12 +198,12 @@ class Core(ABC):
                 correlation_id=record.correlation_id,
                 causation_id=record.causation_id,
             )
-            for seq, record in enumerate(records, 1)
+            for seq, (_, record) in enumerate(self._store.pick(positions), 1)
         ]
 
     def current_session(self, cid: CallId, at_least: int) -> SessionState | None:
         """The session that is on, with everybody in it."""
-        views = self.seen(at_least).lookups
+        views = self.seen(at_least, of=cid).lookups
         session = views.current_session(cid)
         if session is None:
             return None
@@ -238,4 +239,4 @@ class Core(ABC):
 
     def member_ids(self, cid: CallId) -> Iterable[UserId]:
         """Who is a member of the call, as it is recorded."""
-        return self.seen().lookups.member_ids(cid)
+        return self.seen(of=cid).lookups.member_ids(cid)

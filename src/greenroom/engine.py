@@ -180,14 +180,7 @@ class Greenroom(Room[LiveCore]):
             InvalidInput: neither, or later than the log.
         """
         position, at = self._moment(moment)
-        views = Views.open(None, secret=self._store.secret)
-        past = PastRoom(PastCore(self._store, views, self._core.ids, position, at), views)
-        try:
-            views.catch_up(self._store.feed, until=position)
-        except BaseException:
-            past.close()
-            raise
-        return past
+        return PastRoom(PastCore(self._core, self._store, position, at))
 
     def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
         """Make the views anew from the log; readers see the old ones until they are complete.
@@ -244,12 +237,19 @@ class Greenroom(Room[LiveCore]):
             at = checks.instant(moment, "moment")
             if at > self._core.now():
                 raise InvalidInput("moment", "an instant that has come")
-            before = (position for position, record in self._store.feed() if record.at <= at)
-            return max(before, default=0), at
+            return self._last_until(at), at
         position = checks.integer(moment, "moment", 0, self.position)
         found = self._store.feed(position - 1, until=position) if position else ()
         last = next(iter(found), None)
         return position, self._core.now() if last is None else last[1].at
+
+    def _last_until(self, at: datetime) -> int:
+        """The position of the last record decided at `at` or before; 0 where all are later."""
+        among = self._core.index().stretch_until(at)
+        if among is None:
+            return 0
+        records = self._store.feed(among.start - 1, until=among.stop - 1)
+        return max((position for position, record in records if record.at <= at), default=0)
 
 
 def _places(store: EventStore) -> tuple[Path | str | None, Path | str | None]:

@@ -26,6 +26,7 @@ from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
 from greenroom.pipeline import Pipeline
 from greenroom.projections.forks import survives_forks
+from greenroom.projections.log_index import LogIndex
 from greenroom.projections.views import Views
 from greenroom.sight import Sight
 from greenroom.states import States
@@ -50,7 +51,8 @@ class LiveCore(Core):
         in_flight: int = IN_FLIGHT,
         telemetry: Telemetry | None = None,
     ) -> None:
-        super().__init__(store, views, ids, Watchers())
+        super().__init__(store, ids, Watchers())
+        self._views = views
         self.clock: Final = clock
         self._states = states
         self.telemetry: Final = telemetry or Telemetry()
@@ -86,8 +88,9 @@ class LiveCore(Core):
         """Forget what others have changed."""
         self._states.follow()
 
-    def seen(self, at_least: int | None = None) -> Views:
+    def seen(self, at_least: int | None = None, *, of: CallId | None = None) -> Views:
         """The views, caught up with the log."""
+        del of  # all of them are
         position = self._store.position()
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, position)
@@ -95,6 +98,10 @@ class LiveCore(Core):
             self._store.feed, until=position, progress=self.telemetry.projecting(position)
         )
         return self._views
+
+    def index(self) -> LogIndex:
+        """Where everything stands in the log."""
+        return self.seen().index
 
     def ask(
         self,

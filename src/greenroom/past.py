@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
 from greenroom.core import Core
 from greenroom.domain import checks
@@ -17,26 +16,27 @@ from greenroom.domain.errors import ReadOnly
 from greenroom.domain.message import CallId, EntryId, StreamId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
-from greenroom.domain.streams import erased_by
+from greenroom.domain.streams import ERASING
 from greenroom.domain.turn import Claim, Folded
 from greenroom.folding import fold
 from greenroom.handles import Room
-from greenroom.projections.views import Views
+from greenroom.projections.as_of import Replayed, Seen
+from greenroom.projections.log_index import LogIndex
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
 
 
 class PastCore(Core):
-    """The room as it was at a position of the log."""
+    """The room as it was at a position of the log. Nothing is read before it is asked for."""
 
-    def __init__(
-        self, store: EventStore, views: Views, ids: Ids, position: int, at: datetime
-    ) -> None:
-        super().__init__(store, views, ids, Watchers())
+    def __init__(self, live: Core, store: EventStore, position: int, at: datetime) -> None:
+        super().__init__(store, live.ids, Watchers())
         self.position = position
+        self._live = live
         self._at = at
         self._folded: dict[StreamId, Folded[Any]] = {}
+        self._replayed = Replayed(store, self.index, position)
         self._followed = store.position()
 
     def now(self) -> datetime:
@@ -54,20 +54,24 @@ class PastCore(Core):
         since, self._followed = self._followed, self._store.position()
         if self._followed == since:
             return
-        if any(erased_by(record.event) for _, record in self._store.feed(since)):
+        if any(head.name in ERASING for head in self._store.heads(since)):
             self._folded.clear()
-            self._views.rebuild(self._store.feed, until=self.position)
+            self._replayed.anew()
 
     def until(self) -> int | None:
         """What had been recorded then."""
         return self.position
 
-    def seen(self, at_least: int | None = None) -> Views:
+    def seen(self, at_least: int | None = None, *, of: CallId | None = None) -> Seen:
         """The views as they were."""
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, self.position)
         self.follow()
-        return self._views
+        return self._replayed.of_house() if of is None else self._replayed.of_call(of)
+
+    def index(self) -> LogIndex:
+        """That of now: where something stands has not changed."""
+        return self._live.index()
 
     def ask(
         self,
@@ -94,13 +98,13 @@ class PastCore(Core):
         del sdp
         raise ReadOnly(f"there is no media in the past (entry {entry_id} of {cid})")
 
+    def close(self) -> None:
+        """Release what was read."""
+        self._replayed.close()
+
 
 class PastRoom(Room[PastCore]):
     """The room as it was at a moment: the same reads, no commands."""
-
-    def __init__(self, core: PastCore, views: Views) -> None:
-        super().__init__(core)
-        self._views = views
 
     @property
     def position(self) -> int:
@@ -109,4 +113,4 @@ class PastRoom(Room[PastCore]):
 
     def close(self) -> None:
         """Release it. The room of now is not touched."""
-        self._views.close()
+        self._core.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from time import monotonic
 from typing import Final
 
@@ -115,6 +115,17 @@ class RecorderStore:
         )
         find_keys = self.recorder.keys
         return ((row[0], decode(row, find_keys)) for page in pages for row in page)
+
+    def pick(self, positions: Iterable[int]) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs at `positions`, which rise; nothing where no record stands."""
+        self._check_open()
+        wanted, find_keys = iter(positions), self.recorder.keys
+
+        def pages() -> Iterator[Sequence[Row]]:
+            while some := list(islice(wanted, PAGE)):
+                yield self.recorder.rows_at(some)
+
+        return ((row[0], decode(row, find_keys)) for page in pages() for row in page)
 
     def heads(self, after: int = 0) -> Iterator[Head]:
         """The same as `feed` without what the records say."""

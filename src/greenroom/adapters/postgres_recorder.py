@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString
 
 from greenroom.adapters.codec import Content, Row
 from greenroom.adapters.postgres_append import CHECK, LOCK, answer, checked
-from greenroom.adapters.postgres_arrays import Texts
+from greenroom.adapters.postgres_arrays import Integers, Texts
 from greenroom.adapters.postgres_connections import Connections
 from greenroom.adapters.postgres_listener import Listener
 from greenroom.adapters.postgres_schema import prepare
@@ -39,6 +39,10 @@ _LOG: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state"
     " FROM greenroom.stored_events"
     " WHERE notification_id > %b AND notification_id <= %b ORDER BY notification_id LIMIT %b"
+)
+_PICKED: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state"
+    " FROM greenroom.stored_events WHERE notification_id = ANY (%b) ORDER BY notification_id"
 )
 _HEADS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic"
@@ -119,6 +123,10 @@ class PostgresRecorder(LogRecorder):
     def log_rows(self, after: int, until: int, limit: int) -> Sequence[Row]:
         """Rows of all streams past position `after` up to `until`, in commit order."""
         return self._ask(_LOG, after, until, limit)
+
+    def rows_at(self, positions: Sequence[int]) -> Sequence[Row]:
+        """The rows at these positions, in their order; none where none stands."""
+        return self._ask(_PICKED, Integers(positions))
 
     def head_rows(self, after: int, limit: int) -> Sequence[HeadRow]:
         """The same as `log_rows` without the documents."""

@@ -140,6 +140,10 @@ class LogRecorder(ApplicationRecorder):
         """Rows of all streams past position `after` up to `until`, in commit order."""
 
     @abstractmethod
+    def rows_at(self, positions: Sequence[int]) -> Sequence[Row]:
+        """The rows at these positions, in their order; none where none stands."""
+
+    @abstractmethod
     def head_rows(self, after: int, limit: int) -> Sequence[HeadRow]:
         """The same as `log_rows` without the documents."""
 

@@ -50,6 +50,10 @@ _LOG: Final = (
     "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
     " WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
 )
+_PICKED: Final = (
+    "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
+    " WHERE rowid IN (SELECT value FROM json_each(?)) ORDER BY rowid"
+)
 _HEADS: Final = (
     "SELECT rowid, originator_id, originator_version, topic FROM stored_events"
     " WHERE rowid > ? ORDER BY rowid LIMIT ?"
@@ -199,6 +203,11 @@ class SQLiteRecorder(LogRecorder):
         """Rows of all streams past position `after` up to `until`, in commit order."""
         with self._connections.reading() as connection:
             return connection.execute(_LOG, (after, until, limit)).fetchall()
+
+    def rows_at(self, positions: Sequence[int]) -> Sequence[Row]:
+        """The rows at these positions, in their order; none where none stands."""
+        with self._connections.reading() as connection:
+            return connection.execute(_PICKED, (json.dumps(positions),)).fetchall()
 
     def head_rows(self, after: int, limit: int) -> Sequence[HeadRow]:
         """The same as `log_rows` without the documents."""

@@ -5,7 +5,7 @@ Each port has its exam in `greenroom.testing`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -194,6 +194,10 @@ class EventStore(Protocol):
 
         Ends at what was recorded when it got there; call again with the last position.
         """
+        ...
+
+    def pick(self, positions: Iterable[int]) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs at `positions`, which rise; nothing where no record stands."""
         ...
 
     def heads(self, after: int = 0) -> Iterator[Head]:

@@ -35,6 +35,8 @@ from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.database import SCHEMA_VERSION, Beside, Database
 from greenroom.projections.deadlines import Deadlines
 from greenroom.projections.forks import survives_forks
+from greenroom.projections.instants import Instants
+from greenroom.projections.log_index import LogIndex
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
@@ -44,6 +46,7 @@ from greenroom.projections.queries import Queries
 from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.timeline import Timeline
+from greenroom.projections.user_timeline import UserTimeline
 from greenroom.projections.users import Users
 
 Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
@@ -58,6 +61,8 @@ PROJECTIONS: Final[Sequence[Projection]] = (
     CallTypes(),
     Deadlines(),
     Timeline(),
+    UserTimeline(),
+    Instants(),
 )
 BATCH = 1000
 """Records in one transaction."""
@@ -90,6 +95,7 @@ class Views:
         """Take over an open database; `Views.open` is the way in."""
         self.queries = Queries(database, secret)
         self.lookups = Lookups(database)
+        self.index = LogIndex(database)
         self._database = database
         self._secret = secret
         self._projections = projections

@@ -174,6 +174,15 @@ class Reading:
         assert [position for position, _ in store.feed(told[1], until=told[4])] == appended[2:5]
         assert list(store.feed(told[-1])) == []
 
+    def test_records_are_picked_by_their_positions(self, store: EventStore) -> None:
+        positions = store.append([pinned(version) for version in range(1, 2502)])
+        every_other = list(positions[::2])
+        nowhere = [0, *every_other, positions[-1] + 1]
+        picked = list(store.pick(nowhere))
+        assert [position for position, _ in picked] == every_other
+        assert [record.version for _, record in picked] == list(range(1, 2502, 2))
+        assert list(store.pick([])) == []
+
     def test_long_streams_and_long_logs_come_whole(self, store: EventStore) -> None:
         store.append([pinned(version) for version in range(1, 2502)])
         store.append([added("alice")])

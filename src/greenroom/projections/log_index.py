@@ -1,0 +1,74 @@
+"""Where things stand in the log: what has to be read of it, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import select
+
+from greenroom.domain.message import CallId, UserId
+from greenroom.projections.columns import micros
+from greenroom.projections.database import Database
+from greenroom.projections.instants import stretch_until
+from greenroom.projections.timeline import timeline
+from greenroom.projections.user_timeline import user_timeline
+
+_PAGE: Final = 1000
+
+
+class LogIndex:
+    """Answers from the views as they stand; `Views.catch_up` first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def stretch_until(self, at: datetime) -> range | None:
+        """Up to 256 positions, the last record decided at `at` or before among them.
+
+        None where every record is later.
+        """
+        with self._database.read() as connection:
+            return stretch_until(connection, micros(at))
+
+    def is_longer(self, cid: CallId, events: int, *, until: int) -> bool:
+        """Whether a call had more than so many events at position `until`."""
+        with self._database.read() as connection:
+            beyond = connection.execute(
+                select(timeline.c.position).where(
+                    timeline.c.cid == cid, timeline.c.seq == events + 1
+                )
+            ).scalar()
+        return beyond is not None and beyond <= until
+
+    def positions(self, cid: CallId, *, until: int) -> Iterator[int]:
+        """Where the events of a call stand, at or before position `until`, rising."""
+        seq = 0
+        wanted = select(timeline.c.seq, timeline.c.position).where(timeline.c.cid == cid)
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(
+                    wanted.where(timeline.c.seq > seq).order_by(timeline.c.seq).limit(_PAGE)
+                ).all()
+            for row in rows:
+                if row.position > until:
+                    return
+                yield row.position
+            if len(rows) < _PAGE:
+                return
+            seq = rows[-1].seq
+
+    def positions_about(self, user_ids: Iterable[UserId], *, until: int) -> Sequence[int]:
+        """Where the events about these users stand, at or before position `until`, rising."""
+        found: list[int] = []
+        wanted = iter(user_ids)
+        while some := list(islice(wanted, _PAGE)):
+            with self._database.read() as connection:
+                found += connection.execute(
+                    select(user_timeline.c.position).where(
+                        user_timeline.c.user_id.in_(some), user_timeline.c.position <= until
+                    )
+                ).scalars()
+        return sorted(found)
