@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 import pytest
 from hypothesis import example, given
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from tests.engine.conftest import START, Rooms
 
 from greenroom import Greenroom
+from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import UserId
-from greenroom.domain.streams import user_stream
+from greenroom.domain.streams import member_stream, user_stream
 from greenroom.domain.user import UserUpserted
 from greenroom.projections import instants
+from greenroom.projections.columns import micros
 from greenroom.testing.clock import VirtualClock
-from greenroom.testing.store_events import decided
+from greenroom.testing.store_events import CID, decided
 
 ALICE = UserId("alice")
 SECONDS = st.integers(-5, 30)
@@ -61,6 +64,26 @@ def test_the_last_record_up_to_an_instant_is_found(
             for seconds in asked:
                 with room.at(at(seconds)) as past:
                     assert past.position == last_until(room, at(seconds))
+
+
+@given(st.lists(SECONDS, min_size=1, max_size=20))
+@example([1, 2, 30, *range(5)])
+def test_no_event_of_a_call_is_later_than_what_is_told_of_its_position(seconds: list[int]) -> None:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Greenroom.open("memory://", clock=VirtualClock(START), timers=False) as room,
+    ):
+        patch.setattr(instants, "SPANS", (2, 4, 8))
+        told: list[int] = []
+        for version, each in enumerate(seconds, 1):
+            event = MemberAdded(at=at(each), cid=CID, user_id=ALICE)
+            room._store.append([decided(event, member_stream(CID, ALICE), version)])
+            told.append(room._core.index().latest_until(room.position))
+        first = room.position - len(seconds) + 1
+        index = room._core.index()
+        assert told == [index.latest_until(first + n) for n in range(len(seconds))]
+        latest = accumulate(map(at, [0, *seconds]), max)
+        assert told == [micros(each) for each in latest][1:]
 
 
 def test_in_a_long_log_as_well(rooms: Rooms, url: str, clock: VirtualClock) -> None:

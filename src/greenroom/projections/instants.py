@@ -1,11 +1,23 @@
-"""The projection `instants`: how early the records of each stretch of the log are."""
+"""The projection `instants`: between which instants each stretch of the log was decided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, Table, bindparam, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from greenroom.domain.message import Event, Recorded
 from greenroom.projections.columns import key, metadata, micros
@@ -20,20 +32,19 @@ instants: Final = Table(
     Column("span", Integer, primary_key=True),
     Column("stretch", BigInteger, primary_key=True),
     Column("least", BigInteger, nullable=False),
+    Column("greatest", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-_LEAST = bindparam("earlier", type_=BigInteger())
+_AT = bindparam("decided", type_=BigInteger())
 _BEGIN = InsertNew(instants)
-_LOWER = (
-    update(instants)
-    .where(key(instants.c.span), key(instants.c.stretch), instants.c.least > _LEAST)
-    .values(least=_LEAST)
-)
+_THIS = (key(instants.c.span), key(instants.c.stretch))
+_LOWER = update(instants).where(*_THIS, instants.c.least > _AT).values(least=_AT)
+_RAISE = update(instants).where(*_THIS, instants.c.greatest < _AT).values(greatest=_AT)
 
 
 class Instants:
-    """Keeps the earliest instant of every stretch, over all streams.
+    """Keeps the earliest and the latest instant of every stretch, over all streams.
 
     Clocks jump, and those of several machines differ: instants nearly rise with the positions,
     and no more. With the least of each stretch the last record of a time is found all the same.
@@ -47,9 +58,12 @@ class Instants:
         """The writes that note when `recorded` was decided."""
         at = micros(recorded.at)
         for span in SPANS:
-            of = {"span": span, "stretch": recorded.position // span}
-            yield Write(_BEGIN, {**of, "least": at})
-            yield Write(_LOWER, {"key_span": span, "key_stretch": of["stretch"], "earlier": at})
+            stretch = recorded.position // span
+            begun = {"span": span, "stretch": stretch, "least": at, "greatest": at}
+            known = {"key_span": span, "key_stretch": stretch, "decided": at}
+            yield Write(_BEGIN, begun)
+            yield Write(_LOWER, known)
+            yield Write(_RAISE, known)
 
 
 def stretch_until(connection: Connection, at: int) -> range | None:
@@ -76,3 +90,18 @@ def stretch_until(connection: Connection, at: int) -> range | None:
             return None
         found = range(stretch * span, (stretch + 1) * span)
     return found
+
+
+def latest_before(connection: Connection, position: int) -> tuple[int, int]:
+    """The latest instant of all stretches that end before `position`, and where they end.
+
+    The instant is in microseconds since 1970, 0 for none; what is told never changes again.
+    """
+    whole, begin = [], 0
+    for span in reversed(SPANS):
+        last = position // span
+        within = instants.c.stretch.between(begin // span, last - 1)
+        whole.append(and_(instants.c.span == span, within))
+        begin = last * span
+    latest = connection.execute(select(func.max(instants.c.greatest)).where(or_(*whole))).scalar()
+    return latest or 0, begin

@@ -7,12 +7,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from greenroom.domain.message import CallId, UserId
 from greenroom.projections.columns import micros
 from greenroom.projections.database import Database
-from greenroom.projections.instants import stretch_until
+from greenroom.projections.instants import latest_before, stretch_until
 from greenroom.projections.timeline import timeline
 from greenroom.projections.user_timeline import user_timeline
 
@@ -33,15 +33,17 @@ class LogIndex:
         with self._database.read() as connection:
             return stretch_until(connection, micros(at))
 
-    def is_longer(self, cid: CallId, events: int, *, until: int) -> bool:
-        """Whether a call had more than so many events at position `until`."""
+    def latest_until(self, position: int) -> int:
+        """Microseconds since 1970 that no event of a call was decided after, up to `position`.
+
+        It is the same whenever it is asked for.
+        """
         with self._database.read() as connection:
-            beyond = connection.execute(
-                select(timeline.c.position).where(
-                    timeline.c.cid == cid, timeline.c.seq == events + 1
-                )
-            ).scalar()
-        return beyond is not None and beyond <= until
+            latest, seen = latest_before(connection, position)
+            here = select(func.max(timeline.c.at)).where(
+                timeline.c.position.between(seen, position)
+            )
+            return max(latest, connection.execute(here).scalar() or 0)
 
     def positions(self, cid: CallId, *, until: int) -> Iterator[int]:
         """Where the events of a call stand, at or before position `until`, rising."""
