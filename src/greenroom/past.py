@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from threading import Lock
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -12,7 +13,7 @@ from greenroom.answers import Answer
 from greenroom.core import Core
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import ReadOnly
+from greenroom.domain.errors import ReadOnly, StoreClosed
 from greenroom.domain.message import CallId, EntryId, StreamId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
@@ -36,7 +37,9 @@ class PastCore(Core):
         self._live = live
         self._at = at
         self._folded: dict[StreamId, Folded[Any]] = {}
-        self._replayed = Replayed(store, self.index, position)
+        self._opening = Lock()
+        self._read: Replayed | None = None
+        self._closed = False
         self._followed = store.position()
 
     def now(self) -> datetime:
@@ -56,7 +59,8 @@ class PastCore(Core):
             return
         if any(head.name in ERASING for head in self._store.heads(since)):
             self._folded.clear()
-            self._replayed.anew()
+            if self._read is not None:
+                self._read.anew()
 
     def until(self) -> int | None:
         """What had been recorded then."""
@@ -67,7 +71,7 @@ class PastCore(Core):
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, self.position)
         self.follow()
-        return self._replayed.of_house() if of is None else self._replayed.of_call(of)
+        return self._replayed().of_house() if of is None else self._replayed().of_call(of)
 
     def index(self) -> LogIndex:
         """That of now: where something stands has not changed."""
@@ -100,7 +104,19 @@ class PastCore(Core):
 
     def close(self) -> None:
         """Release what was read."""
-        self._replayed.close()
+        with self._opening:
+            self._closed = True
+            if self._read is not None:
+                self._read.close()
+
+    def _replayed(self) -> Replayed:
+        """What was read so far; made when it is asked for first."""
+        with self._opening:
+            if self._closed:
+                raise StoreClosed("this room of the past is closed; ask `at` for another")
+            if self._read is None:
+                self._read = Replayed(self._store, self.index, self.position)
+            return self._read
 
 
 class PastRoom(Room[PastCore]):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from tests.engine.conftest import START
 from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
 
-from greenroom import Greenroom, PastRoom, errors
+from greenroom import Greenroom, Member, PastRoom, desc, errors
+from greenroom.projections.as_of import Replayed
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.strategies import courses
 
@@ -30,10 +31,14 @@ def seen(room: Greenroom | PastRoom) -> Any:
         state.model_dump(exclude={"position"}),
         state.session,
         state.members,
+        state.member_count,
+        call.query_members({"role": {"$ne": "host"}}, [desc("user_id")], limit=2).items,
+        call.query_members({"user.role": "user", "user.name": {"$exists": False}}).items,
         call.query_participants().items,
         call.query_sessions().items,
         call.history(),
         system.query_calls().items,
+        room.as_user("alice").query_calls({"members": {"$in": ["tommaso", "charlie"]}}).items,
         call.explain("join", user="alice").reasons,
     )
 
@@ -117,3 +122,40 @@ def test_what_was_erased_since_is_not_to_be_seen_in_the_past(room: Greenroom) ->
     room.system("registry").call("default", "123").delete(hard=True)
     with room.at(then) as past:
         assert past.as_user("thierry").call("default", "123").get().custom == {}
+
+
+def test_a_room_of_the_past_reads_nothing_before_it_is_asked(
+    room: Greenroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.as_user("thierry").call("default", "123").create()
+    position = room.position
+    monkeypatch.setattr(Replayed, "__init__", lambda *_: pytest.fail("read"))
+    room.at(position).close()
+
+
+def test_what_is_recorded_meanwhile_changes_nothing_of_it(room: Greenroom) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    position = call.create(member_ids=["alice"]).position
+    with room.at(position) as past:
+        then = past.as_user("thierry").call("default", "123")
+        first = seen(past)
+        call.update(custom={"n": 1})
+        call.add_members([Member("charlie")])
+        assert seen(past) == first
+        assert [item.user_id for item in then.query_members().items] == ["alice"]
+        assert [item.cid for item in past.system("audit").query_calls().items] == ["default:123"]
+
+
+def test_a_page_of_the_past_leads_on_in_another_room_of_the_same_position(room: Greenroom) -> None:
+    call = room.as_user("thierry").call("default", "123")
+    position = call.create(member_ids=["alice", "charlie", "tommaso"]).position
+    with room.at(position) as past:
+        page = past.as_user("thierry").call("default", "123").query_members(limit=2)
+    call.remove_members(["tommaso"])
+    with room.at(position) as again, room.at(room.position) as later:
+        then = again.as_user("thierry").call("default", "123")
+        (item,) = then.query_members(limit=2, cursor=page.next).items
+        assert item.user_id == "tommaso"
+        for elsewhere in (call, later.as_user("thierry").call("default", "123")):
+            with pytest.raises(errors.InvalidCursor):
+                elsewhere.query_members(limit=2, cursor=page.next)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete
 from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.domain.ports import EventStore
+from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
 from greenroom.projections.columns import metadata
 from greenroom.projections.log_index import LogIndex
@@ -32,7 +33,7 @@ Records = Iterable[tuple[int, Recorded[Event]]]
 
 _OF_CALLS: Final[Sequence[Projection]] = (Calls(), Members(), Participants(), Sessions())
 _OF_USERS: Final[Sequence[Projection]] = (Users(),)
-_ALL: Final = (*_OF_CALLS, *_OF_USERS)
+_ALL: Final = (*_OF_CALLS, *_OF_USERS, CallTypes())
 _TABLES: Final = tuple(table for each in _ALL for table in each.tables)
 
 
