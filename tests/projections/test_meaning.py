@@ -16,10 +16,11 @@ from tests.projections.places import Refill
 from greenroom.domain import call_events as call
 from greenroom.domain.message import CallId
 from greenroom.projections.columns import micros
+from greenroom.projections.dialect import Slot
 from greenroom.projections.parse import parse
-from greenroom.projections.queries import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
+from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
 from greenroom.projections.query import Fields, Kind, Row, holds
-from greenroom.projections.sql import starts_with
+from greenroom.projections.sql import behind, starts_with
 from greenroom.projections.views import Views
 
 NASTY = (
@@ -394,7 +395,8 @@ def test_a_prefix_is_a_range(text: str, prefix: str) -> None:
     with engine.connect() as connection:
         for whole in (text, prefix + text):
             found = connection.execute(
-                select(starts_with(literal(whole, Text()), prefix).label("found"))
+                select(starts_with(literal(whole, Text()), Slot(prefix, "v0")).label("found")),
+                {"v0": prefix, "v0__behind": behind(prefix)},
             ).scalar_one()
             assert bool(found) == whole.startswith(prefix)
     engine.dispose()

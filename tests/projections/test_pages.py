@@ -15,7 +15,7 @@ from tests.projections.places import Refill, Where
 from greenroom.domain import call_events as call
 from greenroom.domain.errors import InvalidCursor, InvalidInput, QueryTooSlow
 from greenroom.domain.message import CallId
-from greenroom.projections import queries
+from greenroom.projections import queries, questions
 from greenroom.projections.items import CallItem, MemberItem
 from greenroom.projections.pages import Page
 from greenroom.projections.query import Fields, SortKey, asc, desc
@@ -83,7 +83,7 @@ def test_members_are_walked_there_and_back(
     def ask(**how: Any) -> Page[MemberItem]:
         return views.queries.members(CID, sort=sort, **how)
 
-    expected = ordered(ask(limit=1000).items, sort, queries.MEMBER_FIELDS)
+    expected = ordered(ask(limit=1000).items, sort, questions.MEMBER_FIELDS)
     pages = walked(ask, limits)
     assert [item for page in pages for item in page.items] == expected
     assert len(expected) == len(ages)
@@ -120,7 +120,7 @@ def test_calls_are_walked_there_and_back_with_null_last(
     def ask(**how: Any) -> Page[CallItem]:
         return views.queries.calls(sort=sort, **how)
 
-    expected = ordered(ask(limit=1000).items, sort, queries.CALL_FIELDS)
+    expected = ordered(ask(limit=1000).items, sort, questions.CALL_FIELDS)
     pages = walked(ask, limits)
     assert [item for page in pages for item in page.items] == expected
     assert len(expected) == len(said)

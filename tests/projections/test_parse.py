@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from greenroom.domain.errors import InvalidFilter, InvalidSort
 from greenroom.projections.parse import parse, parse_sort
-from greenroom.projections.queries import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
+from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
 from greenroom.projections.query import (
     EVERYTHING,
     All,

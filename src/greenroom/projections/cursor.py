@@ -6,9 +6,12 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
+
+from msgspec.json import decode, encode
 
 from greenroom.domain.errors import InvalidCursor
 
@@ -33,22 +36,24 @@ class Cursor:
 class Signer:
     """Writes and reads the cursors of one query: of nobody else's, and of no other query."""
 
-    def __init__(self, secret: bytes, bound_to: Sequence[object]) -> None:
+    def __init__(self, secret: bytes, bound_to: Callable[[], Sequence[object]]) -> None:
         """Bind to everything that makes this query this query.
 
         Args:
             secret: known to all processes on the store, and to nobody outside.
-            bound_to: kind of query, scope, filter, sort, actor.
+            bound_to: gives kind of query, scope, filter, sort, actor; asked once there is a cursor.
         """
-        bound = hmac.new(secret, b"greenroom cursor", "sha256")
-        bound.update(json.dumps(bound_to).encode())
-        self._key = bound.digest()
+        self._secret = secret
+        self._bound_to = bound_to
+
+    @cached_property
+    def _key(self) -> bytes:
+        bound = b"greenroom cursor" + json.dumps(self._bound_to()).encode()
+        return hmac.digest(self._secret, bound, "sha256")
 
     def write(self, cursor: Cursor) -> str:
         """`cursor` as text for the caller to give back."""
-        body = json.dumps(
-            [int(cursor.back), int(cursor.behind), *cursor.key], separators=(",", ":")
-        ).encode()
+        body = encode([cursor.back, cursor.behind, *cursor.key])
         return base64.urlsafe_b64encode(self._mac(body) + body).rstrip(b"=").decode()
 
     def read(self, said: object) -> Cursor:
@@ -62,8 +67,8 @@ class Signer:
             mac, body = token[:_MAC_BYTES], token[_MAC_BYTES:]
             if hmac.compare_digest(mac, self._mac(body)):
                 # Ours: nobody else can have signed it.
-                back, behind, *key = json.loads(body)
-                return Cursor(tuple(key), behind=bool(behind), back=bool(back))
+                back, behind, *key = decode(body)
+                return Cursor(tuple(key), behind=behind, back=back)
         raise InvalidCursor(
             "cursor", "the `next` or `prev` of a page of this very query, by the same actor"
         )

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
 
@@ -48,8 +48,12 @@ class Database(ABC):
         """The same for several statements that see one state."""
 
     @abstractmethod
-    def read_limited(self) -> AbstractContextManager[Connection]:
-        """The same as `read`, for a query that others thought up.
+    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a query that others thought up.
+
+        Args:
+            sql: compiled for `dialect.driver`.
+            arguments: of its parameters, in their order.
 
         Raises:
             QueryTooSlow: reading took longer than the limit.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Column, ColumnElement, Table
+from sqlalchemy import BindParameter, Column, ColumnElement, Table, bindparam
+from sqlalchemy import Dialect as Driver
+from sqlalchemy.types import TypeEngine
 
 from greenroom.domain.call_type import FieldKind
-from greenroom.projections.query import Plain
+from greenroom.projections.query import Scalar
 
 if TYPE_CHECKING:  # who uses the one shall not wait for the other to be loaded
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
@@ -16,6 +19,22 @@ if TYPE_CHECKING:  # who uses the one shall not wait for the other to be loaded
 
 Test = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 """What is asked of a value, as SQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A value of a filter, and the parameter that stands for it.
+
+    Of the value itself SQL may depend on no more than what `shapes.shape` says of it.
+    """
+
+    value: Scalar | tuple[str, ...]
+    """A path of keys where a document is looked into."""
+    name: str
+
+    def parameter(self, type_: TypeEngine[Any]) -> BindParameter[Any]:
+        """The parameter, as a value of `type_`."""
+        return bindparam(self.name, type_=type_)
 
 
 class JsonAt(Protocol):
@@ -29,11 +48,11 @@ class JsonAt(Protocol):
         """Whether there is a value; null in the document is one."""
         ...
 
-    def equals(self, value: Plain) -> ColumnElement[bool]:
+    def equals(self, value: Slot) -> ColumnElement[bool]:
         """Whether it is `value`: `true`, `1` and `"1"` differ, `1` and `1.0` do not."""
         ...
 
-    def contains(self, value: Plain) -> ColumnElement[bool]:
+    def contains(self, value: Slot) -> ColumnElement[bool]:
         """Whether it is an array with an element that equals `value`."""
         ...
 
@@ -49,6 +68,9 @@ class JsonAt(Protocol):
 class Dialect(Protocol):
     """How one kind of database says it."""
 
+    driver: Driver
+    """What queries are compiled for: parameters by position."""
+
     @staticmethod
     def insert(table: Table) -> PostgresInsert | SQLiteInsert:
         """An insert that can say what to do about a row that is there already."""
@@ -60,7 +82,7 @@ class Dialect(Protocol):
         ...
 
     @staticmethod
-    def json_at(column: Column[Any], path: tuple[str, ...]) -> JsonAt:
+    def json_at(column: Column[Any], path: Slot) -> JsonAt:
         """The value of the JSON text in `column` at `path`, whose keys `parse` has let through."""
         ...
 

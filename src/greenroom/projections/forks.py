@@ -6,7 +6,18 @@ import os
 import weakref
 from typing import Final, Protocol
 
-from sqlalchemy import Engine
+
+class Connecting(Protocol):
+    """Keeps connections, as engines do."""
+
+    @property
+    def pool(self) -> object:
+        """Those that are idle."""
+        ...
+
+    def dispose(self, close: bool = True) -> None:  # noqa: FBT001, FBT002 - as engines have it
+        """Close those that are idle; without `close`, have nothing more to do with them."""
+        ...
 
 
 class Forking(Protocol):
@@ -22,12 +33,12 @@ def survives_forks(one: Forking) -> None:
     _FORKS.add(one)
 
 
-def connects_anew(engine: Engine) -> None:
+def connects_anew(engine: Connecting) -> None:
     """Let children of this process open connections of their own through `engine`."""
     _ENGINES.add(engine)
 
 
-def rests_before_forks(engine: Engine) -> None:
+def rests_before_forks(engine: Connecting) -> None:
     """Close what is idle before the process forks.
 
     SQLite counts the locks of a process in its memory: a child would take those of the parent's
@@ -37,8 +48,8 @@ def rests_before_forks(engine: Engine) -> None:
 
 
 _FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
-_ENGINES: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
-_RESTING: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
+_ENGINES: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
+_RESTING: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
 _OF_THE_PARENT: Final[list[object]] = []
 """Connections that a child has copies of. Collected, they would say goodbye in its name."""
 

@@ -26,6 +26,11 @@ from greenroom.projections.members import members
 from greenroom.projections.participants import participants
 from greenroom.projections.reader import here
 from greenroom.projections.rows import (
+    ANSWER_COLUMNS,
+    CALL_COLUMNS,
+    PARTICIPANT_COLUMNS,
+    SESSION_COLUMNS,
+    TIMELINE_COLUMNS,
     answer_item,
     call_item,
     participant_item,
@@ -33,9 +38,16 @@ from greenroom.projections.rows import (
     timeline_item,
 )
 from greenroom.projections.sessions import sessions
+from greenroom.projections.tables import NOW
 from greenroom.projections.timeline import timeline
 
 _PAGE = 1000
+_CALLS = select(*(calls.c[name] for name in CALL_COLUMNS))
+_ANSWERS = select(*(answers.c[name] for name in ANSWER_COLUMNS))
+_PARTICIPANTS = select(*(participants.c[name] for name in PARTICIPANT_COLUMNS))
+_PARTICIPANTS_AND_CALLS = _PARTICIPANTS.add_columns(participants.c.cid)
+_SESSIONS = select(*(sessions.c[name] for name in SESSION_COLUMNS))
+_TIMELINE = select(*(timeline.c[name] for name in TIMELINE_COLUMNS))
 
 
 class Lookups:
@@ -50,8 +62,7 @@ class Lookups:
     def call(self, cid: CallId) -> CallItem | None:
         """The call as it is now; None where there is none, or it was deleted."""
         with self._database.read() as connection:
-            found = connection.execute(select(calls).where(calls.c.cid == cid, here())).mappings()
-            row = found.one_or_none()
+            row = connection.execute(_CALLS.where(calls.c.cid == cid, here(NOW))).one_or_none()
         return None if row is None else call_item(row)
 
     def call_types(self) -> Sequence[str]:
@@ -106,8 +117,8 @@ class Lookups:
     def answers(self, cid: CallId) -> Mapping[UserId, AnswerItem]:
         """What became of each user's latest ring in the call."""
         with self._database.read() as connection:
-            found = connection.execute(select(answers).where(answers.c.cid == cid)).mappings()
-            return {row["user_id"]: answer_item(row) for row in found}
+            found = connection.execute(_ANSWERS.where(answers.c.cid == cid))
+            return {row.user_id: answer_item(row) for row in found}
 
     def present(self, cid: CallId) -> frozenset[UserId]:
         """Who is in the call now."""
@@ -131,58 +142,52 @@ class Lookups:
         """Every entry of those who are in the call now, the first to come first."""
         with self._database.read() as connection:
             found = connection.execute(
-                select(participants)
-                .where(participants.c.cid == cid)
-                .order_by(participants.c.joined_at, participants.c.entry_id)
-            ).mappings()
+                _PARTICIPANTS.where(participants.c.cid == cid).order_by(
+                    participants.c.joined_at, participants.c.entry_id
+                )
+            )
             return [participant_item(row) for row in found]
 
     def everybody(self) -> Iterator[tuple[CallId, ParticipantItem]]:
         """(cid, entry) pairs of everybody who is in any call now."""
         with self._database.read() as connection:
-            found = connection.execute(select(participants)).mappings().all()
-        yield from ((row["cid"], participant_item(row)) for row in found)
+            found = connection.execute(_PARTICIPANTS_AND_CALLS).all()
+        yield from ((cid, participant_item(row)) for *row, cid in found)
 
     def entry(self, cid: CallId, entry_id: EntryId) -> ParticipantItem | None:
         """One entry of the call; None once it is closed."""
         with self._database.read() as connection:
-            found = connection.execute(
-                select(participants).where(
-                    participants.c.cid == cid, participants.c.entry_id == entry_id
-                )
-            ).mappings()
-            row = found.one_or_none()
+            row = connection.execute(
+                _PARTICIPANTS.where(participants.c.cid == cid, participants.c.entry_id == entry_id)
+            ).one_or_none()
         return None if row is None else participant_item(row)
 
     def entries_of(self, user_id: UserId) -> Sequence[tuple[CallId, ParticipantItem]]:
         """Where a user is now: (cid, entry) pairs, over all calls."""
         with self._database.read() as connection:
             found = connection.execute(
-                select(participants)
-                .where(participants.c.user_id == user_id)
-                .order_by(participants.c.cid, participants.c.entry_id)
-            ).mappings()
-            return [(row["cid"], participant_item(row)) for row in found]
+                _PARTICIPANTS_AND_CALLS.where(participants.c.user_id == user_id).order_by(
+                    participants.c.cid, participants.c.entry_id
+                )
+            )
+            return [(cid, participant_item(row)) for *row, cid in found]
 
     def session(self, cid: CallId, number: int) -> SessionItem | None:
         """One session of the call; None where there was none of that number."""
         with self._database.read() as connection:
-            found = connection.execute(
-                select(sessions).where(sessions.c.cid == cid, sessions.c.number == number)
-            ).mappings()
-            row = found.one_or_none()
+            row = connection.execute(
+                _SESSIONS.where(sessions.c.cid == cid, sessions.c.number == number)
+            ).one_or_none()
         return None if row is None else session_item(row)
 
     def current_session(self, cid: CallId) -> SessionItem | None:
         """The session that is on; None while nobody has come."""
         with self._database.read() as connection:
-            found = connection.execute(
-                select(sessions)
-                .where(sessions.c.cid == cid, sessions.c.ended_at.is_(None))
+            row = connection.execute(
+                _SESSIONS.where(sessions.c.cid == cid, sessions.c.ended_at.is_(None))
                 .order_by(sessions.c.number.desc())
                 .limit(1)
-            ).mappings()
-            row = found.one_or_none()
+            ).one_or_none()
         return None if row is None else session_item(row)
 
     def streams(self, cid: CallId) -> Sequence[StreamItem]:
@@ -204,11 +209,10 @@ class Lookups:
         """Where the events of a call stand, in order, past number `after` of the call."""
         with self._database.read() as connection:
             found = connection.execute(
-                select(timeline)
-                .where(timeline.c.cid == cid, timeline.c.seq > after)
+                _TIMELINE.where(timeline.c.cid == cid, timeline.c.seq > after)
                 .order_by(timeline.c.seq)
                 .limit(limit)
-            ).mappings()
+            )
             return [timeline_item(row) for row in found]
 
     def next_due(self) -> datetime | None:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any as Anything
 from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, RowMapping, Select, and_, false, or_, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    false,
+    or_,
+    select,
+    tuple_,
+)
 
 from greenroom.domain.errors import InvalidInput
-from greenroom.projections.cursor import Cursor, KeyValue, Signer
+from greenroom.projections.cursor import Cursor, Signer
 from greenroom.projections.database import Database
-from greenroom.projections.query import All, Any, Comparison, Fields, Filter, Not, SortKey
-from greenroom.projections.sql import Expression, Source, where
+from greenroom.projections.query import All, Any, Comparison, Filter, Not, SortKey
+from greenroom.projections.questions import Question
+from greenroom.projections.rows import Row
+from greenroom.projections.shapes import shape
+from greenroom.projections.sql import Expression, behind, where
+from greenroom.projections.statements import Statement, Statements, compiled
 
 T = TypeVar("T")
 
@@ -33,67 +47,131 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Query(Generic[T]):
-    """One kind of query: what it knows, where that stands, and what a row becomes."""
+class Scope:
+    """Which rows of a query can be seen at all, and who asks."""
 
-    kind: str
-    fields: Fields
-    source: Source
-    rows: Select[Anything]
-    item: Callable[[RowMapping], T]
+    name: str
+    """The cid, or empty for the whole house."""
+    values: Mapping[str, Anything]
+    """By parameter."""
+    actor: str
+    shape: Hashable = None
+    """What else of it the statement depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What somebody wants to see of a query, with everything parsed."""
 
-    scope: str
-    """Which rows at all: the cid, or empty for the whole house."""
-    within: ColumnElement[bool]
-    """The same, and what the asker may see, as SQL."""
+    scope: Scope
     filter: Filter
     sort: tuple[SortKey, ...]
     limit: int
-    cursor: object
-    actor: str
+    cursor: Cursor | None
 
 
-def read_page(query: Query[T], asked: Asked, database: Database, signer: Signer) -> Page[T]:
-    """The page of `query` that was `asked` for.
+class Pages(Generic[T]):
+    """The pages of one kind of query; keeps its statements."""
 
-    Raises:
-        InvalidCursor: the cursor is not one of this query for this actor.
-        QueryTooSlow: it took longer than the database allows.
-    """
-    cursor = None if asked.cursor is None else signer.read(asked.cursor)
-    back = cursor is not None and cursor.back
-    columns = [query.source.sort(key.field, descending=key.descending) for key in asked.sort]
-    falling = [key.descending != back for key in asked.sort]
-    statement = (
-        query.rows.add_columns(*(column.label(_key(n)) for n, column in enumerate(columns)))
-        .where(asked.within, where(asked.filter, query.source, database.dialect))
-        .order_by(
-            *(
-                column.desc() if down else column.asc()
-                for column, down in zip(columns, falling, strict=True)
-            )
+    def __init__(self, question: Question[T], database: Database) -> None:
+        self.question = question
+        self._database = database
+        self._statements = Statements()
+
+    def read(self, asked: Asked, signer: Signer) -> Page[T]:
+        """The page that was `asked` for; `signer` signs its cursors.
+
+        Raises:
+            QueryTooSlow: it took longer than the database allows.
+        """
+        statement, arguments = self.prepared(asked)
+        found = self._database.fetch(statement.sql, arguments)
+        cursor, limit = asked.cursor, asked.limit
+        more = len(found) > limit
+        rows = found[:limit] if more else found
+        if cursor is not None and cursor.back:
+            rows.reverse()
+        return self._page(rows, len(asked.sort), cursor, signer, more=more)
+
+    def prepared(self, asked: Asked) -> tuple[Statement, Sequence[Anything]]:
+        """The statement that reads the page, and its arguments."""
+        cursor, scope = asked.cursor, asked.scope
+        values: list[Anything] = []
+        looks = shape(asked.filter, values)
+        keys = () if cursor is None else cursor.key
+        way = None if cursor is None else (cursor.back, cursor.behind)
+        statement = self._statements.get(
+            (looks, asked.sort, way, scope.shape), lambda: self._made(asked, len(values))
         )
-        .limit(asked.limit + 1)
-    )
-    if cursor is not None:
-        inclusive = cursor.behind == back
-        statement = statement.where(past(columns, falling, cursor.key, inclusive=inclusive))
-    with database.read_limited() as connection:
-        found = connection.execute(statement).all()
-    more = len(found) > asked.limit
-    rows = found[: asked.limit]
-    return _page(query, rows[::-1] if back else rows, len(columns), cursor, signer, more=more)
+        given = (asked.limit + 1, *scope.values.values(), *keys, *values)
+        return statement, statement.arguments(given)
+
+    def _made(self, asked: Asked, values: int) -> Statement:
+        names = [
+            "rows",
+            *asked.scope.values,
+            *(f"k{n}" for n in range(0 if asked.cursor is None else len(asked.sort))),
+            *(f"v{n}" for n in range(values)),
+        ]
+        return compiled(
+            self._select(asked), names, self._database.dialect.driver, {"behind": behind}
+        )
+
+    def _select(self, asked: Asked) -> Select[Anything]:
+        question, cursor = self.question, asked.cursor
+        back = cursor is not None and cursor.back
+        columns = [question.source.sort(key.field, descending=key.descending) for key in asked.sort]
+        falling = [key.descending != back for key in asked.sort]
+        statement = (
+            select(*question.columns, *columns)
+            .select_from(question.tables)
+            .where(
+                question.within(asked.scope.shape),
+                where(asked.filter, question.source, self._database.dialect),
+            )
+            .order_by(
+                *(
+                    column.desc() if down else column.asc()
+                    for column, down in zip(columns, falling, strict=True)
+                )
+            )
+            .limit(bindparam("rows", type_=BigInteger()))
+        )
+        if cursor is None:
+            return statement
+        mark = [bindparam(f"k{n}", type_=column.type) for n, column in enumerate(columns)]
+        return statement.where(past(columns, falling, mark, inclusive=cursor.behind == back))
+
+    def _page(
+        self, rows: Sequence[Row], keys: int, cursor: Cursor | None, signer: Signer, *, more: bool
+    ) -> Page[T]:
+        """The page of `rows`; `more` says whether there are others in the direction of reading."""
+        item = self.question.item
+        if not rows:
+            return _nothing(cursor, signer)
+        items = tuple([item(row[:-keys]) for row in rows])
+        back = cursor is not None and cursor.back
+        start = end = None
+        if more if back else cursor is not None:
+            start = signer.write(Cursor(tuple(rows[0][-keys:]), behind=False, back=True))
+        if back or more:
+            end = signer.write(Cursor(tuple(rows[-1][-keys:]), behind=True, back=False))
+        return Page(items, end, start)
+
+
+def _nothing(cursor: Cursor | None, signer: Signer) -> Page[Anything]:
+    """A page without rows."""
+    if cursor is None:
+        return Page((), None, None)
+    # Everything this way is gone: the same mark leads back to where one came from.
+    turned = signer.write(Cursor(cursor.key, behind=cursor.behind, back=not cursor.back))
+    return Page((), turned, None) if cursor.back else Page((), None, turned)
 
 
 def past(
     columns: Sequence[Expression],
     falling: Sequence[bool],
-    key: Sequence[KeyValue],
+    key: Sequence[Expression],
     *,
     inclusive: bool,
 ) -> ColumnElement[bool]:
@@ -136,36 +214,3 @@ def fingerprint(filter: Filter) -> str:
         case All(of=parts) | Any(of=parts):
             inner = ", ".join(sorted(fingerprint(part) for part in parts))
             return f"{type(filter).__name__}({inner})"
-
-
-def _page(
-    query: Query[T],
-    rows: Sequence[Row[Anything]],
-    keys: int,
-    cursor: Cursor | None,
-    signer: Signer,
-    *,
-    more: bool,
-) -> Page[T]:
-    """The page of `rows`; `more` says whether there are others in the direction of reading."""
-    items = tuple(query.item(row._mapping) for row in rows)  # noqa: SLF001 - its public name
-    if not rows:
-        # Everything this way is gone: the same mark leads back to where one came from.
-        if cursor is None:
-            return Page((), None, None)
-        turned = signer.write(Cursor(cursor.key, behind=cursor.behind, back=not cursor.back))
-        return Page((), turned, None) if cursor.back else Page((), None, turned)
-    start = signer.write(Cursor(_keys(rows[0], keys), behind=False, back=True))
-    end = signer.write(Cursor(_keys(rows[-1], keys), behind=True, back=False))
-    if cursor is not None and cursor.back:
-        return Page(items, end, start if more else None)
-    return Page(items, end if more else None, None if cursor is None else start)
-
-
-def _keys(row: Row[Anything], keys: int) -> tuple[KeyValue, ...]:
-    found = row._mapping  # noqa: SLF001 - its public name
-    return tuple(found[_key(n)] for n in range(keys))
-
-
-def _key(n: int) -> str:
-    return f"sort_key_{n}"

@@ -34,6 +34,7 @@ from greenroom.projections.query import (
     Scalar,
     SortKey,
 )
+from greenroom.projections.shapes import rounded
 
 MAX_DEPTH: Final = 5
 """Of `$and $or $nor` inside each other."""
@@ -258,7 +259,9 @@ def _values(place: _Place, op: Op, value: object, where: str) -> tuple[Scalar, .
     if op is Op.IN:
         if not _is_list(value) or not 1 <= len(value) <= MAX_VALUES:
             raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
-        return tuple(_asked(place, one, f"{where}[{index}]") for index, one in enumerate(value))
+            raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
+        found = [_asked(place, one, f"{where}[{index}]") for index, one in enumerate(value)]
+        return tuple(rounded(found))
     if op is Op.EQ:
         return (_asked(place, value, where),)
     if op is Op.CONTAINS:

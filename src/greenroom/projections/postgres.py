@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, Table, event, text
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.forks import connects_anew
+from greenroom.projections.lending import Lender
 from greenroom.projections.postgres_dialect import FUNCTIONS, PostgresDialect
 from greenroom.projections.postgres_engine import ERRORS, Server, driver, is_idle, sqlstate
 from greenroom.projections.projection import Write
@@ -53,8 +55,15 @@ class PostgresDatabase(Database):
         # Planned once for all values, a query may take a hundred times as long.
         custom = {"plan_cache_mode": "force_custom_plan"}
         self._reader = self._server.engine(schema, _READERS, autocommit=True, **custom)
-        self._limited = self._server.engine(schema, _READERS, autocommit=True, **custom)
-        event.listen(self._limited, "connect", _statement_timeout(limit))
+        # 0 would be none.
+        timeout = str(max(1, round(limit / timedelta(milliseconds=1))))
+        self._limited = Lender(
+            lambda: self._server.connect(
+                schema, {**custom, "statement_timeout": timeout}, autocommit=True
+            ),
+            _READERS,
+        )
+        connects_anew(self._limited)
         self._compiled = Compiled(self.dialect, self._writer.dialect)
 
     @contextmanager
@@ -82,18 +91,25 @@ class PostgresDatabase(Database):
         ):
             yield connection.execution_options(isolation_level="REPEATABLE READ")
 
-    @contextmanager
-    def read_limited(self) -> Iterator[Connection]:
+    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         """See `Database`."""
         begun = time.monotonic()
-        with self._speaking(*ERRORS), self._limited.connect() as connection:
+        with self._speaking(*ERRORS):
+            reader = self._taken()
             try:
-                yield connection
-            except DBAPIError as error:
-                waited = timedelta(seconds=time.monotonic() - begun)
-                if sqlstate(error) != psycopg.errors.QueryCanceled.sqlstate or waited < self._limit:
+                return reader.execute(sql.encode(), arguments).fetchall()
+            except psycopg.errors.QueryCanceled as error:
+                if timedelta(seconds=time.monotonic() - begun) < self._limit:
                     raise
                 raise self._too_slow() from error
+            finally:
+                self._limited.give_back(reader)
+
+    def _taken(self) -> psycopg.Connection[Any]:
+        """A connection that is whole, as far as can be told without asking the server."""
+        while not is_idle(reader := self._limited.take()):
+            self._limited.drop(reader)
+        return reader
 
     def run(self, connection: Connection, writes: Iterable[Write]) -> None:
         """See `Database`; all of them travel together."""
@@ -177,7 +193,8 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         """See `Database`."""
         self._closed = True
-        for engine in (self._writer, self._reader, self._limited):
+        self._limited.close()
+        for engine in (self._writer, self._reader):
             engine.dispose()
 
     @contextmanager
@@ -270,16 +287,6 @@ def _lock_key(what: str) -> int:
     """The number of an advisory lock, the same in every process."""
     digest = hashlib.sha256(f"greenroom {what}".encode()).digest()
     return int.from_bytes(digest[:8], signed=True)
-
-
-def _statement_timeout(limit: timedelta) -> Callable[..., None]:
-    """Gives a new connection the limit; 0 would be none."""
-    statement = f"SET statement_timeout = {max(1, round(limit / timedelta(milliseconds=1)))}"
-
-    def set_it(raw: psycopg.Connection[Any], _: object) -> None:
-        raw.execute(statement.encode())
-
-    return set_it
 
 
 _LOCK: Final = b"SELECT pg_advisory_xact_lock(%s)"

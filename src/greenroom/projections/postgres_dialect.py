@@ -20,18 +20,17 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     func,
-    literal,
     literal_column,
 )
 from sqlalchemy import Dialect as Driver
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.types import TypeEngine
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.domain.instants import RFC_3339
-from greenroom.projections.dialect import Test
-from greenroom.projections.query import Plain
+from greenroom.projections.dialect import Slot, Test
 
 _FOLD: Final = f"fold_{unicodedata.unidata_version.replace('.', '_')}"
 """Folds as this Python does; another one, that knows more letters, has a function of its own."""
@@ -176,6 +175,8 @@ FUNCTIONS: Final[Mapping[str, Callable[[], str]]] = {
 class PostgresDialect:
     """How PostgreSQL says it; see `Dialect`. Statements need `FUNCTIONS` on their search path."""
 
+    driver: Driver = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call] # theirs
+
     @staticmethod
     def insert(table: Table) -> postgresql.Insert:
         """An insert that can say what to do about a row that is there already."""
@@ -188,7 +189,7 @@ class PostgresDialect:
         return folded.collate("C")
 
     @staticmethod
-    def json_at(column: Column[Any], path: tuple[str, ...]) -> _JsonAt:
+    def json_at(column: Column[Any], path: Slot) -> _JsonAt:
         """The value of the JSON text in `column` at `path`."""
         return _JsonAt(column, path)
 
@@ -223,26 +224,42 @@ _KINDS: Final[Mapping[FieldKind, tuple[str, TypeEngine[Any]]]] = {
 """By kind: the function that finds its values, and what it gives."""
 
 
+class _Path(TypeDecorator[tuple[str, ...]]):
+    """A path of keys as an array."""
+
+    impl = ARRAY(Text)
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Driver) -> list[str]:  # noqa: ARG002 - SQLAlchemy's arguments
+        """The keys as the driver takes an array."""
+        return list(value or ())
+
+
 class _JsonAt:
-    def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
-        self._place = (column, literal(list(path), ARRAY(Text)))
+    def __init__(self, column: Column[Any], path: Slot) -> None:
+        self._place = (column, path.parameter(_Path()))
 
     def exists(self) -> ColumnElement[bool]:
         return self._value.is_not(None)
 
-    def equals(self, value: Plain) -> ColumnElement[bool]:
-        if value is None or isinstance(value, bool):
-            return self._value == _constant(value)
-        if isinstance(value, str):
-            return self.is_text(lambda text: text == value)
-        return self.is_number(lambda number: number == float(value))
+    def equals(self, value: Slot) -> ColumnElement[bool]:
+        said = value.value
+        if said is None or isinstance(said, bool):
+            return self._value == _constant(said)
+        if isinstance(said, str):
+            return self.is_text(lambda text: text == value.parameter(_JsonText()))
+        return self.is_number(lambda number: number == value.parameter(Double()))
 
-    def contains(self, value: Plain) -> ColumnElement[bool]:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return func.has_number(self._value, literal(float(value), Double))
+    def contains(self, value: Slot) -> ColumnElement[bool]:
+        said = value.value
+        if said is None or isinstance(said, bool):
+            return self._holds(_constant([said]))
+        if isinstance(said, str):
+            return self._holds(func.jsonb_build_array(value.parameter(_JsonText())))
+        return func.has_number(self._value, value.parameter(Double()))
+
+    def _holds(self, other: ColumnElement[Any]) -> ColumnElement[bool]:
         # Of jsonb's own: one list contains another if it has its elements, kinds included.
-        text = isinstance(value, str)
-        other = func.jsonb_build_array(literal(value, _JsonText())) if text else _constant([value])
         return self._value.op("@>", is_comparison=True)(other)
 
     def is_text(self, test: Test) -> ColumnElement[bool]:

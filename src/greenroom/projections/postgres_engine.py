@@ -66,13 +66,9 @@ class Server:
 
         Broken ones are replaced when they are asked for, and a forked child has its own.
         """
-        said = {"search_path": schema, **_SETTINGS, **settings}
-        ours = " ".join(f"-c {name}={value}" for name, value in said.items())
-        options = f"{self._said.get('options', '')} {ours}".strip()
-        parameters = {**_DEFAULTS, **self._said, "options": options, "client_encoding": "utf8"}
         engine = create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(**parameters),
+            creator=lambda: self.connect(schema, settings),
             isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
             poolclass=QueuePool,
             pool_size=size,
@@ -85,6 +81,16 @@ class Server:
         event.listen(engine, "checkout", _check)
         connects_anew(engine)
         return engine
+
+    def connect(
+        self, schema: str, settings: Mapping[str, str], *, autocommit: bool = False
+    ) -> psycopg.Connection[Any]:
+        """A connection whose names mean those of `schema`."""
+        said = {"search_path": schema, **_SETTINGS, **settings}
+        ours = " ".join(f"-c {name}={value}" for name, value in said.items())
+        options = f"{self._said.get('options', '')} {ours}".strip()
+        parameters = {**_DEFAULTS, **self._said, "options": options, "client_encoding": "utf8"}
+        return psycopg.connect(**parameters, autocommit=autocommit)
 
     def error(self, error: Exception) -> StoreError:
         """`error` in our words, and what would help."""

@@ -1,14 +1,19 @@
-"""From rows of the tables to what queries answer."""
+"""From rows of the tables to what queries answer.
+
+Rows are tuples as drivers give them: of the columns named beside each function, in that order.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import RowMapping
+from msgspec.json import Decoder
 
 from greenroom.domain.membership import Answer
 from greenroom.domain.streams import session_id
-from greenroom.projections.columns import instant, instant_or_none
+from greenroom.projections.columns import EPOCH
 from greenroom.projections.items import (
     AnswerItem,
     CallItem,
@@ -19,92 +24,153 @@ from greenroom.projections.items import (
     UserItem,
 )
 
+Row = Sequence[Any]
 
-def member_item(row: RowMapping) -> MemberItem:
-    """A row of `members`, with `user_name`, `user_role` and `user_custom` beside it."""
+_decoded: Final = Decoder().decode
+
+MEMBER_COLUMNS: Final = ("user_id", "role", "custom", "created_at", "updated_at")
+"""Behind them stand the user's name, role and custom data."""
+CALL_COLUMNS: Final = (
+    "cid",
+    "type",
+    "id",
+    "created_by",
+    "team",
+    "custom",
+    "settings",
+    "created_at",
+    "updated_at",
+    "starts_at",
+    "ended_at",
+    "backstage",
+    "ongoing",
+    "session",
+    "member_count",
+)
+PARTICIPANT_COLUMNS: Final = (
+    "entry_id",
+    "session_id",
+    "user_id",
+    "role",
+    "joined_at",
+    "connected",
+)
+SESSION_COLUMNS: Final = (
+    "id",
+    "number",
+    "started_by",
+    "started_at",
+    "ended_at",
+    "duration",
+    "end_reason",
+    "live_started_at",
+    "live_ended_at",
+    "timer_ends_at",
+    "participant_count",
+    "entry_count",
+)
+ANSWER_COLUMNS: Final = ("user_id", "ring", "answer", "at")
+TIMELINE_COLUMNS: Final = ("seq", "position", "stream", "version", "name", "at")
+
+
+def member_item(row: Row) -> MemberItem:
+    """A row of `members`, with the user's name, role and custom data behind it."""
+    user_id, role, custom, created_at, updated_at, user_name, user_role, user_custom = row
     return MemberItem(
-        user_id=row["user_id"],
-        role=row["role"],
-        custom=json.loads(row["custom"]),
-        created_at=instant(row["created_at"]),
-        updated_at=instant(row["updated_at"]),
+        user_id=user_id,
+        role=role,
+        custom=_document(custom),
+        created_at=EPOCH + timedelta(0, 0, created_at),
+        updated_at=EPOCH + timedelta(0, 0, updated_at),
         user=UserItem(
-            user_id=row["user_id"],
-            name=row["user_name"],
-            role=row["user_role"],
-            custom=json.loads(row["user_custom"] or "{}"),
+            user_id=user_id,
+            name=user_name,
+            role=user_role,
+            custom=_document(user_custom or "{}"),
         ),
     )
 
 
-def call_item(row: RowMapping) -> CallItem:
+def call_item(row: Row) -> CallItem:
     """A row of `calls`."""
+    cid, type_, id_, created_by, team, custom, settings, created_at, updated_at, *others = row
+    starts_at, ended_at, backstage, ongoing, session, member_count = others
     return CallItem(
-        cid=row["cid"],
-        type=row["type"],
-        id=row["id"],
-        created_by=row["created_by"],
-        team=row["team"],
-        custom=json.loads(row["custom"]),
-        settings=json.loads(row["settings"]),
-        created_at=instant(row["created_at"]),
-        updated_at=instant(row["updated_at"]),
-        starts_at=instant_or_none(row["starts_at"]),
-        ended_at=instant_or_none(row["ended_at"]),
-        backstage=row["backstage"],
-        ongoing=row["ongoing"],
-        session_id=session_id(row["cid"], row["session"]) if row["ongoing"] else None,
-        member_count=row["member_count"],
+        cid=cid,
+        type=type_,
+        id=id_,
+        created_by=created_by,
+        team=team,
+        custom=_document(custom),
+        settings=_document(settings),
+        created_at=EPOCH + timedelta(0, 0, created_at),
+        updated_at=EPOCH + timedelta(0, 0, updated_at),
+        starts_at=_instant(starts_at),
+        ended_at=_instant(ended_at),
+        backstage=bool(backstage),
+        ongoing=bool(ongoing),
+        session_id=session_id(cid, session) if ongoing else None,
+        member_count=member_count,
     )
 
 
-def participant_item(row: RowMapping) -> ParticipantItem:
+def participant_item(row: Row) -> ParticipantItem:
     """A row of `participants`."""
+    entry_id, session, user_id, role, joined_at, connected = row
     return ParticipantItem(
-        entry_id=row["entry_id"],
-        session_id=row["session_id"],
-        user_id=row["user_id"],
-        role=row["role"],
-        joined_at=instant(row["joined_at"]),
-        connected=row["connected"],
+        entry_id=entry_id,
+        session_id=session,
+        user_id=user_id,
+        role=role,
+        joined_at=EPOCH + timedelta(0, 0, joined_at),
+        connected=bool(connected),
     )
 
 
-def session_item(row: RowMapping) -> SessionItem:
+def session_item(row: Row) -> SessionItem:
     """A row of `sessions`."""
+    id_, number, started_by, started_at, ended_at, duration, end_reason, *others = row
+    live_started_at, live_ended_at, timer_ends_at, participant_count, entry_count = others
     return SessionItem(
-        id=row["id"],
-        number=row["number"],
-        started_by=row["started_by"],
-        started_at=instant(row["started_at"]),
-        ended_at=instant_or_none(row["ended_at"]),
-        duration=row["duration"],
-        end_reason=row["end_reason"],
-        live_started_at=instant_or_none(row["live_started_at"]),
-        live_ended_at=instant_or_none(row["live_ended_at"]),
-        timer_ends_at=instant_or_none(row["timer_ends_at"]),
-        participant_count=row["participant_count"],
-        entry_count=row["entry_count"],
+        id=id_,
+        number=number,
+        started_by=started_by,
+        started_at=EPOCH + timedelta(0, 0, started_at),
+        ended_at=_instant(ended_at),
+        duration=duration,
+        end_reason=end_reason,
+        live_started_at=_instant(live_started_at),
+        live_ended_at=_instant(live_ended_at),
+        timer_ends_at=_instant(timer_ends_at),
+        participant_count=participant_count,
+        entry_count=entry_count,
     )
 
 
-def answer_item(row: RowMapping) -> AnswerItem:
+def answer_item(row: Row) -> AnswerItem:
     """A row of `answers`."""
+    user_id, ring, answer, at = row
     return AnswerItem(
-        user_id=row["user_id"],
-        ring=row["ring"],
-        answer=Answer(row["answer"]),
-        at=instant(row["at"]),
+        user_id=user_id, ring=ring, answer=Answer(answer), at=EPOCH + timedelta(0, 0, at)
     )
 
 
-def timeline_item(row: RowMapping) -> TimelineItem:
+def timeline_item(row: Row) -> TimelineItem:
     """A row of `timeline`."""
+    seq, position, stream, version, name, at = row
     return TimelineItem(
-        seq=row["seq"],
-        position=row["position"],
-        stream=row["stream"],
-        version=row["version"],
-        name=row["name"],
-        at=instant(row["at"]),
+        seq=seq,
+        position=position,
+        stream=stream,
+        version=version,
+        name=name,
+        at=EPOCH + timedelta(0, 0, at),
     )
+
+
+def _instant(at: int | None) -> datetime | None:
+    return None if at is None else EPOCH + timedelta(0, 0, at)
+
+
+def _document(text: str) -> Any:
+    return _decoded(text)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any as Anything
 from typing import Final, assert_never
 
-from sqlalchemy import Column, ColumnElement, and_, false, or_, true
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Double,
+    Integer,
+    and_,
+    bindparam,
+    false,
+    literal_column,
+    or_,
+    true,
+)
 
 from greenroom.domain.call_type import FieldKind
-from greenroom.projections.dialect import Dialect, JsonAt, Test
-from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Moment, Not, Op, Scalar
+from greenroom.projections.columns import TEXT
+from greenroom.projections.dialect import Dialect, JsonAt, Slot, Test
+from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Moment, Not, Op
+from greenroom.projections.shapes import LAST
+from greenroom.projections.statements import SUFFIX
 
 Expression = ColumnElement[Anything]
 
@@ -23,7 +39,7 @@ class Source:
         columns: Mapping[str, Expression],
         *,
         folded: Mapping[str, Expression] | None = None,
-        names: Mapping[str, Callable[[Sequence[str] | None], ColumnElement[bool]]] | None = None,
+        names: Mapping[str, Callable[[Sequence[Expression]], ColumnElement[bool]]] | None = None,
         sorts: Mapping[tuple[str, bool], Expression] | None = None,
     ) -> None:
         """Name the columns.
@@ -31,7 +47,7 @@ class Source:
         Args:
             columns: of the plain fields, and of the JSON documents.
             folded: stored case-folded columns; other texts are folded as they are read.
-            names: how to ask a set of names whether one of these is in it (None: any at all).
+            names: how to ask a set of names whether one of these is in it (of none: any at all).
             sorts: columns to sort (field, descending) by where the field itself may be null.
         """
         self.columns = columns
@@ -50,31 +66,52 @@ class Source:
 
 
 def where(filter: Filter, source: Source, dialect: Dialect) -> ColumnElement[bool]:
-    """`filter` over `source`; null counts as false outside, and as false under a negation."""
+    """`filter` over `source`; null counts as false outside, and as false under a negation.
+
+    Its values are parameters, `v0 v1 v2 ...` in the order of `shapes.shape`: what is built for one
+    filter answers every other of the same shape.
+    """
+    return _where(filter, source, dialect, count())
+
+
+def negated(inner: ColumnElement[bool]) -> ColumnElement[bool]:
+    """True where `inner` is false, and where it is null."""
+    return inner.is_not(true())
+
+
+def starts_with(text: Expression, prefix: Slot) -> ColumnElement[bool]:
+    """Whether `text` begins with `prefix`, as a range that an index can answer."""
+    begun = text >= prefix.parameter(text.type)
+    if behind(str(prefix.value)) is None:
+        return begun
+    return and_(begun, text < bindparam(f"{prefix.name}{SUFFIX}behind", type_=text.type))
+
+
+def _where(
+    filter: Filter, source: Source, dialect: Dialect, numbers: Iterator[int]
+) -> ColumnElement[bool]:
     match filter:
         case All(of=parts):
-            return and_(true(), *(where(part, source, dialect) for part in parts))
+            return and_(true(), *(_where(part, source, dialect, numbers) for part in parts))
         case Any(of=parts):
-            return or_(false(), *(where(part, source, dialect) for part in parts))
+            return or_(false(), *(_where(part, source, dialect, numbers) for part in parts))
         case Not(of=part):
-            return where(part, source, dialect).is_not(true())
+            return negated(_where(part, source, dialect, numbers))
         case Comparison(kind=Kind.JSON):
-            return _json(filter, source, dialect)
+            return _json(filter, source, dialect, numbers)
         case Comparison(kind=Kind.NAMES):
-            return _names(filter, source)
+            return _names(filter, source, numbers)
         case Comparison():
-            return _plain(filter, source, dialect)
+            return _plain(filter, source, dialect, numbers)
         case _:
             assert_never(filter)
 
 
-def starts_with(text: Expression, prefix: str) -> ColumnElement[bool]:
-    """Whether `text` begins with `prefix`, as a range that an index can answer."""
-    behind = _behind(prefix)
-    return text >= prefix if behind is None else and_(text >= prefix, text < behind)
+def _slots(values: Sequence[Anything], numbers: Iterator[int]) -> Sequence[Slot]:
+    return [Slot(value, f"v{next(numbers)}") for value in values]
 
 
-_RANGES: Final[Mapping[Op, Callable[[Expression, Scalar], ColumnElement[bool]]]] = {
+_RANGES: Final[Mapping[Op, Callable[[Expression, Expression], ColumnElement[bool]]]] = {
     Op.GT: lambda column, value: column > value,
     Op.GTE: lambda column, value: column >= value,
     Op.LT: lambda column, value: column < value,
@@ -82,53 +119,59 @@ _RANGES: Final[Mapping[Op, Callable[[Expression, Scalar], ColumnElement[bool]]]]
 }
 
 
-def _plain(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnElement[bool]:
-    column, values = source.columns[comparison.field], comparison.values
-    if comparison.kind is Kind.NUMBER:
-        values = tuple(map(_double, values))
+def _plain(
+    comparison: Comparison, source: Source, dialect: Dialect, numbers: Iterator[int]
+) -> ColumnElement[bool]:
+    column, slots = source.columns[comparison.field], _slots(comparison.values, numbers)
     match comparison.op:
         case Op.EXISTS:
             return column.is_not(None)
         case Op.AUTOCOMPLETE:
-            return starts_with(source.folded(comparison.field, dialect), str(values[0]))
+            return starts_with(source.folded(comparison.field, dialect), slots[0])
         case Op.EQ | Op.IN:
-            there = [value for value in values if value is not None]
+            there = [slot.parameter(column.type) for slot in slots if slot.value is not None]
             # One value is compared, not looked up in a list: the plan is the better one.
-            found = column == there[0] if len(there) == 1 else column.in_(there)
-            return or_(column.is_(None), found) if None in values else found
+            found = column == there[0] if len(there) == 1 else among(column, there)
+            return or_(column.is_(None), found) if len(there) < len(slots) else found
         case op:
-            return _RANGES[op](column, values[0])
+            return _RANGES[op](column, slots[0].parameter(column.type))
 
 
-def _names(comparison: Comparison, source: Source) -> ColumnElement[bool]:
-    among = source.names[comparison.field]
-    if comparison.op is Op.EXISTS:
-        return among(None)
-    return among([str(value) for value in comparison.values])
+def among(column: Expression, values: Sequence[Expression]) -> ColumnElement[bool]:
+    """Whether `column` is one of `values`, of which there may be none."""
+    return column.in_(values) if values else false()
 
 
-def _json(comparison: Comparison, source: Source, dialect: Dialect) -> ColumnElement[bool]:
-    column, values = source.columns[comparison.field], comparison.values
+def _names(comparison: Comparison, source: Source, numbers: Iterator[int]) -> ColumnElement[bool]:
+    slots = _slots(comparison.values, numbers)
+    return source.names[comparison.field]([slot.parameter(TEXT) for slot in slots])
+
+
+def _json(
+    comparison: Comparison, source: Source, dialect: Dialect, numbers: Iterator[int]
+) -> ColumnElement[bool]:
+    column = source.columns[comparison.field]
     if not isinstance(column, Column):
         raise TypeError(comparison.field)
+    (path,) = _slots([comparison.path], numbers)
+    slots = _slots(comparison.values, numbers)
     typed = {kind: dialect.typed(column, comparison.path, kind) for kind in comparison.declared}
-    at = _JsonAt(dialect.json_at(column, comparison.path), typed)
+    at = _JsonAt(dialect.json_at(column, path), typed)
     match comparison.op:
         case Op.EXISTS:
             return at.plain.exists()
         case Op.EQ | Op.IN:
-            return or_(*(at.equals(value) for value in values))
-        case Op.CONTAINS if not isinstance(values[0], Moment):
-            return at.plain.contains(values[0])
+            return or_(*(at.equals(slot) for slot in slots))
+        case Op.CONTAINS:
+            return at.plain.contains(slots[0])
         case Op.AUTOCOMPLETE:
-            return at.is_text(lambda text: starts_with(dialect.folded(text), str(values[0])))
-        case op if isinstance(values[0], Moment):
-            micros = values[0].micros
-            return at.is_instant(lambda instant: _RANGES[op](instant, micros))
-        case op if isinstance(values[0], str):
-            return at.is_text(lambda text: _RANGES[op](text, values[0]))
+            return at.is_text(lambda text: starts_with(dialect.folded(text), slots[0]))
+        case op if isinstance(slots[0].value, Moment):
+            return at.is_instant(lambda at: _RANGES[op](at, slots[0].parameter(BigInteger())))
+        case op if isinstance(slots[0].value, str):
+            return at.is_text(lambda text: _RANGES[op](text, slots[0].parameter(text.type)))
         case op:
-            return at.is_number(lambda number: _RANGES[op](number, _double(values[0])))
+            return at.is_number(lambda number: _RANGES[op](number, slots[0].parameter(Double())))
 
 
 class _JsonAt:
@@ -138,18 +181,19 @@ class _JsonAt:
         self.plain: Final = plain
         self._typed = typed
 
-    def equals(self, value: Scalar) -> ColumnElement[bool]:
-        match value:
-            case Moment(micros=micros):
-                return self.is_instant(lambda instant: instant == micros)
-            case bool() if "boolean" in self._typed:
-                return self._typed["boolean"] == int(value)
+    def equals(self, slot: Slot) -> ColumnElement[bool]:
+        match slot.value:
+            case Moment():
+                return self.is_instant(lambda at: at == slot.parameter(BigInteger()))
+            case bool() as said if "boolean" in self._typed:
+                return self._typed["boolean"] == literal_column(str(int(said)), Integer())
             case str() if "string" in self._typed:
-                return self._typed["string"] == value
-            case int() | float() if "number" in self._typed and not isinstance(value, bool):
-                return self._typed["number"] == _double(value)
+                typed = self._typed["string"]
+                return typed == slot.parameter(typed.type)
+            case int() | float() as said if "number" in self._typed and not isinstance(said, bool):
+                return self._typed["number"] == slot.parameter(Double())
             case _:
-                return self.plain.equals(value)
+                return self.plain.equals(slot)
 
     def is_text(self, test: Test) -> ColumnElement[bool]:
         typed = self._typed.get("string")
@@ -163,18 +207,12 @@ class _JsonAt:
         return test(self._typed["instant"])
 
 
-def _double(value: Scalar) -> Scalar:
-    """A number as what it is compared as; databases that are told of an integer may think small."""
-    return float(value) if isinstance(value, int) else value
-
-
-_LAST: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)
 
 
-def _behind(prefix: str) -> str | None:
+def behind(prefix: str) -> str | None:
     """The first text past all that begin with `prefix`; None where there is none."""
-    kept = prefix.rstrip(chr(_LAST))
+    kept = prefix.rstrip(LAST)
     if not kept:
         return None
     following = ord(kept[-1]) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import tempfile
 import threading
@@ -16,11 +17,12 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.forks import connects_anew, rests_before_forks
+from greenroom.projections.lending import Lender
 from greenroom.projections.projection import Write
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
 from greenroom.projections.writing import Compiled
@@ -32,6 +34,8 @@ BUSY_SECONDS = 30
 _CACHE_KB: Final = 8_000
 _CHECKPOINT_PATIENCE_MS: Final = 100
 _READERS: Final = 16
+_STATEMENTS: Final = 256
+"""Kept ready by each connection."""
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 """Of SQLite's virtual machine between two looks at the clock: stops within a millisecond."""
 _BEGIN: Final = "greenroom_begin"
@@ -63,9 +67,11 @@ class SQLiteDatabase(Database):
         )
         self._engine = _engine(self._uri, shared=path is None)
         self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self._readers = Lender(self._reader, 1 if path is None else _READERS)
         if path is not None:
-            connects_anew(self._engine)
-            rests_before_forks(self._engine)
+            for connections in (self._engine, self._readers):
+                connects_anew(connections)
+                rests_before_forks(connections)
         self._compiled = Compiled(self.dialect, self._engine.dialect)
         self._turn: AbstractContextManager[object] = (
             threading.RLock() if path is None else nullcontext()
@@ -87,17 +93,18 @@ class SQLiteDatabase(Database):
         """See `Database`; every transaction is one."""
         return self.read()
 
-    @contextmanager
-    def read_limited(self) -> Iterator[Connection]:
+    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         """See `Database`."""
-        over = _Stopwatch(self._limit)
-        with self.read() as connection, _stopped_when(connection, over):
+        with self._speaking(*_ERRORS), self._turn:
+            reader = self._readers.take()
             try:
-                yield connection
-            except DBAPIError as error:
-                if not over.rang:
-                    raise
-                raise self._too_slow() from error
+                return reader.fetch(sql, arguments)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise self._too_slow() from error
+                raise
+            finally:
+                self._readers.give_back(reader)
 
     def run(self, connection: Connection, writes: Iterable[Write]) -> None:
         """See `Database`."""
@@ -154,7 +161,15 @@ class SQLiteDatabase(Database):
         """See `Database`."""
         with self._turn:
             self._closed = True
+            self._readers.close()
             self._engine.dispose()
+
+    def _reader(self) -> _Reader:
+        """Another connection to read with; in memory, the only one."""
+        if self._path is not None:
+            return _Reader(_connected(self._uri), self._limit)
+        with self._engine.connect() as connection:
+            return _Reader(_driver(connection), self._limit)
 
     @contextmanager
     def _with(self, fresh: SQLiteDatabase) -> Iterator[Connection]:
@@ -204,36 +219,40 @@ class _Beside:
             return True
 
 
-class _Stopwatch:
-    """Whether the time is up, in the way SQLite's progress handler asks."""
+class _Reader:
+    """A connection whose statements are stopped when their time is up."""
 
-    def __init__(self, limit: timedelta) -> None:
-        self._ends = time.monotonic() + limit.total_seconds()
-        self.rang = False
+    def __init__(self, connection: sqlite3.Connection, limit: timedelta) -> None:
+        self._connection = connection
+        self._limit = limit.total_seconds()
+        self._ends = math.inf
+        connection.set_progress_handler(self._is_over, _STEPS_BETWEEN_LOOKS)
 
-    def __call__(self) -> int:
-        self.rang = self.rang or time.monotonic() >= self._ends
-        return int(self.rang)
+    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows; `sqlite3.OperationalError` SQLITE_INTERRUPT past the limit."""
+        self._ends = time.monotonic() + self._limit
+        try:
+            return self._connection.execute(sql, arguments).fetchall()
+        finally:
+            self._ends = math.inf
 
+    def close(self) -> None:
+        """Release it."""
+        self._connection.close()
 
-def _engine(uri: str, *, shared: bool) -> Engine:
-    """Connections to the database at `uri`; `shared` for one connection that all use in turn."""
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
-        )
-
-    several: dict[str, Any] = {"poolclass": QueuePool, "pool_size": _READERS, "max_overflow": 0}
-    pool = {"poolclass": StaticPool} if shared else several
-    # Named parameters: the driver takes the values of a write as they are.
-    made = create_engine("sqlite://", creator=connect, paramstyle="named", **pool)
-    event.listen(made, "connect", _on_connect)
-    event.listen(made, "begin", _on_begin)
-    return made
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._ends
 
 
-def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+def _connected(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,
+        isolation_level=None,
+        cached_statements=_STATEMENTS,
+    )
     # Lost view transactions are projected again, so an fsync for each would buy nothing.
     connection.execute("PRAGMA synchronous=NORMAL")
     # What was erased must not be found in the free pages of the file.
@@ -241,6 +260,17 @@ def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     # User ids come in no order: with the default of 2 MB their pages are read again and again.
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     add_functions(connection)
+    return connection
+
+
+def _engine(uri: str, *, shared: bool) -> Engine:
+    """Connections to the database at `uri`; `shared` for one connection that all use in turn."""
+    several: dict[str, Any] = {"poolclass": QueuePool, "pool_size": _READERS, "max_overflow": 0}
+    pool = {"poolclass": StaticPool} if shared else several
+    # Named parameters: the driver takes the values of a write as they are.
+    made = create_engine("sqlite://", creator=lambda: _connected(uri), paramstyle="named", **pool)
+    event.listen(made, "begin", _on_begin)
+    return made
 
 
 def _on_begin(connection: Connection) -> None:
@@ -311,14 +341,3 @@ def _take_over(connection: Connection, table: Table) -> None:
     connection.exec_driver_sql(
         f'INSERT INTO main."{table.name}" ({names}) SELECT {names} FROM fresh."{table.name}"'
     )
-
-
-@contextmanager
-def _stopped_when(connection: Connection, over: Callable[[], int]) -> Iterator[None]:
-    """Interrupt whatever runs on `connection` once `over()` is not 0."""
-    raw = _driver(connection)
-    raw.set_progress_handler(over, _STEPS_BETWEEN_LOOKS)
-    try:
-        yield
-    finally:
-        raw.set_progress_handler(None, 0)

@@ -10,10 +10,12 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Double,
     Float,
     Integer,
     String,
     Table,
+    TypeDecorator,
     case,
     cast,
     func,
@@ -21,18 +23,20 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
+from sqlalchemy import Dialect as Driver
 from sqlalchemy.dialects import sqlite
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.domain.instants import micros_of
-from greenroom.projections.dialect import Test
-from greenroom.projections.query import Plain
+from greenroom.projections.dialect import Slot, Test
 
 _NUMBERS: Final = ("integer", "real")
 
 
 class SQLiteDialect:
     """How SQLite says it; see `Dialect`."""
+
+    driver: Driver = sqlite.dialect(paramstyle="qmark")
 
     @staticmethod
     def insert(table: Table) -> sqlite.Insert:
@@ -45,7 +49,7 @@ class SQLiteDialect:
         return func.greenroom_fold(text, type_=String())
 
     @staticmethod
-    def json_at(column: Column[Any], path: tuple[str, ...]) -> _JsonAt:
+    def json_at(column: Column[Any], path: Slot) -> _JsonAt:
         """The value of the JSON text in `column` at `path`."""
         return _JsonAt(column, path)
 
@@ -84,6 +88,7 @@ def _instant(value: object) -> int | None:
 
 
 def _path(keys: Sequence[str]) -> str:
+    """Keys, which hold no quotes themselves, as the JSON functions take them."""
     return "$" + "".join(f'."{name}"' for name in keys)
 
 
@@ -92,37 +97,49 @@ def _word(kind: str) -> ColumnElement[str]:
     return literal_column(f"'{kind}'", String())
 
 
+class _Path(TypeDecorator[tuple[str, ...]]):
+    """A path of keys, as the JSON functions take it."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Driver) -> str:  # noqa: ARG002 - SQLAlchemy's arguments
+        """The path as text."""
+        return _path(value or ())
+
+
 class _JsonAt:
-    def __init__(self, column: Column[Any], path: tuple[str, ...]) -> None:
+    def __init__(self, column: Column[Any], path: Slot) -> None:
         self._column = column
-        self._path = _path(path)
+        self._path = path.parameter(_Path())
 
     def exists(self) -> ColumnElement[bool]:
         return self._kind.is_not(None)
 
-    def equals(self, value: Plain) -> ColumnElement[bool]:
-        kinds, plain = _element(value)
-        if plain is None:
-            return self._kind.in_(kinds)
-        # The value first: most rows differ in it, and are then not parsed again for their kind.
-        found = self._text if isinstance(plain, str) else self._number
-        return (found == plain) & self._kind.in_(kinds)
+    def equals(self, value: Slot) -> ColumnElement[bool]:
+        kinds = _kinds(value)
+        if kinds == ("text",):
+            # The value first: most rows differ in it, and are then not parsed again for their kind.
+            return (self._text == value.parameter(String())) & _is_of(self._kind, kinds)
+        if kinds == _NUMBERS:
+            return (self._number == value.parameter(Double())) & _is_of(self._kind, kinds)
+        return _is_of(self._kind, kinds)
 
-    def contains(self, value: Plain) -> ColumnElement[bool]:
-        kinds, plain = _element(value)
+    def contains(self, value: Slot) -> ColumnElement[bool]:
+        kinds = _kinds(value)
         each = func.json_each(self._column, self._path).table_valued("type", "atom")
-        found = select(1).select_from(each).where(each.c.type.in_(kinds))
-        if isinstance(plain, str):
-            found = found.where(type_coerce(each.c.atom, String()) == plain)
-        elif plain is not None:
-            found = found.where(cast(each.c.atom, Float) == plain)
+        found = select(1).select_from(each).where(_is_of(each.c.type, kinds))
+        if kinds == ("text",):
+            found = found.where(type_coerce(each.c.atom, String()) == value.parameter(String()))
+        elif kinds == _NUMBERS:
+            found = found.where(cast(each.c.atom, Float) == value.parameter(Double()))
         return (self._kind == "array") & found.exists()
 
     def is_text(self, test: Test) -> ColumnElement[bool]:
         return (self._kind == "text") & test(self._text)
 
     def is_number(self, test: Test) -> ColumnElement[bool]:
-        return self._kind.in_(_NUMBERS) & test(self._number)
+        return _is_of(self._kind, _NUMBERS) & test(self._number)
 
     @property
     def _kind(self) -> ColumnElement[str]:
@@ -138,10 +155,16 @@ class _JsonAt:
         return cast(func.json_extract(self._column, self._path), Float)
 
 
-def _element(value: Plain) -> tuple[Sequence[str], str | float | None]:
-    """The kinds of JSON that can equal `value`, and the plain value where the kind is not all."""
+def _is_of(kind: ColumnElement[Any], kinds: Sequence[str]) -> ColumnElement[bool]:
+    """Whether `kind` is one of `kinds`, which no caller chose."""
+    return kind.in_([_word(name) for name in kinds])
+
+
+def _kinds(slot: Slot) -> Sequence[str]:
+    """The kinds of JSON that can equal a value."""
+    value = slot.value
     if value is None:
-        return ("null",), None
+        return ("null",)
     if isinstance(value, bool):
-        return ("true" if value else "false",), None
-    return (("text",), value) if isinstance(value, str) else (_NUMBERS, float(value))
+        return ("true",) if value else ("false",)
+    return ("text",) if isinstance(value, str) else _NUMBERS

@@ -1,0 +1,100 @@
+"""Statements put together once for each shape of a query, and handed straight to the driver."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Select, TypeDecorator
+from sqlalchemy import Dialect as Driver
+from sqlalchemy.sql.compiler import SQLCompiler
+
+MAX_STATEMENTS: Final = 512
+"""Kept of one kind of query. Callers choose the shapes: their number has to have a bound."""
+
+SUFFIX: Final = "__"
+"""Between the name of a value, and what is to be made of it."""
+
+Change = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with positional parameters, and which of the values given stands where."""
+
+    sql: str
+    places: tuple[tuple[int, Change | None], ...]
+    """For each parameter: the index among the values given, and what to make of the value."""
+    constants: tuple[Any, ...]
+    """Values that never change; their indexes are negative."""
+
+    def arguments(self, given: Sequence[Any]) -> list[Any]:
+        """The values of the parameters in their order."""
+        values = (*given, *self.constants) if self.constants else given
+        return [
+            values[index] if change is None else change(values[index])
+            for index, change in self.places
+        ]
+
+
+def compiled(
+    select: Select[Any], names: Sequence[str], driver: Driver, changes: Mapping[str, Change]
+) -> Statement:
+    """`select` as `driver` takes it.
+
+    Args:
+        select: its parameters have names; those with none are constants.
+        names: of the values that will be given, in their order.
+        driver: one with positional parameters.
+        changes: by suffix: `v3__behind` is what `changes["behind"]` makes of the value `v3`.
+    """
+    made = select.compile(dialect=driver)
+    if not isinstance(made, SQLCompiler):
+        raise TypeError(type(made).__name__)
+    ordered = made.positiontup or ()
+    constants = [name for name in dict.fromkeys(ordered) if name.partition(SUFFIX)[0] not in names]
+    places: list[tuple[int, Change | None]] = []
+    for name in ordered:
+        if name in constants:
+            places.append((constants.index(name) - len(constants), None))
+            continue
+        said, _, suffix = name.partition(SUFFIX)
+        typed = _typed(made.binds[name], driver)
+        places.append((names.index(said), _chained(changes.get(suffix), typed)))
+    values = made.params
+    return Statement(str(made), tuple(places), tuple(values[name] for name in constants))
+
+
+class Statements:
+    """Those of one kind of query, the latest used; safe for many threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Statement] = OrderedDict()
+
+    def get(self, shape: Hashable, make: Callable[[], Statement]) -> Statement:
+        """The statement of that shape; `make` gives it where it is not at hand."""
+        kept = self._kept
+        try:
+            kept.move_to_end(shape)
+            return kept[shape]
+        except KeyError:  # never made, or forgotten, even between these two lines
+            made = kept[shape] = make()
+        while len(kept) > MAX_STATEMENTS:
+            kept.popitem(last=False)
+        return made
+
+
+def _typed(parameter: BindParameter[Any], driver: Driver) -> Change | None:
+    """What the type of a parameter makes of its values, where it is one of our own."""
+    kind = parameter.type
+    if not isinstance(kind, TypeDecorator):
+        return None
+    return lambda value: kind.process_bind_param(value, driver)
+
+
+def _chained(first: Change | None, then: Change | None) -> Change | None:
+    if first is None or then is None:
+        return first or then
+    return lambda value: then(first(value))
