@@ -16,8 +16,9 @@ from greenroom.domain.errors import InvalidCursor, StoreClosed
 from greenroom.domain.message import CallId, Decided, UserId
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import erased_by
-from greenroom.projections.as_of import Replayed, Seen, past_secret
+from greenroom.projections.as_of import Replayed, Seen
 from greenroom.projections.query import asc, desc
+from greenroom.projections.tables import NOW
 from greenroom.projections.views import Views
 
 
@@ -33,8 +34,10 @@ def recorded(history: History) -> MemoryStore:
 
 def seen_up_to(store: EventStore, position: int) -> Views:
     """Views in memory that know the log up to `position`."""
-    views = Views.open(None, secret=past_secret(store.secret, position))
+    views = Views.open(None, secret=store.secret)
     views.catch_up(store.feed, until=position)
+    # Cursors of the past are of its position alone.
+    views.queries = views.queries.over(NOW, position=position)
     return views
 
 

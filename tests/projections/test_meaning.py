@@ -18,8 +18,8 @@ from greenroom.domain.message import CallId
 from greenroom.projections.columns import micros
 from greenroom.projections.dialect import Slot
 from greenroom.projections.parse import parse
-from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
 from greenroom.projections.query import Fields, Kind, Row, holds
+from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
 from greenroom.projections.sql import behind, starts_with
 from greenroom.projections.views import Views
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from greenroom.domain.errors import InvalidFilter, InvalidSort
 from greenroom.projections.parse import parse, parse_sort
-from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
 from greenroom.projections.query import (
     EVERYTHING,
     All,
@@ -32,6 +31,7 @@ from greenroom.projections.query import (
 from greenroom.projections.query import (
     Any as Either,
 )
+from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS, SESSION_FIELDS
 
 
 class Role(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,11 +12,11 @@ from sqlalchemy import Connection, delete
 from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.domain.ports import EventStore
+from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
 from greenroom.projections.columns import metadata
 from greenroom.projections.log_index import LogIndex
-from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
 from greenroom.projections.projecting import project
@@ -25,6 +24,7 @@ from greenroom.projections.projection import Projection
 from greenroom.projections.queries import Queries
 from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
+from greenroom.projections.tables import NOW
 from greenroom.projections.users import Users
 from greenroom.projections.views import BATCH, TIME_LIMIT
 
@@ -46,7 +46,7 @@ class Seen(Protocol):
         ...
 
     @property
-    def lookups(self) -> Lookups:
+    def lookups(self) -> CallLookups:
         """Point reads."""
         ...
 
@@ -72,8 +72,9 @@ class Replayed:
         self._database = SQLiteDatabase(None, TIME_LIMIT)
         with self._database.write() as connection:
             metadata.create_all(connection, tables=_TABLES, checkfirst=False)
-        self.queries: Final = Queries(self._database, past_secret(store.secret, position))
-        self.lookups: Final = Lookups(self._database)
+        # Cursors are good for this position alone, and for tables of the past at it as well.
+        self.queries: Final = Queries(self._database, store.secret).over(NOW, position=position)
+        self.lookups: Final = CallLookups(self._database)
         self._taking = threading.Lock()
         self._calls: set[CallId] = set()
         self._whole = False
@@ -140,8 +141,3 @@ class Replayed:
         from_the_start = dict.fromkeys(projections, 0)
         while batch := list(islice(rest, BATCH)):
             project(self._database, connection, from_the_start, batch)
-
-
-def past_secret(secret: bytes, position: int) -> bytes:
-    """What signs the cursors of queries about the past: each is good for its position alone."""
-    return hmac.digest(secret, b"greenroom as of %d" % position, "sha256")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any as Anything
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from greenroom.domain.message import CallId
 from greenroom.projections import questions
@@ -34,6 +34,7 @@ from greenroom.projections.tables import NOW, Tables
 
 T = TypeVar("T")
 Filters = Mapping[str, Anything]
+_NOTHING: Final[Mapping[str, int]] = {}
 
 
 class Queries:
@@ -53,19 +54,23 @@ class Queries:
         self._secret = secret
         self._database = database
         self._given: Mapping[str, int] = {}
+        self._told: Sequence[tuple[str, int]] = ()
         self._known: dict[Tables, _Pages] = {}
         self._pages = self._over(NOW)
 
-    def over(self, tables: Tables, **given: int) -> Queries:
+    def over(self, tables: Tables, *, hints: Mapping[str, int] = _NOTHING, **given: int) -> Queries:
         """The same queries over other tables.
 
         Args:
             tables: made once: the statements over them are kept.
+            hints: values of parameters that change how `tables` are read, not what is found.
             **given: values of the parameters that occur in `tables`; what else would be another
                 query, so that cursors are of no use to it.
         """
         other = copy(self)
-        other.__dict__.update(_given=given, _pages=self._over(tables))
+        other.__dict__.update(
+            _given={**given, **hints}, _told=sorted(given.items()), _pages=self._over(tables)
+        )
         return other
 
     def members(
@@ -150,8 +155,7 @@ class Queries:
     ) -> Sequence[object]:
         """What makes a query this query."""
         order = [(key.field, key.descending) for key in keys]
-        told = sorted(self._given.items())
-        return (pages.question.kind, scope.name, fingerprint(tree), order, scope.actor, *told)
+        return (pages.question.kind, scope.name, fingerprint(tree), order, scope.actor, *self._told)
 
     def _over(self, tables: Tables) -> _Pages:
         if tables not in self._known:

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import FromClause
 
-from greenroom.projections.calls import calls
+from greenroom.projections.calls import answers, calls
 from greenroom.projections.members import members
 from greenroom.projections.participants import participants
 from greenroom.projections.sessions import sessions
@@ -26,7 +26,8 @@ class Tables:
     participants: FromClause
     sessions: FromClause
     users: FromClause
+    answers: FromClause
 
 
-NOW: Final = Tables(calls, members, participants, sessions, users)
+NOW: Final = Tables(calls, members, participants, sessions, users, answers)
 """As it stands."""
