@@ -7,10 +7,10 @@ import binascii
 import hmac
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from msgspec import Struct
 from msgspec.json import decode, encode
 
 from greenroom.domain.errors import InvalidCursor
@@ -21,8 +21,7 @@ _MAX_LENGTH: Final = 8192
 KeyValue = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """A mark just before or just behind a row, and the way to read from there."""
 
     key: tuple[KeyValue, ...]

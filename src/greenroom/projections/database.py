@@ -107,12 +107,15 @@ class Database(ABC):
     @contextmanager
     def _speaking(self, *errors: type[Exception]) -> Iterator[None]:
         """Whatever of `errors` happens is a StoreError."""
-        if self._closed:
-            raise StoreClosed("the views are closed; open the room again")
+        self._check_open()
         try:
             yield
         except errors as error:
             raise self._named(error) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("the views are closed; open the room again")
 
     def _too_slow(self) -> QueryTooSlow:
         return QueryTooSlow(

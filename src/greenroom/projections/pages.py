@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any as Anything
 from typing import Generic, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -46,8 +47,7 @@ class Page(Generic[T]):
     """Gives the page before this one; None where this is the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Which rows of a query can be seen at all, and who asks."""
 
     name: str
@@ -59,8 +59,7 @@ class Scope:
     """What else of it the statement depends on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What somebody wants to see of a query, with everything parsed."""
 
     scope: Scope
@@ -207,8 +206,8 @@ def checked_limit(limit: object) -> int:
 def fingerprint(filter: Filter) -> str:
     """The same text for the same filter, whichever order its parts were written in."""
     match filter:
-        case Comparison():
-            return repr(filter)
+        case Comparison(field=field, path=path, op=op, values=values):
+            return f"{field} {path} {op} {values}"
         case Not(of=part):
             return f"Not({fingerprint(part)})"
         case All(of=parts) | Any(of=parts):

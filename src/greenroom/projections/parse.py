@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Final, TypeGuard
+
+from msgspec import Struct
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.domain.errors import InvalidFilter, InvalidSort
@@ -50,6 +51,7 @@ MAX_SORT_KEYS: Final = 2
 MAX_INTEGER: Final = 2**53
 """Beyond it doubles, and with them JSON, no longer tell integers apart."""
 
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _PATH_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 NOTHING_DECLARED: Final[Declared] = {}
@@ -57,6 +59,7 @@ _DECLARABLE: Final = "custom"
 """The field whose keys call types declare."""
 _COMBINATIONS: Final = ("$and", "$or", "$nor")
 _NEGATIONS: Final = {"$ne": Op.EQ, "$nin": Op.IN}
+_OPS: Final[Mapping[str, Op]] = {**{op.value: op for op in Op}, **_NEGATIONS}
 _EQUALITY: Final = ("$eq", "$ne", "$in", "$nin", "$exists")
 _RANGES: Final = ("$gt", "$gte", "$lt", "$lte")
 _OPERATORS: Final = {
@@ -102,12 +105,8 @@ def parse_sort(sort: object, fields: Fields) -> tuple[SortKey, ...]:
     Raises:
         InvalidSort: with the path of the fault, what was expected, and the nearest known name.
     """
-    keys = (fields.default,) if sort is None else tuple(_sort_keys(sort, fields))
-    if not keys:
-        keys = (fields.default,)
-    if any(key.field == fields.tiebreak for key in keys):
-        return keys
-    return (*keys, SortKey(fields.tiebreak, descending=keys[-1].descending))
+    keys = () if sort is None else tuple(_sort_keys(sort, fields))
+    return fields.total(keys) if keys else fields.unsorted
 
 
 def _sort_keys(sort: object, fields: Fields) -> Sequence[SortKey]:
@@ -196,8 +195,7 @@ class _Parser:
             raise InvalidFilter(where, f"at most {MAX_NODES} comparisons and combinations")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """The field that a name means, and the path inside it."""
 
     field: str
@@ -237,7 +235,7 @@ def _comparison(place: _Place, operator: str, value: object, where: str) -> Filt
             raise InvalidFilter(where, "true or false")
         found = Comparison(place.field, place.path, kind, Op.EXISTS, ())
         return found if value else Not(found)
-    op = _NEGATIONS.get(operator) or Op(operator)
+    op = _OPS[operator]
     values = _values(place, op, value, where)
     comparison = Comparison(place.field, place.path, kind, op, values, place.declared)
     return Not(comparison) if operator in _NEGATIONS else comparison
@@ -306,7 +304,7 @@ def _text(value: str, where: str) -> str:
     text = str.__str__(value)
     if len(text) > MAX_TEXT:
         raise InvalidFilter(where, f"at most {MAX_TEXT} characters")
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if _UNSTORABLE.search(text):
         raise InvalidFilter(where, "text without NUL and without lone surrogates")
     return text
 
@@ -361,4 +359,6 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
 
 def _shown(name: str) -> str:
     """A stranger's key, fit to stand in a message."""
+    if name.isascii() and name.isprintable():
+        return name[:80]
     return name[:80].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

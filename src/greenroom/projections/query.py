@@ -6,13 +6,15 @@ false, and negation (`$ne $nin $nor`) is true where the plain comparison is fals
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, assert_never
+
+from msgspec import Struct
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.domain.instants import micros_of
@@ -20,6 +22,8 @@ from greenroom.domain.instants import micros_of
 
 class Kind(StrEnum):
     """What stands in a field."""
+
+    __hash__ = str.__hash__  # those of enumerations are not as fast
 
     TEXT = "text"
     INSTANT = "instant"
@@ -34,6 +38,8 @@ class Kind(StrEnum):
 class Op(StrEnum):
     """How a comparison compares. `$ne`, `$nin` are negations and have no place in the tree."""
 
+    __hash__ = str.__hash__
+
     EQ = "$eq"
     IN = "$in"
     GT = "$gt"
@@ -45,8 +51,7 @@ class Op(StrEnum):
     CONTAINS = "$contains"
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """An instant that texts inside a JSON field are compared with as instants."""
 
     micros: int
@@ -61,8 +66,7 @@ Declared = Mapping[str, tuple[FieldKind, ...]]
 """Keys of a JSON field that call types have declared, with the kinds they were declared as."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """One field held against a value."""
 
     field: str
@@ -72,26 +76,23 @@ class Comparison:
     op: Op
     values: tuple[Scalar, ...]
     """One value; any number of them for `$in`; none for `$exists`; folded for `$autocomplete`."""
-    declared: tuple[FieldKind, ...] = dataclasses.field(default=(), repr=False)
+    declared: tuple[FieldKind, ...] = ()
     """As what the path is declared: there are indexes of values of these kinds."""
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """True where each is."""
 
     of: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Struct, frozen=True):
     """True where one is."""
 
     of: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """True where the other is false."""
 
     of: Filter
@@ -125,7 +126,7 @@ def desc(field: str) -> SortKey:
     return SortKey(field, descending=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fields:
     """What a query knows: its fields, and how its rows may be sorted."""
 
@@ -135,6 +136,17 @@ class Fields:
     """The sort where none is asked for."""
     tiebreak: str
     """A field that no two rows share: makes every sort total."""
+
+    @cached_property
+    def unsorted(self) -> tuple[SortKey, ...]:
+        """What rows are sorted by where nobody asks for a sort."""
+        return self.total((self.default,))
+
+    def total(self, keys: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
+        """`keys`, ending in one that no two rows share."""
+        if any(key.field == self.tiebreak for key in keys):
+            return keys
+        return (*keys, SortKey(self.tiebreak, descending=keys[-1].descending))
 
 
 def holds(filter: Filter, row: Row) -> bool:

@@ -95,16 +95,23 @@ class SQLiteDatabase(Database):
 
     def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         """See `Database`."""
-        with self._speaking(*_ERRORS), self._turn:
+        self._check_open()
+        if self._path is None:
+            with self._turn:
+                return self._fetched(sql, arguments)
+        return self._fetched(sql, arguments)
+
+    def _fetched(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        try:
             reader = self._readers.take()
             try:
                 return reader.fetch(sql, arguments)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                    raise self._too_slow() from error
-                raise
             finally:
                 self._readers.give_back(reader)
+        except _ERRORS as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise self._too_slow() from error
+            raise self._named(error) from error
 
     def run(self, connection: Connection, writes: Iterable[Write]) -> None:
         """See `Database`."""
