@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from tests.engine.conftest import START
+from hypothesis import HealthCheck, given, settings
+from tests.engine.conftest import START, Rooms
 from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
 
 from greenroom import Greenroom, Member, PastRoom, desc, errors
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from greenroom.testing.history import Wish
 
 
-def seen(room: Greenroom | PastRoom) -> Any:
+def seen(room: Greenroom | PastRoom, cid: str = "default:123") -> Any:
     """Everything the system can read of the call."""
     system = room.system("auditor")
-    call = system.call("default", "123")
+    call = system.call(*cid.split(":"))
     try:
         state = call.get()
     except errors.CallNotFound:
@@ -43,25 +43,51 @@ def seen(room: Greenroom | PastRoom) -> Any:
     )
 
 
+def remembered(
+    room: Greenroom, clock: VirtualClock, course: Sequence[Wish], cid: str = "default:123"
+) -> dict[int, Any]:
+    """Let it happen; what was seen in between, by position."""
+    found: dict[int, Any] = {}
+    for wish in course:
+        if wish.arguments.get("hard"):
+            continue  # takes the past along
+        try:
+            carry_out(room, clock, cid, wish)
+        except errors.Refused:
+            continue
+        found[room.position] = seen(room, cid)
+    return found
+
+
 @settings(max_examples=15, phases=NO_SHRINKING)
 @given(courses(shortest=5, longest=10))
 @pytest.mark.slow
 def test_at_each_position_the_past_is_what_was_seen_then(course: Sequence[Wish]) -> None:
     clock = VirtualClock(START)
     with Greenroom.open("memory://", clock=clock) as room:
-        remembered: dict[int, Any] = {}
-        for wish in course:
-            if wish.arguments.get("hard"):
-                continue  # takes the past along
-            try:
-                carry_out(room, clock, "default:123", wish)
-            except errors.Refused:
-                continue
-            remembered[room.position] = seen(room)
-        for position, then in remembered.items():
+        for position, then in remembered(room, clock, course).items():
             with room.at(position) as past:
                 assert past.position == position
                 assert seen(past) == then
+
+
+@settings(
+    max_examples=8,
+    phases=NO_SHRINKING,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(course=courses(shortest=5, longest=10))
+@pytest.mark.slow
+def test_so_it_is_on_stores_that_outlive_the_room(
+    rooms: Rooms, file_url: str, clock: VirtualClock, course: Sequence[Wish]
+) -> None:
+    with rooms.open(file_url) as room:  # in a house where much has happened already
+        cid = f"default:{room.position}"
+        seen_then = remembered(room, clock, course, cid)
+    with rooms.open(file_url, timers=False) as room:
+        for position, then in seen_then.items():
+            with room.at(position) as past:
+                assert seen(past, cid) == then
 
 
 def test_an_instant_shows_all_that_was_recorded_up_to_it(
