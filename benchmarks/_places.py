@@ -26,9 +26,11 @@ BOTH: Final = (SQLITE, POSTGRESQL)
 class Place(ABC):
     """A kind of store, and room for any number of them."""
 
-    def __init__(self, title: str) -> None:
-        self.title: Final = title
-        """As tables call it."""
+    def __init__(self, name: str, durable: str = "") -> None:
+        self.name: Final = name
+        """What it is."""
+        self.title: Final = name + durable
+        """As tables of what is written call it."""
 
     @abstractmethod
     def url(self) -> str:
@@ -47,7 +49,7 @@ class SQLitePlace(Place):
     """Files in a directory."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__("SQLite, synchronous=FULL")
+        super().__init__("SQLite", ", synchronous=FULL")
         self._paths = (directory / f"{number}.db" for number in count(1))
 
     def url(self) -> str:

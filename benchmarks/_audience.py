@@ -1,0 +1,205 @@
+"""The data set of the read side: one call with an audience of any size, the same for every seed.
+
+A real room makes the call and its type. The audience then comes to the views as events, through
+the projections that every event goes through, but not by way of the log: a million commands would
+take longer than everything that is measured. In the end the views are told that they stand where
+the log ends, so that a room opens them as its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import psycopg
+
+from greenroom import Greenroom
+from greenroom.adapters.stores import open_store
+from greenroom.domain.membership import MemberAdded
+from greenroom.domain.message import (
+    Actor,
+    CallId,
+    Event,
+    EventId,
+    Recorded,
+    RequestId,
+    StreamId,
+    UserId,
+)
+from greenroom.domain.streams import member_stream, user_stream
+from greenroom.domain.user import UserUpserted
+from greenroom.projections.views import Views
+
+TYPE: Final = "arena"
+CID: Final = CallId(f"{TYPE}:crowd")
+OWNER: Final = "thierry"
+DECLARED: Final = {"members": {"tier": "string", "block": "string", "badge": "string"}}
+"""5 % of the members share a tier, 0.1 % a block, nobody a badge."""
+UNDECLARED: Final = "color"
+TIERS: Final = 20
+BLOCKS: Final = 1000
+AT_ONCE: Final = 100
+"""Members added in one request, at one instant: as many as the public limit allows."""
+COMMON: Final = "jo"
+RARE: Final = "xan"
+"""Beginnings of names: of one name in ten, and of twenty names in all."""
+
+_BEGIN: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_BY: Final = Actor(name="importer", system=True)
+_RARE_NAMES: Final = 20
+_FIRST: Final = (
+    *("Joan", "Jonas", "Jolanda", "Johan", "Ada", "Alma", "Anton", "Berta", "Bruno", "Carla"),
+    *("Chiara", "David", "Elena", "Emil", "Felix", "Flora", "Greta", "Hanna", "Hugo", "Ida"),
+    *("Ilse", "Jun", "Karim", "Lena", "Luca", "Maria", "Milan", "Nadia", "Nils", "Olga"),
+    *("Paula", "Quentin", "Rosa", "Samir", "Tessa", "Ugo", "Vera", "Wanda", "Yuki", "Zora"),
+)
+_LAST: Final = ("Adler", "Berg", "Conti", "Dubois", "Evans", "Fischer", "Garcia", "Haas", "Ito")
+
+
+@dataclass(frozen=True)
+class Audience:
+    """So many members of one call, each with a name and data of their own."""
+
+    size: int
+    seed: int = 1
+
+    def user_id(self, number: int) -> UserId:
+        """Of the member added as the `number`th; ids come in no order."""
+        return UserId(f"user-{self._lot(number).hex()[:12]}")
+
+    def name(self, number: int) -> str:
+        """What they are called."""
+        first, last = self._lot(number)[6:8]
+        if number % max(1, self.size // _RARE_NAMES) == 0:
+            return f"Xanthippe {_LAST[last % len(_LAST)]}"
+        return f"{_FIRST[first % len(_FIRST)]} {_LAST[last % len(_LAST)]}"
+
+    def custom(self, number: int) -> dict[str, str]:
+        """Their own data in the call."""
+        lot = int.from_bytes(self._lot(number)[8:16])
+        return {
+            "tier": f"tier-{lot % TIERS}",
+            "block": f"block-{lot // TIERS % BLOCKS}",
+            "badge": f"badge-{number}",
+            UNDECLARED: ("red", "green", "blue")[lot % 3],
+        }
+
+    def records(self, head: int, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs past `after`: each user, then the same as a member.
+
+        Args:
+            head: the last position before all of them.
+            after: as a feed is asked.
+        """
+        for position in range(max(after, head) + 1, self.last(head) + 1):
+            number, joins = divmod(position - head - 1, 2)
+            yield position, self._record(position, number, joins=bool(joins))
+
+    def last(self, head: int) -> int:
+        """The position of the last record, where `head` is before all of them."""
+        return head + 2 * self.size
+
+    def _record(self, position: int, number: int, *, joins: bool) -> Recorded[Event]:
+        user_id = self.user_id(number)
+        at = _BEGIN + timedelta(milliseconds=number // AT_ONCE * AT_ONCE)
+        event: Event
+        if joins:
+            event = MemberAdded(at=at, cid=CID, user_id=user_id, custom=self.custom(number))
+            return _recorded(position, member_stream(CID, user_id), event)
+        name = self.name(number)
+        event = UserUpserted(at=at, user_id=user_id, display_name=name, custom={"plan": "gold"})
+        return _recorded(position, user_stream(user_id), event)
+
+    def _lot(self, number: int) -> bytes:
+        """16 bytes drawn for that member."""
+        return blake2b(f"{self.seed}/{number}".encode(), digest_size=16).digest()
+
+
+def _recorded(position: int, stream: StreamId, event: Event) -> Recorded[Event]:
+    request = RequestId(f"request-{position}")
+    return Recorded(
+        stream=stream,
+        version=1,
+        event=event,
+        event_id=EventId(f"01940000-0000-7000-8000-{position:012}"),
+        by=_BY,
+        request_id=request,
+        correlation_id=request,
+        position=position,
+    )
+
+
+def gather(url: str, audience: Audience) -> float:
+    """Have the audience in the store at `url`, unless it is there; the seconds it took."""
+    began = perf_counter()
+    with Greenroom.open(url, timers=False) as room:
+        if CID not in {call.cid for call in room.as_user(OWNER).query_calls().items}:
+            room.call_types.create(TYPE, based_on="livestream", indexed_custom=DECLARED)
+            room.as_user(OWNER).call(TYPE, "crowd").create()
+        if members(room) == audience.size:
+            return 0.0
+        head = room.position
+    with views_of(url) as views:
+        assert views.position() == head, "a data set of another version: remove it"
+        last = audience.last(head)
+        views.catch_up(lambda after: audience.records(head, after), until=last)
+    _settle(url, head)
+    with Greenroom.open(url, timers=False) as room:
+        assert members(room) == audience.size
+    return perf_counter() - began
+
+
+def members(room: Greenroom) -> int:
+    """How many members the call has, as the views know it."""
+    (call,) = room.as_user(OWNER).query_calls({"cid": CID}).items
+    return call.member_count
+
+
+def views_of(url: str) -> closing[Views]:
+    """The views of the store at `url`, without a room around them."""
+    with closing(open_store(url)) as store:
+        secret = store.secret
+    return closing(Views.open(views_at(url), secret=secret))
+
+
+def views_at(url: str) -> Path | str:
+    """Where the views of the store at `url` stand."""
+    if not url.startswith("sqlite:///"):
+        return url
+    path = Path(url.removeprefix("sqlite:///"))
+    return path.with_name(f"{path.stem}.views{path.suffix}")
+
+
+def _settle(url: str, head: int) -> None:
+    """Let the views stand at `head`; leave nothing to be tidied up while somebody measures."""
+    where = views_at(url)
+    if isinstance(where, Path):
+        with closing(sqlite3.connect(where, isolation_level=None)) as file:
+            file.execute("UPDATE positions SET position = ?", [head])
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return
+    with psycopg.connect(where, autocommit=True) as server:
+        server.execute("UPDATE greenroom_views.positions SET position = %s", [head])
+        server.execute("VACUUM ANALYZE")  # as the server does by itself a little later
+        server.execute("CHECKPOINT")
+
+
+def size_of(url: str) -> int:
+    """Bytes of the views at `url`."""
+    where = views_at(url)
+    if isinstance(where, Path):
+        return where.stat().st_size
+    with psycopg.connect(where) as server:
+        asked = server.execute(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
+            " WHERE relnamespace = 'greenroom_views'::regnamespace AND relkind = 'r'"
+        )
+        (size,) = asked.fetchone() or (0,)
+    return int(size)
