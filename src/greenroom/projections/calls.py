@@ -95,6 +95,10 @@ calls: Final = Table(
     Index("calls_by_change", "updated_at", "cid"),
     Index("calls_by_start", "starts_at_rising", "cid"),
     Index("calls_by_start_last_first", "starts_at_falling", "cid"),
+    Index("calls_by_end", "ended_at_rising", "cid"),
+    Index("calls_by_end_last_first", "ended_at_falling", "cid"),
+    Index("calls_by_type", "type", "cid"),
+    Index("calls_by_id", "id", "cid"),
     Index("calls_by_creator", "created_by", "cid"),
 )
 
@@ -138,7 +142,7 @@ class Calls:
     """Keeps `calls`, `blocks` and `answers` in step with the events of calls and their members."""
 
     name = "calls"
-    version = 1
+    version = 2
     tables = (calls, blocks, answers)
 
     def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:

@@ -25,6 +25,7 @@ members: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("members_by_age", "cid", "created_at", "user_id"),
+    Index("members_by_role", "cid", "role", "created_at", "user_id"),
     Index("members_by_user", "user_id", "cid", "role"),
     Index("members_by_folded_user", "cid", "user_id_folded"),
     sqlite_with_rowid=False,
@@ -43,7 +44,7 @@ class Members:
     """Keeps the `members` table in step with the membership events."""
 
     name = "members"
-    version = 1
+    version = 2
     tables = (members,)
 
     def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:

@@ -25,6 +25,7 @@ participants: Final = Table(
     Column("joined_at", BigInteger, nullable=False),
     Column("connected", Boolean, nullable=False),
     Index("participants_by_arrival", "cid", "joined_at", "entry_id"),
+    Index("participants_of_call_by_user", "cid", "user_id", "entry_id"),
     Index("participants_by_user", "user_id", "cid"),
     sqlite_with_rowid=False,
 )
@@ -39,7 +40,7 @@ class Participants:
     """Keeps the `participants` table in step with comings and goings."""
 
     name = "participants"
-    version = 1
+    version = 2
     tables = (participants,)
 
     def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:

@@ -143,9 +143,10 @@ class Fields:
         return self.total((self.default,))
 
     def total(self, keys: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
-        """`keys`, ending in one that no two rows share."""
-        if any(key.field == self.tiebreak for key in keys):
-            return keys
+        """`keys`, ending in one that no two rows share; behind it, none would change the order."""
+        for place, key in enumerate(keys, 1):
+            if key.field == self.tiebreak:
+                return keys[:place]
         return (*keys, SortKey(self.tiebreak, descending=keys[-1].descending))
 
 

@@ -25,6 +25,7 @@ from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.lending import Lender
 from greenroom.projections.projection import Write
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
+from greenroom.projections.sqlite_plans import assume_crowds
 from greenroom.projections.writing import Compiled
 
 APPLICATION_ID: Final = 0x67726E76
@@ -125,6 +126,7 @@ class SQLiteDatabase(Database):
         with self.write() as connection:
             self._check_that_it_is_ours(connection)
             yield connection
+            assume_crowds(_driver(connection))
         if self._path is not None:
             with self.read() as connection:
                 # Readers read while somebody writes; the file remembers it.

@@ -1,0 +1,39 @@
+"""What SQLite is to think of the tables when it plans: that they are large, and calls crowded.
+
+Left to itself it knows nothing of what stands in them, or what `ANALYZE` found on the day that
+somebody ran it. It would take ten members for a crowd and read a whole call where two rows were
+asked for. Told once what large views look like, it plans for those, and small ones do not mind.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+ASSUMED: Final = {
+    ("members", "members"): "1000000 50000 1",
+    ("members", "members_by_age"): "1000000 50000 10 1",
+    ("members", "members_by_role"): "1000000 50000 5000 10 1",
+    ("members", "members_by_user"): "1000000 10 1 1",
+    ("members", "members_by_folded_user"): "1000000 50000 2",
+    ("users", "users"): "1000000 1",
+    ("users", "users_by_name"): "1000000 2",
+}
+"""By table and index (the primary key has the table's name): how many rows there are, then how many
+have the same first column, the same first two, and so on (https://sqlite.org/fileformat2.html)."""
+
+
+def assume_crowds(connection: sqlite3.Connection) -> None:
+    """Let the database remember `ASSUMED`, of the tables that it has."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if "sqlite_stat1" not in there:
+        # The only way to make the table. It has to be run where there is something to count.
+        connection.execute("CREATE TABLE greenroom_one AS SELECT 1 AS one")
+        connection.execute("ANALYZE greenroom_one")
+        connection.execute("DROP TABLE greenroom_one")
+    said = {(*of, known) for of, known in ASSUMED.items() if there.issuperset(of)}
+    if said == set(connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1")):
+        return
+    connection.execute("DELETE FROM sqlite_stat1")
+    connection.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", sorted(said))
+    connection.execute("ANALYZE sqlite_master")  # reads it
