@@ -84,7 +84,11 @@ def sorted_otherwise(postgres: PrivatePostgres) -> Iterator[str]:
 
 @cache
 def _refiller(where: Where) -> Refill:
-    views = Views.open(where, secret=SECRET, time_limit=timedelta(seconds=20))
+    return refiller(Views.open(where, secret=SECRET, time_limit=timedelta(seconds=20)))
+
+
+def refiller(views: Views) -> Refill:
+    """Empties and fills `views`."""
 
     def refill(history: History) -> Views:
         with views._database.write() as connection:

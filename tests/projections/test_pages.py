@@ -163,13 +163,15 @@ PEOPLE = [f"member-{number}" for number in range(12)]
     st.lists(st.tuples(st.sampled_from(PEOPLE), st.integers(0, 2)), max_size=30),
     sorts("user_id", "created_at"),
     st.lists(st.booleans(), min_size=20, max_size=20),
+    st.booleans(),
 )
-def test_whoever_is_there_all_along_is_seen_once_while_others_come_and_go(
+def test_whoever_is_there_all_along_is_seen_once_while_others_come_and_go(  # noqa: PLR0917 - drawn
     refilled: Refill,
     residents: set[str],
     moves: list[tuple[str, int]],
     sort: list[SortKey],
     pauses: list[bool],
+    back: bool,  # noqa: FBT001 - given by position
 ) -> None:
     history = History()
     history.created()
@@ -189,25 +191,31 @@ def test_whoever_is_there_all_along_is_seen_once_while_others_come_and_go(
             history.added(who, at=at(age))
         views.catch_up(history.feed, until=history.head)
 
+    def ask(cursor: str | None = None) -> Page[MemberItem]:
+        return views.queries.members(CID, sort=sort, limit=2, cursor=cursor)
+
+    page = ask()
+    while back and page.next:
+        page = ask(page.next)
     seen: list[MemberItem] = []
-    page = views.queries.members(CID, sort=sort, limit=2)
     for pause in pauses:
-        seen += page.items
-        if page.next is None:
+        seen = [*page.items, *seen] if back else [*seen, *page.items]
+        onward = page.prev if back else page.next
+        if onward is None:
             break
         if waiting and pause:
             move()
-        page = views.queries.members(CID, sort=sort, limit=2, cursor=page.next)
-    there = [item for item in seen if item.user_id in residents]
+        page = ask(onward)
+    there = [item.user_id for item in seen if item.user_id in residents]
     whole = [
-        item
+        item.user_id
         for item in views.queries.members(CID, sort=sort, limit=1000).items
         if item.user_id in residents
     ]
-    if page.next is None:
+    if onward is None:
         assert there == whole
     else:
-        assert there == whole[: len(there)]
+        assert there == (whole[len(whole) - len(there) :] if back else whole[: len(there)])
 
 
 def test_without_a_tiebreak_the_walk_would_lose_rows(

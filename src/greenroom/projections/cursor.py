@@ -77,8 +77,8 @@ class Signer:
 
 
 def _decoded(said: object) -> bytes | None:
-    if type(said) is not str or len(said) > _MAX_LENGTH:
-        return None
+    if type(said) is not str or len(said) > _MAX_LENGTH or "+" in said or "/" in said:
+        return None  # the last two are Base64's own letters; in a URL others stand for them
     try:
         return base64.b64decode(said + "=" * (-len(said) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
