@@ -47,7 +47,13 @@ class CallReading:
         """Members of the call, oldest first by default; arguments as for `query_calls`."""
         self._readable()
         return self._core.queries(self.cid, at_least).members(
-            self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
+            self.cid,
+            filters=filters,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
+            actor=self._who,
+            declared=self._core.declared(self.cid),
         )
 
     def query_participants(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from msgspec import to_builtins
 from pydantic import TypeAdapter
@@ -19,6 +19,7 @@ from greenroom.answers import (
 )
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
+from greenroom.domain.call_type import CallType, FieldKind
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -37,12 +38,22 @@ from greenroom.projections.items import CallItem
 from greenroom.projections.log_index import LogIndex
 from greenroom.projections.pages import Page
 from greenroom.projections.queries import Queries
-from greenroom.projections.query import SortKey
+from greenroom.projections.query import Declared, SortKey
 from greenroom.projections.reader import Reader
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
 R = TypeVar("R")
+
+
+def declared_by(place: Literal["members", "calls"], *types: CallType) -> Declared:
+    """The custom fields of `place` that any of `types` declares, as whatever kinds."""
+    found: dict[str, tuple[FieldKind, ...]] = {}
+    for one in types:
+        for field, kind in one.indexed_custom.get(place, {}).items():
+            if kind not in found.get(field, ()):
+                found[field] = tuple(sorted((*found.get(field, ()), kind)))
+    return found
 
 
 class Core(ABC):
@@ -107,6 +118,10 @@ class Core(ABC):
         """The queries about one call."""
         return self.seen(at_least, of=cid).queries
 
+    def declared(self, cid: CallId) -> Declared:
+        """The custom fields of members that the type of a call declares."""
+        return declared_by("members", self.load(type_stream(cid.partition(":")[0])).state)
+
     def rehearse(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
         """Decide without recording.
 
@@ -152,11 +167,9 @@ class Core(ABC):
         self.follow()
         views = self.seen(at_least)
         who = Turn(claim, self.now(), self.load).actor
+        types = {name: self.load(type_stream(name)).state for name in views.lookups.call_types()}
         reader = None
         if not who.system:
-            types = {
-                name: self.load(type_stream(name)).state for name in views.lookups.call_types()
-            }
             may_read = {
                 name: frozenset(
                     role for role, held in known.grants.items() if Capability.READ_CALL in held
@@ -177,6 +190,7 @@ class Core(ABC):
             cursor=cursor,
             actor=f"{who.user_id}",
             reader=reader,
+            declared=declared_by("calls", *types.values()),
         )
 
     def history(self, cid: CallId) -> list[HistoryEvent]:

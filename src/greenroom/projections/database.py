@@ -97,6 +97,27 @@ class Database(ABC):
         """Says, asked later, whether what was committed by now is there for certain."""
 
     @abstractmethod
+    def index_changes(self, connection: Connection) -> Sequence[str]:
+        """The statements that bring the indexes of declared fields in step; none where they are."""
+
+    @abstractmethod
+    def reindex(self) -> bool:
+        """Make the indexes of declared fields that are missing, drop those left over.
+
+        Readers go on meanwhile. Each is made once, however many processes are at it.
+
+        Returns:
+            Whether all is as declared; False where another process is at it.
+
+        Raises:
+            StoreError: it could not be done; nothing half made is left in use.
+        """
+
+    @abstractmethod
+    def interrupt_reindexing(self) -> None:
+        """Let `reindex`, if it runs in another thread, fail."""
+
+    @abstractmethod
     def close(self) -> None:
         """Release every connection. Twice is fine."""
 

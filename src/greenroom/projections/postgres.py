@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew
 from greenroom.projections.lending import Lender
 from greenroom.projections.postgres_dialect import FUNCTIONS, PostgresDialect
@@ -65,6 +66,7 @@ class PostgresDatabase(Database):
         )
         connects_anew(self._limited)
         self._compiled = Compiled(self.dialect, self._writer.dialect)
+        self._indexing: psycopg.Connection[Any] | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -190,6 +192,51 @@ class PostgresDatabase(Database):
         raw = driver(connection)
         return lambda: is_idle(raw)
 
+    def index_changes(self, connection: Connection) -> Sequence[str]:
+        """See `Database`."""
+        found = connection.execute(_INDEXES, {"prefix": PREFIX}).all()
+        should = wanted(connection, self.dialect)
+        # Not valid is what somebody did not finish.
+        there = {name for name, valid in found if valid}
+        useless = {name for name, valid in found if name not in should or not valid}
+        missing = [index for name, index in should.items() if name not in there]
+        return [
+            *(f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in sorted(useless)),
+            *(
+                f"CREATE INDEX CONCURRENTLY {index.name} ON {index.table} ({index.keys})"
+                for index in missing
+            ),
+            # Of an expression the planner knows nothing before somebody has looked at it, in an
+            # index of all rows.
+            *(f"ANALYZE {table}" for table in sorted({index.table for index in missing})),
+        ]
+
+    def reindex(self) -> bool:
+        """See `Database`. Writers go on as well; it ends when older transactions have ended."""
+        with self._speaking(*ERRORS), self._reader.connect() as connection:
+            key = {"key": self._key("indexes")}
+            # Asked for, not waited for: who waits in a statement is waited for by an index.
+            if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
+                return False
+            self._indexing = driver(connection)
+            try:
+                while statements := self.index_changes(connection):
+                    for statement in statements:
+                        self._indexing.execute(statement.encode())
+                return True
+            finally:
+                self._indexing = None
+                try:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+                except ERRORS:
+                    connection.invalidate()  # with the connection goes the lock
+
+    def interrupt_reindexing(self) -> None:
+        """See `Database`."""
+        connection = self._indexing
+        if connection is not None:
+            connection.cancel()
+
     def close(self) -> None:
         """See `Database`."""
         self._closed = True
@@ -277,6 +324,8 @@ class _Beside:
         self._old = old
 
     def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:
+        while not self.database.reindex():
+            time.sleep(_PATIENCE.total_seconds())
         with self.database.write() as connection:
             # Or the first queries would be planned for tables that nobody has looked at.
             connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
@@ -307,6 +356,10 @@ _MISSING: Final = text(
 _PATTERN: Final = f"^{SCHEMA}_(fresh|old)_[0-9a-f]{{12}}$"
 _LEFTOVERS: Final = text(
     "SELECT nspname FROM pg_namespace WHERE nspname ~ :pattern AND pg_has_role(nspowner, 'USAGE')"
+)
+_INDEXES: Final = text(
+    "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+    " WHERE relnamespace = current_schema()::regnamespace AND starts_with(relname, :prefix)"
 )
 _NOW: Final = text("SELECT CAST(pg_current_xact_id() AS text)")
 _SOMEBODY_SEES: Final = text(

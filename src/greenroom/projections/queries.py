@@ -27,8 +27,8 @@ from greenroom.projections.pages import (
     checked_limit,
     fingerprint,
 )
-from greenroom.projections.parse import parse, parse_sort
-from greenroom.projections.query import Filter, SortKey
+from greenroom.projections.parse import NOTHING_DECLARED, parse, parse_sort
+from greenroom.projections.query import Declared, Filter, SortKey
 from greenroom.projections.reader import Reader
 from greenroom.projections.tables import NOW, Tables
 
@@ -45,6 +45,7 @@ class Queries:
     - `limit`: rows in a page, 1 to 1000
     - `cursor`: the `next` or `prev` of an earlier page of the same query by the same actor
     - `actor`: on whose behalf; a cursor is of no use to anybody else
+    - `declared`: keys of `custom` that call types declare, which are indexed
 
     Each raises InvalidFilter, InvalidSort, InvalidCursor or InvalidInput (`limit`) with the path
     of the fault, and QueryTooSlow past the time limit.
@@ -82,10 +83,11 @@ class Queries:
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
         actor: str = "",
+        declared: Declared = NOTHING_DECLARED,
     ) -> Page[MemberItem]:
         """The members of a call; the first to be added first."""
         scope = Scope(cid, {"cid": cid, **self._given}, actor)
-        return self._answer(self._pages.members, scope, filters, sort, limit, cursor)
+        return self._answer(self._pages.members, scope, filters, sort, limit, cursor, declared)
 
     def calls(
         self,
@@ -96,6 +98,7 @@ class Queries:
         cursor: str | None = None,
         actor: str = "",
         reader: Reader | None = None,
+        declared: Declared = NOTHING_DECLARED,
     ) -> Page[CallItem]:
         """The calls that `reader` may read, all for None; the youngest first."""
         values, sizes = dict[str, Anything](self._given), None
@@ -104,7 +107,7 @@ class Queries:
             sizes = tuple(map(len, lists))
             values |= {f"r{n}": name for n, name in enumerate(chain([reader.user_id], *lists))}
         scope = Scope("", values, actor, sizes)
-        return self._answer(self._pages.calls, scope, filters, sort, limit, cursor)
+        return self._answer(self._pages.calls, scope, filters, sort, limit, cursor, declared)
 
     def participants(
         self,
@@ -142,9 +145,10 @@ class Queries:
         sort: object,
         limit: object,
         cursor: object,
+        declared: Declared = NOTHING_DECLARED,
     ) -> Page[T]:
         fields = pages.question.fields
-        tree, keys = parse(filters, fields), parse_sort(sort, fields)
+        tree, keys = parse(filters, fields, declared), parse_sort(sort, fields)
         rows = checked_limit(limit)
         signer = Signer(self._secret, lambda: self._bound_to(pages, scope, tree, keys))
         mark = None if cursor is None else signer.read(cursor)

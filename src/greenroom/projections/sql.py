@@ -161,7 +161,7 @@ def _json(
         case Op.EXISTS:
             return at.plain.exists()
         case Op.EQ | Op.IN:
-            return or_(*(at.equals(slot) for slot in slots))
+            return at.among(slots)
         case Op.CONTAINS:
             return at.plain.contains(slots[0])
         case Op.AUTOCOMPLETE:
@@ -180,6 +180,16 @@ class _JsonAt:
     def __init__(self, plain: JsonAt, typed: Mapping[FieldKind, Expression]) -> None:
         self.plain: Final = plain
         self._typed = typed
+
+    def among(self, slots: Sequence[Slot]) -> ColumnElement[bool]:
+        """Whether it equals one of them."""
+        texts = [slot for slot in slots if isinstance(slot.value, str)]
+        typed = self._typed.get("string")
+        if typed is None or len(texts) < 2:  # noqa: PLR2004 - one is compared, not looked up
+            return or_(*(self.equals(slot) for slot in slots))
+        others = [slot for slot in slots if slot not in texts]
+        listed = typed.in_([slot.parameter(typed.type) for slot in texts])
+        return or_(listed, *(self.equals(slot) for slot in others))
 
     def equals(self, slot: Slot) -> ColumnElement[bool]:
         match slot.value:

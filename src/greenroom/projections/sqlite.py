@@ -21,6 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.lending import Lender
 from greenroom.projections.projection import Write
@@ -74,6 +75,7 @@ class SQLiteDatabase(Database):
                 connects_anew(connections)
                 rests_before_forks(connections)
         self._compiled = Compiled(self.dialect, self._engine.dialect)
+        self._indexing: sqlite3.Connection | None = None
         self._turn: AbstractContextManager[object] = (
             threading.RLock() if path is None else nullcontext()
         )
@@ -165,6 +167,44 @@ class SQLiteDatabase(Database):
     def lasting(self, connection: Connection) -> Callable[[], bool]:  # noqa: ARG002 - none matters
         """See `Database`: what a power cut may take away, it takes with this process."""
         return lambda: True
+
+    def index_changes(self, connection: Connection) -> Sequence[str]:
+        """See `Database`."""
+        found = connection.exec_driver_sql(
+            f"SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB '{PREFIX}*'"
+        )
+        there, should = set(found.scalars()), wanted(connection, self.dialect)
+        return [
+            *(f"DROP INDEX {name}" for name in sorted(there - set(should))),
+            # Of the rows that have the field: to others it costs no more than a look.
+            *(
+                f"CREATE INDEX {name} ON {index.table} ({index.keys})"
+                f" WHERE {index.value} IS NOT NULL"
+                for name, index in should.items()
+                if name not in there
+            ),
+        ]
+
+    def reindex(self) -> bool:
+        """See `Database`. While an index is made, nobody else writes."""
+        while True:
+            with self.read() as connection:
+                if not self.index_changes(connection):
+                    return True
+            with self.write() as connection:
+                # Looked at again: others may have been quicker. One at a time, so that they can be.
+                for statement in self.index_changes(connection)[:1]:
+                    self._indexing = _driver(connection)
+                    try:
+                        self._indexing.execute(statement)
+                    finally:
+                        self._indexing = None
+
+    def interrupt_reindexing(self) -> None:
+        """See `Database`."""
+        connection = self._indexing
+        if connection is not None:
+            connection.interrupt()
 
     def close(self) -> None:
         """See `Database`."""

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import insert as plain_insert
 
+from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
 from greenroom.domain.errors import StoreError, WrongSchema
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.streams import erased_by
@@ -34,6 +35,7 @@ from greenroom.projections.calls import Calls
 from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.database import SCHEMA_VERSION, Beside, Database
 from greenroom.projections.deadlines import Deadlines
+from greenroom.projections.declared import DeclaredIndexes
 from greenroom.projections.forks import survives_forks
 from greenroom.projections.instants import Instants
 from greenroom.projections.log_index import LogIndex
@@ -96,6 +98,7 @@ class Views:
         self.queries = Queries(database, secret)
         self.lookups = Lookups(database)
         self.index = LogIndex(database)
+        self.indexes = DeclaredIndexes(database.reindex, database.interrupt_reindexing)
         self._database = database
         self._secret = secret
         self._projections = projections
@@ -194,6 +197,7 @@ class Views:
         with self._database.beside() as beside:
             fresh = Views(beside.database, self._secret, self._projections)
             fresh._found(None)
+            fresh.indexes.close()  # made when the rows are there: that is quicker
             while True:
                 behind = max(until, self.position())
                 reached = fresh.catch_up(feed, until=behind, progress=progress)
@@ -215,6 +219,7 @@ class Views:
     def close(self) -> None:
         """Release everything. Twice is fine; other calls then raise StoreClosed."""
         self._lasts = _never
+        self.indexes.close()
         self._database.close()
 
     def after_fork_in_child(self) -> None:
@@ -227,6 +232,8 @@ class Views:
             for batch in _batches(feed(reached), until):
                 reached = self._apply(batch, reached)
                 self._forget(batch)
+                if any(isinstance(one.event, FieldsDeclared | CallTypeDefined) for _, one in batch):
+                    self.indexes.follow()
                 progress(reached)
                 if reached != batch[-1][0]:
                     break  # Others were here: read on from where the views stand now.
@@ -281,6 +288,7 @@ class Views:
             done = beside.put_in_place((*self._tables(), positions), agreed)
             if done:
                 self._known = reached
+                self.indexes.follow()
             return done
 
     def _positions(self, connection: Connection) -> dict[str, int]:
@@ -307,6 +315,9 @@ class Views:
                 metadata.create_all(connection, tables=[identity, positions])
                 connection.execute(plain_insert(identity), {"store": store})
             self._renew(connection)
+            behind = self._database.index_changes(connection)
+        if behind:
+            self.indexes.follow()
 
     def _renew(self, connection: Connection) -> None:
         """Tables for every projection; fresh ones where theirs are of another version."""
