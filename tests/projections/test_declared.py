@@ -97,13 +97,13 @@ def test_one_value_is_found_in_the_index_in_its_order(
             CID, filters={"custom.color": "color-7"}, sort=sort, declared=BY_COLOR
         )
         ids = [item.user_id for item in page.items]
-        expected = [f"painter-{number:04}" for number in range(7, 3000, 300)]
-        assert ids == (expected[::-1] if sort else expected)
+        expected = [f"painter-{number:04}" for number in range(7, 3000, 9)][:: -1 if sort else 1]
+        assert ids == expected[:25]
 
     said = plan(views, ask)
     assert "of_custom_" in said
     assert "TEMP B-TREE" not in said
-    assert "Sort" not in said
+    assert "Sort" not in said, said
     views.close()
 
 
