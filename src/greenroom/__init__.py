@@ -19,7 +19,7 @@ from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
 from greenroom.past import PastRoom
-from greenroom.projections.pages import Page
+from greenroom.projections.pages import Count, Page
 from greenroom.projections.query import SortKey, asc, desc
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "CallHandle",
     "CallState",
     "Capability",
+    "Count",
     "Done",
     "Entry",
     "Explanation",

@@ -42,6 +42,7 @@ class CallReading:
         *,
         limit: int = 25,
         cursor: str | None = None,
+        count: bool = False,
         at_least: int | None = None,
     ) -> Page[MemberItem]:
         """Members of the call, oldest first by default; arguments as for `query_calls`."""
@@ -52,6 +53,7 @@ class CallReading:
             sort=sort,
             limit=limit,
             cursor=cursor,
+            count=count,
             actor=self._who,
             declared=self._core.declared(self.cid),
         )
@@ -63,12 +65,19 @@ class CallReading:
         *,
         limit: int = 25,
         cursor: str | None = None,
+        count: bool = False,
         at_least: int | None = None,
     ) -> Page[ParticipantItem]:
         """Who is in the call now, one item a connection; arguments as for `query_calls`."""
         self._readable()
         return self._core.queries(self.cid, at_least).participants(
-            self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
+            self.cid,
+            filters=filters,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
+            count=count,
+            actor=self._who,
         )
 
     def query_sessions(
@@ -78,12 +87,19 @@ class CallReading:
         *,
         limit: int = 25,
         cursor: str | None = None,
+        count: bool = False,
         at_least: int | None = None,
     ) -> Page[SessionItem]:
         """The call's sessions, latest first by default; arguments as for `query_calls`."""
         self._readable()
         return self._core.queries(self.cid, at_least).sessions(
-            self.cid, filters=filters, sort=sort, limit=limit, cursor=cursor, actor=self._who
+            self.cid,
+            filters=filters,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
+            count=count,
+            actor=self._who,
         )
 
     def history(self) -> list[HistoryEvent]:

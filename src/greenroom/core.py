@@ -161,6 +161,7 @@ class Core(ABC):
         *,
         limit: int,
         cursor: str | None,
+        count: bool,
         at_least: int | None,
     ) -> Page[CallItem]:
         """Calls that the asker may read."""
@@ -188,6 +189,7 @@ class Core(ABC):
             sort=sort,
             limit=limit,
             cursor=cursor,
+            count=count,
             actor=f"{who.user_id}",
             reader=reader,
             declared=declared_by("calls", *types.values()),

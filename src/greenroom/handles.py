@@ -44,6 +44,7 @@ class UserHandle:
         *,
         limit: int = 25,
         cursor: str | None = None,
+        count: bool = False,
         at_least: int | None = None,
     ) -> Page[CallItem]:
         """Calls that the actor may read (semantics 6).
@@ -53,13 +54,20 @@ class UserHandle:
             sort: up to two of `asc(field)`, `desc(field)`; newest first by default.
             limit: 1 to 1000.
             cursor: `next` or `prev` of a page of the same query.
+            count: let `page.count` say how many there are on all pages, up to "1000+".
             at_least: position that must be included; what this room wrote always is.
 
         Raises:
             InvalidFilter, InvalidSort, InvalidCursor: with the path of the fault.
         """
         return self._core.query_calls(
-            self._claim, filters, sort, limit=limit, cursor=cursor, at_least=at_least
+            self._claim,
+            filters,
+            sort,
+            limit=limit,
+            cursor=cursor,
+            count=count,
+            at_least=at_least,
         )
 
 

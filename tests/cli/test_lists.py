@@ -75,6 +75,13 @@ def test_members_are_listed_with_their_roles(run: Run, clinic: str) -> None:
     }
 
 
+def test_all_are_counted_if_asked(run: Run, clinic: str) -> None:
+    asked = ("members", "default:appointment-1", "--limit", "1", "--count")
+    assert "2 in all" in run(*asked).stdout
+    assert json.loads(run(*asked, "--json").stdout)["count"] == {"number": 2, "exact": True}
+    assert "count" not in json.loads(run(*asked[:-1], "--json").stdout)
+
+
 def test_participants_are_those_who_are_in_now(run: Run, clinic: str) -> None:
     present = items(run("participants", "default:appointment-2", "--sort", "joined_at", "--json"))
     assert [item["user_id"] for item in present] == ["tommaso", "alice"]

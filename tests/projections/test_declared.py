@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import literal, select
 from tests.projections.history import CID, START, History
 from tests.projections.places import Refill, Where, execute, opened, together
-from tests.projections.test_meaning import IDS, JSON, SCALARS, SECONDS, filters
+from tests.projections.worlds import IDS, JSON, SCALARS, SECONDS, filters
 
 from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared, IndexedCustom
 from greenroom.domain.errors import InvalidFilter

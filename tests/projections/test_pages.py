@@ -17,7 +17,7 @@ from greenroom.domain.errors import InvalidCursor, InvalidInput, QueryTooSlow
 from greenroom.domain.message import CallId
 from greenroom.projections import queries, questions
 from greenroom.projections.items import CallItem, MemberItem
-from greenroom.projections.pages import Page
+from greenroom.projections.pages import Count, Page
 from greenroom.projections.query import Fields, SortKey, asc, desc
 from greenroom.projections.views import Views
 
@@ -378,3 +378,22 @@ def test_a_query_that_takes_too_long_says_what_would_help(where: Where) -> None:
     with pytest.raises(QueryTooSlow, match="raise the time limit"):
         views.queries.members(CID, filters={"custom.n": -1})
     views.close()
+
+
+@pytest.mark.parametrize(("members", "said"), [(0, "0"), (1000, "1000"), (1001, "1000+")])
+def test_a_page_says_how_many_there_are_in_all_if_asked(
+    views: Views, members: int, said: str
+) -> None:
+    history = History()
+    history.created()
+    for number in range(members):
+        history.added(f"member-{number}", "host" if number % 100 else "call_member")
+    views.catch_up(history.feed, until=history.head)
+    page = views.queries.members(CID, limit=1, count=True)
+    assert str(page.count) == said
+    assert views.queries.members(CID, limit=1).count is None, "nobody asked"
+    if members:
+        behind = views.queries.members(CID, limit=1, count=True, cursor=page.next)
+        assert behind.count == page.count, "of all pages"
+        few = views.queries.members(CID, filters={"role": "call_member"}, count=True).count
+        assert few == Count((members + 99) // 100, exact=True)

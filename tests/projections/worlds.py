@@ -13,7 +13,7 @@ from greenroom.domain import call_events as call
 from greenroom.domain.message import CallId
 from greenroom.projections import questions
 from greenroom.projections.columns import micros
-from greenroom.projections.pages import Page
+from greenroom.projections.pages import Count, Page
 from greenroom.projections.parse import parse
 from greenroom.projections.query import Fields, Kind, Row, SortKey, holds
 from greenroom.projections.views import Views
@@ -245,6 +245,8 @@ def agree(views: Views, world: World, asked: Sequence[Asked], asking: Asking) ->
         meant = ordered(rows, said.sort, asking.fields)
         sliced = [meant[n : n + said.limit] for n in range(0, len(meant), said.limit)] or [[]]
         assert walked(views, said, asking) == (sliced, sliced), said
+        counted = asking.ask(views, filters=said.filters, limit=1, count=True).count
+        assert counted == Count(len(meant), exact=True)
 
 
 def walked(views: Views, said: Asked, asking: Asking) -> tuple[list[list[Any]], list[list[Any]]]:

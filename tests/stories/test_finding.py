@@ -70,6 +70,16 @@ def test_fields_of_one_object_and_its_combinations_add_up(busy: Stage) -> None:
     ]
 
 
+def test_pages_say_how_many_there_are_in_all_where_somebody_asks(busy: Stage) -> None:
+    page = busy.user("thierry").query_calls({"custom.color": "red"}, limit=1, count=True)
+    assert str(page.count) == "4"
+    hosts = first(busy).query_members({"role": "host"}, limit=1, count=True)
+    assert hosts.count is not None
+    assert hosts.count.number == 4
+    assert first(busy).query_sessions(count=True).count is not None
+    assert first(busy).query_participants().count is None
+
+
 def test_calls_are_found_by_their_members_and_what_they_carry(busy: Stage) -> None:
     assert shows(busy, {"members": {"$in": ["tommaso", "nobody"]}}) == ["4", "2", "0"]
     assert shows(busy, {"members": {"$contains": "alice"}, "custom.color": "red"}) == ["3", "1"]

@@ -14,6 +14,7 @@ from greenroom.cli.options import (
     DEFAULT_STORE,
     AsOption,
     Cid,
+    CountOption,
     CursorOption,
     DebugOption,
     FilterOption,
@@ -40,6 +41,7 @@ def calls(
     sort: SortOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     cursor: CursorOption = None,
+    count: CountOption = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -50,7 +52,7 @@ def calls(
     """
     with opened(store) as room:
         page = asking(room, as_user).query_calls(
-            parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+            parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
         )
         _show(page, _CALLS, _call_row, "No calls to see.", as_json=as_json)
 
@@ -63,6 +65,7 @@ def members(
     sort: SortOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     cursor: CursorOption = None,
+    count: CountOption = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -75,7 +78,7 @@ def members(
         handle = asking(room, as_user)
         with helping_to_find(handle, cid):
             page = call_of(handle, cid).query_members(
-                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
             )
         _show(page, _MEMBERS, _member_row, "No members to see.", as_json=as_json)
 
@@ -88,6 +91,7 @@ def participants(
     sort: SortOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     cursor: CursorOption = None,
+    count: CountOption = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -97,7 +101,7 @@ def participants(
         handle = asking(room, as_user)
         with helping_to_find(handle, cid):
             page = call_of(handle, cid).query_participants(
-                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
             )
         _show(page, _PARTICIPANTS, _participant_row, "Nobody is in the call.", as_json=as_json)
 
@@ -110,6 +114,7 @@ def sessions(
     sort: SortOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     cursor: CursorOption = None,
+    count: CountOption = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -122,7 +127,7 @@ def sessions(
         handle = asking(room, as_user)
         with helping_to_find(handle, cid):
             page = call_of(handle, cid).query_sessions(
-                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor
+                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
             )
         _show(page, _SESSIONS, _session_row, "No session was held yet.", as_json=as_json)
 
@@ -149,13 +154,16 @@ def _show(
     as_json: bool,
 ) -> None:
     if as_json:
-        document({"items": page.items, "next": page.next, "prev": page.prev})
+        counted = {} if page.count is None else {"count": page.count}
+        document({"items": page.items, "next": page.next, "prev": page.prev, **counted})
         return
     console = out()
     if page.items:
         console.print(_listed(columns, map(row, page.items)))
     else:
         console.print(nothing, style="dim")
+    if page.count is not None:
+        console.print(f"{page.count} in all", style="dim")
     for way, cursor in (("next", page.next), ("prev", page.prev)):
         if cursor is not None:
             console.print(f"{way}: --cursor {cursor}", style="dim", soft_wrap=True)

@@ -65,6 +65,12 @@ LimitOption = Annotated[
         "--limit", "-n", metavar="N", help="Rows in a page, 1 to 1000.", rich_help_panel=_QUERY
     ),
 ]
+CountOption = Annotated[
+    bool,
+    typer.Option(
+        "--count", help="Say how many there are in all, up to 1000+.", rich_help_panel=_QUERY
+    ),
+]
 CursorOption = Annotated[
     str | None,
     typer.Option(

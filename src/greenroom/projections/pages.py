@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any as Anything
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import (
@@ -15,6 +15,8 @@ from sqlalchemy import (
     and_,
     bindparam,
     false,
+    func,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -34,6 +36,22 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 1000
+MAX_COUNT = 1000
+"""Rows that are counted; that there are more can be said without counting them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows a query has, counted a moment after its page was read."""
+
+    number: int
+    """At most 1000."""
+    exact: bool
+    """Whether that is all; else there are more."""
+
+    def __str__(self) -> str:
+        """`17`, or `1000+`."""
+        return f"{self.number}" if self.exact else f"{self.number}+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +63,17 @@ class Page(Generic[T]):
     """Gives the page behind this one; None where this was the last when it was read."""
     prev: str | None
     """Gives the page before this one; None where this is the first."""
+    count: Count | None = None
+    """How many rows the query has on all its pages; None where nobody asked."""
 
 
 class Scope(Struct, frozen=True):
-    """Which rows of a query can be seen at all, and who asks."""
+    """Which rows of a query can be seen at all."""
 
     name: str
     """The cid, or empty for the whole house."""
     values: Mapping[str, Anything]
     """By parameter."""
-    actor: str
     shape: Hashable = None
     """What else of it the statement depends on."""
 
@@ -67,6 +86,7 @@ class Asked(Struct, frozen=True):
     sort: tuple[SortKey, ...]
     limit: int
     cursor: Cursor | None
+    count: bool = False
 
 
 class Pages(Generic[T]):
@@ -90,7 +110,8 @@ class Pages(Generic[T]):
         rows = found[:limit] if more else found
         if cursor is not None and cursor.back:
             rows.reverse()
-        return self._page(rows, len(asked.sort), cursor, signer, more=more)
+        page = self._page(rows, len(asked.sort), cursor, signer, more=more)
+        return replace(page, count=self._count(asked)) if asked.count else page
 
     def prepared(self, asked: Asked) -> tuple[Statement, Sequence[Anything]]:
         """The statement that reads the page, and its arguments."""
@@ -104,6 +125,22 @@ class Pages(Generic[T]):
         )
         given = (asked.limit + 1, *scope.values.values(), *keys, *values)
         return statement, statement.arguments(given)
+
+    def _count(self, asked: Asked) -> Count:
+        values: list[Anything] = []
+        looks = shape(asked.filter, values)
+        statement = self._statements.get(
+            ("count", looks, asked.scope.shape), lambda: self._made_to_count(asked, len(values))
+        )
+        given = (MAX_COUNT + 1, *asked.scope.values.values(), *values)
+        ((found,),) = self._database.fetch(statement.sql, statement.arguments(given))
+        return Count(min(found, MAX_COUNT), exact=found <= MAX_COUNT)
+
+    def _made_to_count(self, asked: Asked, values: int) -> Statement:
+        names = ["rows", *asked.scope.values, *(f"v{n}" for n in range(values))]
+        limited = self._matching(asked, [literal_column("1")]).limit(_ROWS).subquery()
+        counted = select(func.count()).select_from(limited)
+        return compiled(counted, names, self._database.dialect.driver, {"behind": behind})
 
     def _made(self, asked: Asked, values: int) -> Statement:
         names = [
@@ -122,24 +159,31 @@ class Pages(Generic[T]):
         columns = [question.source.sort(key.field, descending=key.descending) for key in asked.sort]
         falling = [key.descending != back for key in asked.sort]
         statement = (
-            select(*question.columns, *columns)
-            .select_from(question.tables)
-            .where(
-                question.within(asked.scope.shape),
-                where(asked.filter, question.source, self._database.dialect),
-            )
+            self._matching(asked, [*question.columns, *columns])
             .order_by(
                 *(
                     column.desc() if down else column.asc()
                     for column, down in zip(columns, falling, strict=True)
                 )
             )
-            .limit(bindparam("rows", type_=BigInteger()))
+            .limit(_ROWS)
         )
         if cursor is None:
             return statement
         mark = [bindparam(f"k{n}", type_=column.type) for n, column in enumerate(columns)]
         return statement.where(past(columns, falling, mark, inclusive=cursor.behind == back))
+
+    def _matching(self, asked: Asked, columns: Sequence[Expression]) -> Select[Anything]:
+        """`columns` of all rows that can be seen and that the filter finds."""
+        question = self.question
+        return (
+            select(*columns)
+            .select_from(question.tables)
+            .where(
+                question.within(asked.scope.shape),
+                where(asked.filter, question.source, self._database.dialect),
+            )
+        )
 
     def _page(
         self, rows: Sequence[Row], keys: int, cursor: Cursor | None, signer: Signer, *, more: bool
@@ -156,6 +200,10 @@ class Pages(Generic[T]):
         if back or more:
             end = signer.write(Cursor(tuple(rows[-1][-keys:]), behind=True, back=False))
         return Page(items, end, start)
+
+
+_ROWS: Final = bindparam("rows", type_=BigInteger())
+"""How many rows to read."""
 
 
 def _nothing(cursor: Cursor | None, signer: Signer) -> Page[Anything]:

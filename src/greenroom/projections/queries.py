@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any as Anything
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar, Unpack
 
 from greenroom.domain.message import CallId
 from greenroom.projections import questions
@@ -28,7 +28,7 @@ from greenroom.projections.pages import (
     fingerprint,
 )
 from greenroom.projections.parse import NOTHING_DECLARED, parse, parse_sort
-from greenroom.projections.query import Declared, Filter, SortKey
+from greenroom.projections.query import Declared, SortKey
 from greenroom.projections.reader import Reader
 from greenroom.projections.tables import NOW, Tables
 
@@ -37,15 +37,27 @@ Filters = Mapping[str, Anything]
 _NOTHING: Final[Mapping[str, int]] = {}
 
 
-class Queries:
-    """Answers the four queries. Each takes the same arguments, none of them needed.
+class Said(TypedDict, total=False):
+    """The arguments of every query, none of them needed."""
 
-    - `filters`: Mongo-style; None or empty for everything
-    - `sort`: up to two of `asc(field)`, `desc(field)`
-    - `limit`: rows in a page, 1 to 1000
-    - `cursor`: the `next` or `prev` of an earlier page of the same query by the same actor
-    - `actor`: on whose behalf; a cursor is of no use to anybody else
-    - `declared`: keys of `custom` that call types declare, which are indexed
+    filters: Filters | None
+    """Mongo-style; None or empty for everything."""
+    sort: Sequence[SortKey] | None
+    """Up to two of `asc(field)`, `desc(field)`."""
+    limit: int
+    """Rows in a page, 1 to 1000."""
+    cursor: str | None
+    """The `next` or `prev` of an earlier page of the same query by the same actor."""
+    actor: str
+    """On whose behalf; a cursor is of no use to anybody else."""
+    declared: Declared
+    """Keys of `custom` that call types declare, which are indexed."""
+    count: bool
+    """Whether the page shall say how many rows there are in all."""
+
+
+class Queries:
+    """Answers the four queries; `Said` says what can be asked.
 
     Each raises InvalidFilter, InvalidSort, InvalidCursor or InvalidInput (`limit`) with the path
     of the fault, and QueryTooSlow past the time limit.
@@ -74,92 +86,56 @@ class Queries:
         )
         return other
 
-    def members(
-        self,
-        cid: CallId,
-        *,
-        filters: Filters | None = None,
-        sort: Sequence[SortKey] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        actor: str = "",
-        declared: Declared = NOTHING_DECLARED,
-    ) -> Page[MemberItem]:
+    def members(self, cid: CallId, **said: Unpack[Said]) -> Page[MemberItem]:
         """The members of a call; the first to be added first."""
-        scope = Scope(cid, {"cid": cid, **self._given}, actor)
-        return self._answer(self._pages.members, scope, filters, sort, limit, cursor, declared)
+        return self._answer(self._pages.members, self._of_call(cid), **said)
 
-    def calls(
-        self,
-        *,
-        filters: Filters | None = None,
-        sort: Sequence[SortKey] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        actor: str = "",
-        reader: Reader | None = None,
-        declared: Declared = NOTHING_DECLARED,
-    ) -> Page[CallItem]:
+    def participants(self, cid: CallId, **said: Unpack[Said]) -> Page[ParticipantItem]:
+        """The entries of those who are in a call now; the first to come first."""
+        return self._answer(self._pages.participants, self._of_call(cid), **said)
+
+    def sessions(self, cid: CallId, **said: Unpack[Said]) -> Page[SessionItem]:
+        """The sessions of a call, the one that is on included; the latest first."""
+        return self._answer(self._pages.sessions, self._of_call(cid), **said)
+
+    def calls(self, reader: Reader | None = None, **said: Unpack[Said]) -> Page[CallItem]:
         """The calls that `reader` may read, all for None; the youngest first."""
         values, sizes = dict[str, Anything](self._given), None
         if reader is not None:
             lists = reader.lists()
             sizes = tuple(map(len, lists))
             values |= {f"r{n}": name for n, name in enumerate(chain([reader.user_id], *lists))}
-        scope = Scope("", values, actor, sizes)
-        return self._answer(self._pages.calls, scope, filters, sort, limit, cursor, declared)
+        return self._answer(self._pages.calls, Scope("", values, sizes), **said)
 
-    def participants(
-        self,
-        cid: CallId,
-        *,
-        filters: Filters | None = None,
-        sort: Sequence[SortKey] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        actor: str = "",
-    ) -> Page[ParticipantItem]:
-        """The entries of those who are in a call now; the first to come first."""
-        scope = Scope(cid, {"cid": cid, **self._given}, actor)
-        return self._answer(self._pages.participants, scope, filters, sort, limit, cursor)
+    def _of_call(self, cid: CallId) -> Scope:
+        return Scope(cid, {"cid": cid, **self._given})
 
-    def sessions(
-        self,
-        cid: CallId,
-        *,
-        filters: Filters | None = None,
-        sort: Sequence[SortKey] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        actor: str = "",
-    ) -> Page[SessionItem]:
-        """The sessions of a call, the one that is on included; the latest first."""
-        scope = Scope(cid, {"cid": cid, **self._given}, actor)
-        return self._answer(self._pages.sessions, scope, filters, sort, limit, cursor)
-
-    def _answer(  # noqa: PLR0917 - the arguments of every query, in their order
+    def _answer(
         self,
         pages: Pages[T],
         scope: Scope,
-        filters: object,
-        sort: object,
-        limit: object,
-        cursor: object,
+        *,
+        filters: object = None,
+        sort: object = None,
+        limit: object = DEFAULT_LIMIT,
+        cursor: object = None,
+        actor: str = "",
         declared: Declared = NOTHING_DECLARED,
+        count: bool = False,
     ) -> Page[T]:
         fields = pages.question.fields
         tree, keys = parse(filters, fields, declared), parse_sort(sort, fields)
         rows = checked_limit(limit)
-        signer = Signer(self._secret, lambda: self._bound_to(pages, scope, tree, keys))
-        mark = None if cursor is None else signer.read(cursor)
-        return pages.read(Asked(scope, tree, keys, rows, mark), signer)
 
-    def _bound_to(
-        self, pages: Pages[T], scope: Scope, tree: Filter, keys: Sequence[SortKey]
-    ) -> Sequence[object]:
-        """What makes a query this query."""
-        order = [(key.field, key.descending) for key in keys]
-        return (pages.question.kind, scope.name, fingerprint(tree), order, scope.actor, *self._told)
+        def bound_to() -> Sequence[object]:
+            """What makes this query this query."""
+            order = [(key.field, key.descending) for key in keys]
+            kind = pages.question.kind
+            return (kind, scope.name, fingerprint(tree), order, actor, *self._told)
+
+        signer = Signer(self._secret, bound_to)
+        mark = None if cursor is None else signer.read(cursor)
+        return pages.read(Asked(scope, tree, keys, rows, mark, count), signer)
 
     def _over(self, tables: Tables) -> _Pages:
         if tables not in self._known:
