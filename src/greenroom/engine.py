@@ -29,7 +29,7 @@ from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
-from greenroom.projections.views import Views
+from greenroom.projections.views import TIME_LIMIT, Views
 from greenroom.states import CAPACITY, States
 from greenroom.telemetry import Telemetry
 from greenroom.tickers import (
@@ -81,6 +81,7 @@ class Greenroom(Room[LiveCore]):
         cache: int = CAPACITY,
         in_flight: int = IN_FLIGHT,
         remember_requests: timedelta = REMEMBERED,
+        query_limit: timedelta = TIME_LIMIT,
         tracer_provider: TracerProvider | None = None,
     ) -> Self:
         """Open the store at `url`, and begin.
@@ -103,6 +104,8 @@ class Greenroom(Room[LiveCore]):
                 with `Overloaded` where that takes too long.
             remember_requests: how long a repeat under the same request id is answered as the first
                 time; where timers run, older answers are forgotten.
+            query_limit: what one query may take, a millisecond to an hour; past it the query is
+                refused with `QueryTooSlow`, which names the field to declare.
             tracer_provider: of OpenTelemetry (extra `otel`); by default the process's, if set.
 
         Raises:
@@ -113,6 +116,7 @@ class Greenroom(Room[LiveCore]):
         checks.integer(cache, "cache", 1, 10_000_000)
         checks.integer(in_flight, "in_flight", 1, 1_000_000)
         kept = remembered(remember_requests)
+        checks.duration(query_limit, "query_limit", timedelta(milliseconds=1), timedelta(hours=1))
         telemetry = Telemetry.to(tracer_provider)
         room = cls._opened(
             open_store(url, create=create),
@@ -120,6 +124,7 @@ class Greenroom(Room[LiveCore]):
             ids or Ids(),
             cache=cache,
             in_flight=in_flight,
+            query_limit=query_limit,
             telemetry=telemetry,
         )
         try:
@@ -138,13 +143,16 @@ class Greenroom(Room[LiveCore]):
         *,
         cache: int,
         in_flight: int,
+        query_limit: timedelta,
         telemetry: Telemetry,
     ) -> Self:
         """The room, in which nothing happens by itself yet."""
         with contextlib.ExitStack() as opened:
             opened.callback(store.close)
             views_at, outbox_at = _places(store)
-            views = Views.open(views_at, secret=store.secret, head=store.position)
+            views = Views.open(
+                views_at, secret=store.secret, head=store.position, time_limit=query_limit
+            )
             opened.callback(views.close)
             states = States(store, cache)
             core = LiveCore(

@@ -375,8 +375,18 @@ def test_a_query_that_takes_too_long_says_what_would_help(where: Where) -> None:
         history.added(f"member-{number}", custom={"n": number})
     views = Views.open(where, secret=SECRET, time_limit=timedelta(0))
     views.catch_up(history.feed, until=history.head)
-    with pytest.raises(QueryTooSlow, match="raise the time limit"):
-        views.queries.members(CID, filters={"custom.n": -1})
+    declare = r"room.call_types.update\('livestream', indexed_custom={'members': {'n': 'number'}}\)"
+    with pytest.raises(QueryTooSlow, match=declare) as refusal:
+        views.queries.members(CID, filters={"$or": [{"role": "-"}, {"custom.n": -1}]})
+    assert refusal.value.path == "filters.$or[1].custom.n"
+    with pytest.raises(QueryTooSlow, match="a key of custom itself") as refusal:
+        views.queries.members(CID, filters={"custom.n.o": -1})
+    assert refusal.value.path == "filters.custom.n.o"
+    with pytest.raises(QueryTooSlow, match="cannot be declared; ask for"):
+        views.queries.members(CID, filters={"user.custom.n": -1})
+    with pytest.raises(QueryTooSlow, match="query_limit") as refusal:
+        views.queries.members(CID, filters={"updated_at": {"$lt": START}})
+    assert refusal.value.path == "filters"
     views.close()
 
 

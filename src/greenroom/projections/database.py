@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Table
 
-from greenroom.domain.errors import QueryTooSlow, StoreClosed, StoreError
+from greenroom.domain.errors import StoreClosed, StoreError
 from greenroom.projections.dialect import Dialect
 from greenroom.projections.projection import Write
 
@@ -24,7 +24,7 @@ class Database(ABC):
     dialect: Dialect
 
     def __init__(self, limit: timedelta) -> None:
-        self._limit = limit
+        self.limit: Final = limit
         self._closed = False
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Database(ABC):
             arguments: of its parameters, in their order.
 
         Raises:
-            QueryTooSlow: reading took longer than the limit.
+            QueryTooSlow: reading took longer than `limit`.
             StoreError: the database cannot be read.
         """
 
@@ -137,14 +137,6 @@ class Database(ABC):
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed("the views are closed; open the room again")
-
-    def _too_slow(self) -> QueryTooSlow:
-        return QueryTooSlow(
-            "filters",
-            f"a query answered within {self._limit / timedelta(milliseconds=1):g} ms;"
-            " ask for one of its own fields as well (user_id, role, created_at ...), which"
-            " narrows what is searched, or raise the time limit of queries",
-        )
 
 
 class Beside(Protocol):

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
-from greenroom.domain.errors import NotOurStore, StoreError
+from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew
@@ -101,9 +101,9 @@ class PostgresDatabase(Database):
             try:
                 return reader.execute(sql.encode(), arguments).fetchall()
             except psycopg.errors.QueryCanceled as error:
-                if timedelta(seconds=time.monotonic() - begun) < self._limit:
+                if timedelta(seconds=time.monotonic() - begun) < self.limit:
                     raise
-                raise self._too_slow() from error
+                raise QueryTooSlow("filters", "a query answered in time") from error
             finally:
                 self._limited.give_back(reader)
 
@@ -151,7 +151,7 @@ class PostgresDatabase(Database):
             token = secrets.token_hex(6)
             # As long as this lock is held, nobody takes the schema for one that was left behind.
             with self._held(_lock_key(token)):
-                fresh = PostgresDatabase(self._url, self._limit, f"{SCHEMA}_fresh_{token}")
+                fresh = PostgresDatabase(self._url, self.limit, f"{SCHEMA}_fresh_{token}")
                 try:
                     yield _Beside(self, fresh, f"{SCHEMA}_old_{token}")
                 finally:

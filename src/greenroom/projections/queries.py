@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any as Anything
-from typing import Final, TypedDict, TypeVar, Unpack
+from typing import Final, TypedDict, TypeVar, Unpack, cast
 
+from greenroom.domain.errors import QueryTooSlow
 from greenroom.domain.message import CallId
 from greenroom.projections import questions
 from greenroom.projections.cursor import Signer
@@ -30,6 +31,7 @@ from greenroom.projections.pages import (
 from greenroom.projections.parse import NOTHING_DECLARED, parse, parse_sort
 from greenroom.projections.query import Declared, SortKey
 from greenroom.projections.reader import Reader
+from greenroom.projections.remedies import too_slow
 from greenroom.projections.tables import NOW, Tables
 
 T = TypeVar("T")
@@ -135,7 +137,12 @@ class Queries:
 
         signer = Signer(self._secret, bound_to)
         mark = None if cursor is None else signer.read(cursor)
-        return pages.read(Asked(scope, tree, keys, rows, mark, count), signer)
+        try:
+            return pages.read(Asked(scope, tree, keys, rows, mark, count), signer)
+        except QueryTooSlow as error:
+            said = cast("dict[str, Anything] | None", filters)  # or it had been refused
+            limit, kind = self._database.limit, pages.question.kind
+            raise too_slow(limit, said, tree, kind, scope.name) from error
 
     def _over(self, tables: Tables) -> _Pages:
         if tables not in self._known:

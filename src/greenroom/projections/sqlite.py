@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from greenroom.domain.errors import NotOurStore, StoreError
+from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew, rests_before_forks
@@ -113,7 +113,7 @@ class SQLiteDatabase(Database):
                 self._readers.give_back(reader)
         except _ERRORS as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                raise self._too_slow() from error
+                raise QueryTooSlow("filters", "a query answered in time") from error
             raise self._named(error) from error
 
     def run(self, connection: Connection, writes: Iterable[Write]) -> None:
@@ -149,13 +149,13 @@ class SQLiteDatabase(Database):
     def beside(self) -> Iterator[_Beside]:
         """See `Database`: in a file of its own next to ours, or in memory like ours."""
         if self._path is None:
-            with _closing(SQLiteDatabase(None, self._limit)) as database:
+            with _closing(SQLiteDatabase(None, self.limit)) as database:
                 yield _Beside(self, database)
             return
         directory, name = self._path.parent, self._path.name
         with (
             tempfile.TemporaryDirectory(dir=directory, prefix=f"{name}-rebuild-") as where,
-            _closing(SQLiteDatabase(Path(where) / name, self._limit)) as database,
+            _closing(SQLiteDatabase(Path(where) / name, self.limit)) as database,
         ):
             yield _Beside(self, database)
 
@@ -216,9 +216,9 @@ class SQLiteDatabase(Database):
     def _reader(self) -> _Reader:
         """Another connection to read with; in memory, the only one."""
         if self._path is not None:
-            return _Reader(_connected(self._uri), self._limit)
+            return _Reader(_connected(self._uri), self.limit)
         with self._engine.connect() as connection:
-            return _Reader(_driver(connection), self._limit)
+            return _Reader(_driver(connection), self.limit)
 
     @contextmanager
     def _with(self, fresh: SQLiteDatabase) -> Iterator[Connection]:
