@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import count, islice
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -22,14 +23,16 @@ import psycopg
 
 from greenroom import Greenroom
 from greenroom.adapters.stores import open_store
-from greenroom.domain.membership import MemberAdded
+from greenroom.domain.membership import MemberAdded, MemberUpdated
 from greenroom.domain.message import (
     Actor,
     CallId,
+    Decided,
     Event,
     EventId,
     Recorded,
     RequestId,
+    Role,
     StreamId,
     UserId,
 )
@@ -51,7 +54,13 @@ COMMON: Final = "jo"
 RARE: Final = "xan"
 """Beginnings of names: of one name in ten, and of twenty names in all."""
 
-_BEGIN: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
+BEGIN: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
+"""When the first of them came."""
+
+_COMMIT: Final = 2000
+_STRIDE: Final = 7919
+"""A prime: steps of it reach everybody once."""
+_FIELDS: Final = Decided.__struct_fields__
 _BY: Final = Actor(name="importer", system=True)
 _RARE_NAMES: Final = 20
 _FIRST: Final = (
@@ -91,63 +100,94 @@ class Audience:
             UNDECLARED: ("red", "green", "blue")[lot % 3],
         }
 
-    def records(self, head: int, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
-        """(position, record) pairs past `after`: each user, then the same as a member.
+    def arrivals(self, first: int = 0) -> Iterator[tuple[StreamId, int, Event]]:
+        """(stream, version, event) of each user, then of the same as a member.
 
         Args:
-            head: the last position before all of them.
-            after: as a feed is asked.
+            first: how many of all these events to leave out.
         """
-        for position in range(max(after, head) + 1, self.last(head) + 1):
-            number, joins = divmod(position - head - 1, 2)
-            yield position, self._record(position, number, joins=bool(joins))
+        for step in range(first, 2 * self.size):
+            number, joins = divmod(step, 2)
+            user_id = self.user_id(number)
+            at = BEGIN + timedelta(milliseconds=number // AT_ONCE * AT_ONCE)
+            if joins:
+                yield member_stream(CID, user_id), 1, self._added(number, at)
+            else:
+                name, custom = self.name(number), {"plan": "gold"}
+                upserted = UserUpserted(at=at, user_id=user_id, display_name=name, custom=custom)
+                yield user_stream(user_id), 1, upserted
+
+    def records(self, head: int, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
+        """(position, record) pairs of the arrivals past `after`; the first is at `head + 1`."""
+        first = max(after - head, 0)
+        for position, arrival in enumerate(self.arrivals(first), head + first + 1):
+            stream, version, event = arrival
+            record = decided(stream, version, event, position)
+            yield position, Recorded(**{n: getattr(record, n) for n in _FIELDS}, position=position)
 
     def last(self, head: int) -> int:
         """The position of the last record, where `head` is before all of them."""
         return head + 2 * self.size
 
-    def _record(self, position: int, number: int, *, joins: bool) -> Recorded[Event]:
-        user_id = self.user_id(number)
-        at = _BEGIN + timedelta(milliseconds=number // AT_ONCE * AT_ONCE)
-        event: Event
-        if joins:
-            event = MemberAdded(at=at, cid=CID, user_id=user_id, custom=self.custom(number))
-            return _recorded(position, member_stream(CID, user_id), event)
-        name = self.name(number)
-        event = UserUpserted(at=at, user_id=user_id, display_name=name, custom={"plan": "gold"})
-        return _recorded(position, user_stream(user_id), event)
+    def changes(self) -> Iterator[tuple[StreamId, int, Event]]:
+        """(stream, version, event) of what becomes of members: once of all, twice of 40 %."""
+        at = BEGIN + timedelta(days=1)
+        for version, share in ((2, 1.0), (3, 0.4)):
+            for step in range(int(self.size * share)):
+                number = step * _STRIDE % self.size  # in no order of time or name
+                user_id, custom = self.user_id(number), {**self.custom(number), "n": str(version)}
+                role = Role("host" if version == 2 else "guest")
+                at += timedelta(milliseconds=1)
+                updated = MemberUpdated(at=at, cid=CID, user_id=user_id, role=role, custom=custom)
+                yield member_stream(CID, user_id), version, updated
+
+    def _added(self, number: int, at: datetime) -> MemberAdded:
+        custom = self.custom(number)
+        return MemberAdded(at=at, cid=CID, user_id=self.user_id(number), custom=custom)
 
     def _lot(self, number: int) -> bytes:
         """16 bytes drawn for that member."""
         return blake2b(f"{self.seed}/{number}".encode(), digest_size=16).digest()
 
 
-def _recorded(position: int, stream: StreamId, event: Event) -> Recorded[Event]:
-    request = RequestId(f"request-{position}")
-    return Recorded(
+def decided(stream: StreamId, version: int, event: Event, number: int) -> Decided[Event]:
+    """`event` as an importer would record it; `number` tells its ids from all others."""
+    request = RequestId(f"request-{number}")
+    return Decided(
         stream=stream,
-        version=1,
+        version=version,
         event=event,
-        event_id=EventId(f"01940000-0000-7000-8000-{position:012}"),
+        event_id=EventId(f"01940000-0000-7000-8000-{number:012}"),
         by=_BY,
         request_id=request,
         correlation_id=request,
-        position=position,
     )
 
 
-def gather(url: str, audience: Audience) -> float:
-    """Have the audience in the store at `url`, unless it is there; the seconds it took."""
-    began = perf_counter()
+def record(url: str, events: Iterator[tuple[StreamId, int, Event]]) -> None:
+    """Write `events` into the log of the store at `url`, many in one commit."""
+    with closing(open_store(url)) as store:
+        numbers = count(store.position() + 1)
+        drafts = (decided(*event, number) for event, number in zip(events, numbers, strict=False))
+        while some := list(islice(drafts, _COMMIT)):
+            store.append(some)
+
+
+def found(url: str) -> int:
+    """Make the call, unless there is one, in the store at `url`; the last position then."""
     with Greenroom.open(url, timers=False) as room:
         if CID not in {call.cid for call in room.as_user(OWNER).query_calls().items}:
             room.call_types.create(TYPE, based_on="livestream", indexed_custom=DECLARED)
             room.as_user(OWNER).call(TYPE, "crowd").create()
-        if members(room) == audience.size:
-            return 0.0
-        head = room.position
+        assert members(room) == 0
+        return room.position
+
+
+def gather(url: str, audience: Audience) -> float:
+    """Bring the audience to the views of the fresh store at `url`; the seconds it took."""
+    began = perf_counter()
+    head = found(url)
     with views_of(url) as views:
-        assert views.position() == head, "a data set of another version: remove it"
         last = audience.last(head)
         views.catch_up(lambda after: audience.records(head, after), until=last)
     _settle(url, head)

@@ -87,6 +87,13 @@ _NEXT: Final = f"{_SELECT} AND (m.created_at, m.user_id) > (?, ?){_ORDER}"
 _OFFSET: Final = f"{_SELECT}{_ORDER} OFFSET ?"
 _PREFIX: Final = f"{_SELECT} AND u.name_folded >= ? AND u.name_folded < ?{_ORDER}"
 
+_SQLITE_FIELD: Final = (
+    "CASE WHEN json_type(m.custom, '$.\"{0}\"') = 'text'"
+    " THEN json_extract(m.custom, '$.\"{0}\"') END"
+)
+_POSTGRESQL_FIELD: Final = """text_at(m.custom, '{{"{0}"}}'::text[]) COLLATE "C\""""
+"""A declared text, as its index has it."""
+
 Run = Callable[[str, Sequence[object]], Iterable[Sequence[Any]]]
 """Runs a statement with its values, and gives the rows."""
 
@@ -141,7 +148,7 @@ def by_hand(url: str, kind: type[ByHand] = ByHand) -> ByHand:
     if isinstance(where, Path):
         file = sqlite3.connect(where, isolation_level=None)
         file.execute("PRAGMA cache_size=-8000")  # as greenroom's connections
-        return kind(file.execute, "json_extract(m.custom, '$.\"{}\"')", file.close)
+        return kind(file.execute, _SQLITE_FIELD, file.close)
     server = psycopg.connect(where, autocommit=True, options="-c search_path=greenroom_views")
     cursor = server.cursor()
     said: dict[str, bytes] = {}
@@ -152,7 +159,7 @@ def by_hand(url: str, kind: type[ByHand] = ByHand) -> ByHand:
             text = said[statement] = statement.replace("?", "%s").encode()
         return cursor.execute(text, values, prepare=True).fetchall()
 
-    return kind(run, "m.custom::jsonb ->> '{}'", server.close)
+    return kind(run, _POSTGRESQL_FIELD, server.close)
 
 
 def _members(rows: Iterable[Sequence[Any]]) -> list[Member]:
