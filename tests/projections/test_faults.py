@@ -78,7 +78,7 @@ def no_tiebreak(patch: pytest.MonkeyPatch) -> None:
     """Rows sorted by nothing but what was asked for."""
 
     def said_alone(sort: Any, fields: Fields) -> tuple[SortKey, ...]:
-        return tuple(sort) or (fields.default,)
+        return tuple(sort or ()) or (fields.default,)
 
     patch.setattr(queries, "parse_sort", said_alone)
 

@@ -31,12 +31,14 @@ from tests.projections.worlds import (
     session_world,
 )
 
+from greenroom.projections import narrowing
 from greenroom.projections.columns import micros
 from greenroom.projections.dialect import Slot
 from greenroom.projections.parse import parse
 from greenroom.projections.query import holds
 from greenroom.projections.questions import MEMBER_FIELDS
-from greenroom.projections.sql import behind, starts_with
+from greenroom.projections.sql import starts_with
+from greenroom.projections.statements import behind
 
 
 def user_id(row: dict[str, Any]) -> str:
@@ -66,6 +68,30 @@ def test_members(
 ) -> None:
     world = member_world(members, users)
     agree(refilled(world.history), world, asked, MEMBERS)
+
+
+BEGINNINGS = st.sampled_from(["a", "al", "s", "ß", "\U0010ffff", "İ"])
+
+
+@given(
+    st.lists(MEMBER, max_size=8, unique_by=user_id),
+    st.lists(USER, max_size=6, unique_by=user_id),
+    BEGINNINGS.map(lambda text: {"$autocomplete": text}) | TEXTS | IDS,
+    st.sampled_from([0, 1, narrowing.FEW]),
+)
+def test_whoever_has_a_name_is_found_wherever_the_search_starts(
+    refilled: Refill,
+    members: list[dict[str, Any]],
+    users: list[dict[str, Any]],
+    name: Any,
+    few: int,
+) -> None:
+    world = member_world(members, users)
+    named = {"user.name": name}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(narrowing, "FEW", few)
+        asked = [Asked(named), Asked({**named, "role": "host"}), Asked({"$nor": [named]})]
+        agree(refilled(world.history), world, asked, MEMBERS)
 
 
 @given(st.lists(CALL, max_size=6), askings(CALLS.fields))

@@ -174,6 +174,27 @@ def test_members_named_one_by_one_are_looked_up(crowd: Crowd) -> None:
             assert not any("members_by_age" in line for line in plan), plan
 
 
+@pytest.mark.parametrize(
+    ("said", "few"),
+    [({"$autocomplete": "NAME 777"}, True), ({"$autocomplete": "n"}, False), ("Name 777", True)],
+)
+def test_people_are_looked_up_by_a_rare_name_and_met_by_a_common_one(
+    crowd: Crowd, said: Any, *, few: bool
+) -> None:
+    fetch, seen = crowd.views._database.fetch, list[tuple[str, Sequence[Any]]]()
+
+    def noted(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        seen.append((sql, arguments))
+        return fetch(sql, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crowd.views._database, "fetch", noted)
+        assert crowd.views.queries.members(CID, filters={"user.name": said}).items
+    plan = crowd.plan(*seen[-1])
+    assert not [line for line in plan if whole(line) and not few], plan
+    assert any("users_by_name" in line for line in plan) is few, plan
+
+
 def test_a_plan_that_goes_through_everything_is_noticed(crowd: Crowd) -> None:
     sorted_by_nothing = "SELECT * FROM calls ORDER BY settings, cid LIMIT 10"
     assert any(map(whole, crowd.plan(sorted_by_nothing, ())))

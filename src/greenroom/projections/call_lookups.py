@@ -62,7 +62,7 @@ class CallLookups:
     @cached_property
     def _call_types(self) -> Statement:
         every = select(call_types.c.name).order_by(call_types.c.name)
-        return compiled(every, (), self._database.dialect.driver, {})
+        return compiled(every, (), self._database.dialect.driver)
 
     def member_ids(self, cid: CallId, *, after: str = "") -> Iterator[UserId]:
         """All members of a call by user id, read in pages: any number of them, in little memory.

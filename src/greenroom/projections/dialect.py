@@ -70,6 +70,8 @@ class Dialect(Protocol):
 
     driver: Driver
     """What queries are compiled for: parameters by position."""
+    knows_values: bool
+    """Whether it looks at values when it plans, and at what stands in the tables."""
 
     @staticmethod
     def insert(table: Table) -> PostgresInsert | SQLiteInsert:
@@ -79,6 +81,11 @@ class Dialect(Protocol):
     @staticmethod
     def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
         """`text` case-folded as Python does it, ordered by code point."""
+        ...
+
+    @staticmethod
+    def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`column`, and no index of it shall be used."""
         ...
 
     @staticmethod

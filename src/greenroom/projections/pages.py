@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any as Anything
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Select,
     and_,
@@ -25,12 +24,13 @@ from sqlalchemy import (
 from greenroom.domain.errors import InvalidInput
 from greenroom.projections.cursor import Cursor, Signer
 from greenroom.projections.database import Database
-from greenroom.projections.query import All, Any, Comparison, Filter, Not, SortKey
+from greenroom.projections.narrowing import Narrowing
+from greenroom.projections.query import All, Any, Comparison, Elsewhere, Filter, Not, SortKey
 from greenroom.projections.questions import Question
 from greenroom.projections.rows import Row
 from greenroom.projections.shapes import shape
-from greenroom.projections.sql import Expression, behind, where
-from greenroom.projections.statements import Statement, Statements, compiled
+from greenroom.projections.sql import Expression, where
+from greenroom.projections.statements import ROWS, Statement, Statements, compiled
 
 T = TypeVar("T")
 
@@ -96,6 +96,7 @@ class Pages(Generic[T]):
         self.question = question
         self._database = database
         self._statements = Statements()
+        self._narrowing = Narrowing(question.source, database)
 
     def read(self, asked: Asked, signer: Signer) -> Page[T]:
         """The page that was `asked` for; `signer` signs its cursors.
@@ -103,6 +104,7 @@ class Pages(Generic[T]):
         Raises:
             QueryTooSlow: it took longer than the database allows.
         """
+        asked = self._narrowed(asked)
         statement, arguments = self.prepared(asked)
         found = self._database.fetch(statement.sql, arguments)
         cursor, limit = asked.cursor, asked.limit
@@ -112,6 +114,10 @@ class Pages(Generic[T]):
             rows.reverse()
         page = self._page(rows, len(asked.sort), cursor, signer, more=more)
         return replace(page, count=self._count(asked)) if asked.count else page
+
+    def _narrowed(self, asked: Asked) -> Asked:
+        narrowed = self._narrowing.narrowed(asked.filter, asked.scope.values)
+        return asked if narrowed is asked.filter else structs.replace(asked, filter=narrowed)
 
     def prepared(self, asked: Asked) -> tuple[Statement, Sequence[Anything]]:
         """The statement that reads the page, and its arguments."""
@@ -138,9 +144,9 @@ class Pages(Generic[T]):
 
     def _made_to_count(self, asked: Asked, values: int) -> Statement:
         names = ["rows", *asked.scope.values, *(f"v{n}" for n in range(values))]
-        limited = self._matching(asked, [literal_column("1")]).limit(_ROWS).subquery()
+        limited = self._matching(asked, [literal_column("1")]).limit(ROWS).subquery()
         counted = select(func.count()).select_from(limited)
-        return compiled(counted, names, self._database.dialect.driver, {"behind": behind})
+        return compiled(counted, names, self._database.dialect.driver)
 
     def _made(self, asked: Asked, values: int) -> Statement:
         names = [
@@ -149,9 +155,7 @@ class Pages(Generic[T]):
             *(f"k{n}" for n in range(0 if asked.cursor is None else len(asked.sort))),
             *(f"v{n}" for n in range(values)),
         ]
-        return compiled(
-            self._select(asked), names, self._database.dialect.driver, {"behind": behind}
-        )
+        return compiled(self._select(asked), names, self._database.dialect.driver)
 
     def _select(self, asked: Asked) -> Select[Anything]:
         question, cursor = self.question, asked.cursor
@@ -166,7 +170,7 @@ class Pages(Generic[T]):
                     for column, down in zip(columns, falling, strict=True)
                 )
             )
-            .limit(_ROWS)
+            .limit(ROWS)
         )
         if cursor is None:
             return statement
@@ -200,10 +204,6 @@ class Pages(Generic[T]):
         if back or more:
             end = signer.write(Cursor(tuple(rows[-1][-keys:]), behind=True, back=False))
         return Page(items, end, start)
-
-
-_ROWS: Final = bindparam("rows", type_=BigInteger())
-"""How many rows to read."""
 
 
 def _nothing(cursor: Cursor | None, signer: Signer) -> Page[Anything]:
@@ -258,6 +258,8 @@ def fingerprint(filter: Filter) -> str:
             return f"{field} {path} {op} {values}"
         case Not(of=part):
             return f"Not({fingerprint(part)})"
+        case Elsewhere(of=part):
+            return fingerprint(part)
         case All(of=parts) | Any(of=parts):
             inner = ", ".join(sorted(fingerprint(part) for part in parts))
             return f"{type(filter).__name__}({inner})"

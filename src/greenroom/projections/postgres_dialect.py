@@ -176,6 +176,7 @@ class PostgresDialect:
     """How PostgreSQL says it; see `Dialect`. Statements need `FUNCTIONS` on their search path."""
 
     driver: Driver = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call] # theirs
+    knows_values = True
 
     @staticmethod
     def insert(table: Table) -> postgresql.Insert:
@@ -187,6 +188,11 @@ class PostgresDialect:
         """`text` case-folded as Python does it, ordered by code point."""
         folded: ColumnElement[str] = getattr(func, _FOLD)(text, type_=text.type)
         return folded.collate("C")
+
+    @staticmethod
+    def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The column: it knows when not to use an index."""
+        return column
 
     @staticmethod
     def json_at(column: Column[Any], path: Slot) -> _JsonAt:

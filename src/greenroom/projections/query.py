@@ -98,7 +98,15 @@ class Not(Struct, frozen=True):
     of: Filter
 
 
-Filter = Comparison | All | Any | Not
+class Elsewhere(Struct, frozen=True):
+    """True where the comparison is, whose field stands in another table; made by `narrowing`."""
+
+    of: Comparison
+    few: bool | None
+    """Whether few rows there have it, to start from; None where the database knows best."""
+
+
+Filter = Comparison | All | Any | Not | Elsewhere
 
 EVERYTHING: Final = All(())
 """The empty filter."""
@@ -159,6 +167,8 @@ def holds(filter: Filter, row: Row) -> bool:
             return any(holds(part, row) for part in parts)
         case Not(of=part):
             return not holds(part, row)
+        case Elsewhere(of=part):
+            return holds(part, row)
         case Comparison():
             return _compares(filter, row)
         case _:

@@ -25,7 +25,7 @@ from greenroom.projections.rows import (
     participant_item,
     session_item,
 )
-from greenroom.projections.sql import Expression, Source
+from greenroom.projections.sql import Expression, Place, Source
 from greenroom.projections.tables import Tables
 
 T = TypeVar("T")
@@ -117,6 +117,7 @@ def members(tables: Tables) -> Question[MemberItem]:
                 "user.custom": users.c.custom,
             },
             folded={"user_id": table.c.user_id_folded, "user.name": users.c.name_folded},
+            elsewhere={"user.name": Place(table.c.user_id, users.c.user_id, users.c.name_folded)},
         ),
         [
             *(table.c[name] for name in MEMBER_COLUMNS),

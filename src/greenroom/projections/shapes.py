@@ -6,7 +6,18 @@ from collections.abc import Hashable, Sequence
 from typing import Any as Anything
 from typing import Final, TypeVar
 
-from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Moment, Not, Op, Scalar
+from greenroom.projections.query import (
+    All,
+    Any,
+    Comparison,
+    Elsewhere,
+    Filter,
+    Kind,
+    Moment,
+    Not,
+    Op,
+    Scalar,
+)
 
 T = TypeVar("T")
 
@@ -24,6 +35,8 @@ def shape(filter: Filter, values: list[Anything]) -> Hashable:
         return _comparison(filter, values)
     if type(filter) is Not:
         return ("not", shape(filter.of, values))
+    if type(filter) is Elsewhere:
+        return ("elsewhere", filter.few, shape(filter.of, values))
     assert isinstance(filter, All | Any)  # noqa: S101 - there is no other
     return (type(filter), *[shape(part, values) for part in filter.of])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any as Anything
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from sqlalchemy import (
     BigInteger,
@@ -18,17 +18,36 @@ from sqlalchemy import (
     false,
     literal_column,
     or_,
+    select,
     true,
 )
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.projections.columns import TEXT
 from greenroom.projections.dialect import Dialect, JsonAt, Slot, Test
-from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Moment, Not, Op
-from greenroom.projections.shapes import LAST
-from greenroom.projections.statements import SUFFIX
+from greenroom.projections.query import (
+    All,
+    Any,
+    Comparison,
+    Elsewhere,
+    Filter,
+    Kind,
+    Moment,
+    Not,
+    Op,
+)
+from greenroom.projections.statements import SUFFIX, behind
 
 Expression = ColumnElement[Anything]
+
+
+class Place(NamedTuple):
+    """Where a text stands in another table, which has an index of it, case-folded."""
+
+    key: Expression
+    """What rows of ours have in common with those there."""
+    its_key: Expression
+    folded: Expression
 
 
 class Source:
@@ -41,6 +60,7 @@ class Source:
         folded: Mapping[str, Expression] | None = None,
         names: Mapping[str, Callable[[Sequence[Expression]], ColumnElement[bool]]] | None = None,
         sorts: Mapping[tuple[str, bool], Expression] | None = None,
+        elsewhere: Mapping[str, Place] | None = None,
     ) -> None:
         """Name the columns.
 
@@ -49,11 +69,13 @@ class Source:
             folded: stored case-folded columns; other texts are folded as they are read.
             names: how to ask a set of names whether one of these is in it (of none: any at all).
             sorts: columns to sort (field, descending) by where the field itself may be null.
+            elsewhere: of fields that stand in another table, where they are looked up there.
         """
         self.columns = columns
         self._folded = folded or {}
         self.names = names or {}
         self._sorts = sorts or {}
+        self.elsewhere = elsewhere or {}
 
     def folded(self, field: str, dialect: Dialect) -> Expression:
         """The text of `field`, case-folded."""
@@ -97,6 +119,8 @@ def _where(
             return or_(false(), *(_where(part, source, dialect, numbers) for part in parts))
         case Not(of=part):
             return negated(_where(part, source, dialect, numbers))
+        case Elsewhere():
+            return _elsewhere(filter, source, dialect, numbers)
         case Comparison(kind=Kind.JSON):
             return _json(filter, source, dialect, numbers)
         case Comparison(kind=Kind.NAMES):
@@ -135,6 +159,27 @@ def _plain(
             return or_(column.is_(None), found) if len(there) < len(slots) else found
         case op:
             return _RANGES[op](column, slots[0].parameter(column.type))
+
+
+def looked_up(comparison: Comparison, folded: Expression, value: Slot) -> ColumnElement[bool]:
+    """What an index of case-folded texts can say of a comparison with `value`."""
+    if comparison.op is Op.AUTOCOMPLETE:
+        return starts_with(folded, value)
+    return folded == bindparam(f"{value.name}{SUFFIX}folded", type_=folded.type)
+
+
+def _elsewhere(
+    filter: Elsewhere, source: Source, dialect: Dialect, numbers: Iterator[int]
+) -> ColumnElement[bool]:
+    comparison, place = filter.of, source.elsewhere[filter.of.field]
+    (slot,) = _slots(comparison.values, numbers)
+    column = source.columns[comparison.field]
+    exactly = true() if comparison.op is Op.AUTOCOMPLETE else column == slot.parameter(column.type)
+    if filter.few:
+        there = select(place.its_key).where(looked_up(comparison, place.folded, slot))
+        return and_(exactly, place.key.in_(there))
+    folded = place.folded if filter.few is None else dialect.unindexed(place.folded)
+    return and_(exactly, looked_up(comparison, folded, slot))
 
 
 def among(column: Expression, values: Sequence[Expression]) -> ColumnElement[bool]:
@@ -215,15 +260,3 @@ class _JsonAt:
 
     def is_instant(self, test: Test) -> ColumnElement[bool]:
         return test(self._typed["instant"])
-
-
-_SURROGATES: Final = range(0xD800, 0xE000)
-
-
-def behind(prefix: str) -> str | None:
-    """The first text past all that begin with `prefix`; None where there is none."""
-    kept = prefix.rstrip(LAST)
-    if not kept:
-        return None
-    following = ord(kept[-1]) + 1
-    return kept[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    UnaryExpression,
     case,
     cast,
     func,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Dialect as Driver
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.operators import custom_op
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.domain.instants import micros_of
@@ -37,6 +39,7 @@ class SQLiteDialect:
     """How SQLite says it; see `Dialect`."""
 
     driver: Driver = sqlite.dialect(paramstyle="qmark")
+    knows_values = False
 
     @staticmethod
     def insert(table: Table) -> sqlite.Insert:
@@ -47,6 +50,11 @@ class SQLiteDialect:
     def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
         """`text` case-folded as Python does it; the database's own lower() knows ASCII only."""
         return func.greenroom_fold(text, type_=String())
+
+    @staticmethod
+    def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`+column`, which SQLite looks for in no index."""
+        return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
     @staticmethod
     def json_at(column: Column[Any], path: Slot) -> _JsonAt:

@@ -7,15 +7,20 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Select, TypeDecorator
+from sqlalchemy import BigInteger, BindParameter, Select, TypeDecorator, bindparam
 from sqlalchemy import Dialect as Driver
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from greenroom.projections.shapes import LAST
 
 MAX_STATEMENTS: Final = 512
 """Kept of one kind of query. Callers choose the shapes: their number has to have a bound."""
 
 SUFFIX: Final = "__"
 """Between the name of a value, and what is to be made of it."""
+
+ROWS: Final = bindparam("rows", type_=BigInteger())
+"""How many rows to read at most."""
 
 Change = Callable[[Any], Any]
 
@@ -39,16 +44,27 @@ class Statement:
         ]
 
 
-def compiled(
-    select: Select[Any], names: Sequence[str], driver: Driver, changes: Mapping[str, Change]
-) -> Statement:
+def behind(prefix: str) -> str | None:
+    """The first text past all that begin with `prefix`; None where there is none."""
+    kept = prefix.rstrip(LAST)
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
+
+
+_SURROGATES: Final = range(0xD800, 0xE000)
+_CHANGES: Final[Mapping[str, Change]] = {"behind": behind, "folded": str.casefold}
+"""By suffix: `v3__behind` is what `behind` makes of the value `v3`."""
+
+
+def compiled(select: Select[Any], names: Sequence[str], driver: Driver) -> Statement:
     """`select` as `driver` takes it.
 
     Args:
         select: its parameters have names; those with none are constants.
         names: of the values that will be given, in their order.
         driver: one with positional parameters.
-        changes: by suffix: `v3__behind` is what `changes["behind"]` makes of the value `v3`.
     """
     made = select.compile(dialect=driver)
     if not isinstance(made, SQLCompiler):
@@ -62,7 +78,7 @@ def compiled(
             continue
         said, _, suffix = name.partition(SUFFIX)
         typed = _typed(made.binds[name], driver)
-        places.append((names.index(said), _chained(changes.get(suffix), typed)))
+        places.append((names.index(said), _chained(_CHANGES.get(suffix), typed)))
     values = made.params
     return Statement(str(made), tuple(places), tuple(values[name] for name in constants))
 
