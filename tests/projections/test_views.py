@@ -16,8 +16,8 @@ from greenroom.domain import errors
 from greenroom.domain.message import Event, Recorded
 from greenroom.projections import views
 from greenroom.projections.members import Members
-from greenroom.projections.projection import Write
 from greenroom.projections.views import PROJECTIONS, Views
+from greenroom.projections.workspace import Rows
 
 
 def test_the_views_stand_where_the_log_ends(where: Where, history: History) -> None:
@@ -199,10 +199,10 @@ def test_tables_of_a_newer_greenroom_are_left_to_it(durable: Where, history: His
 
 
 class FailingMembers(Members):
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         if recorded.version == 2:
             raise ZeroDivisionError
-        return super().statements(recorded)
+        super().apply(recorded, rows)
 
 
 def test_tables_that_somebody_empties_meanwhile_are_filled_from_the_beginning(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Column, Table, delete
+from sqlalchemy import Column, Table
 
 from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
 from greenroom.domain.message import Event, Recorded
-from greenroom.projections.columns import TEXT, key, metadata
-from greenroom.projections.projection import Upsert, Write
+from greenroom.projections.bulk import Key
+from greenroom.projections.columns import TEXT, metadata
+from greenroom.projections.workspace import Rows
 
 call_types: Final = Table(
     "call_types",
@@ -30,10 +31,6 @@ declared: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PUT = Upsert(call_types)
-_DECLARE = Upsert(declared)
-_UNDECLARE = delete(declared).where(key(declared.c.call_type))
-
 
 class CallTypes:
     """Keeps `call_types` and `declared` in step with the definitions."""
@@ -41,22 +38,27 @@ class CallTypes:
     name = "call_types"
     version = 2
     tables = (call_types, declared)
+    events = frozenset[type[Event]]({CallTypeDefined, FieldsDeclared})
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take the tables past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:  # noqa: ARG002 - as in `Projection`
+        """See `Projection`: none, what comes is written over what is there."""
+        return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         match recorded.event:
-            case CallTypeDefined(call_type=name) as defined:
-                yield Write(_PUT, {"name": name, "based_on": defined.based_on})
-                yield from _declared(defined)
+            case CallTypeDefined(call_type=name, based_on=based_on) as defined:
+                rows.put(call_types, {"name": name, "based_on": based_on})
+                _declare(rows, defined)
             case FieldsDeclared() as changed:
-                yield from _declared(changed)
+                _declare(rows, changed)
             case _:
                 pass
 
 
-def _declared(event: CallTypeDefined | FieldsDeclared) -> Iterator[Write]:
-    yield Write(_UNDECLARE, {"key_call_type": event.call_type})
+def _declare(rows: Rows, event: CallTypeDefined | FieldsDeclared) -> None:
+    rows.drop_under(declared, event.call_type)
     for place, fields in event.indexed_custom.items():
         for field, kind in fields.items():
-            said = {"call_type": event.call_type, "place": place, "field": field, "kind": kind}
-            yield Write(_DECLARE, said)
+            row = {"call_type": event.call_type, "place": place, "field": field, "kind": kind}
+            rows.put(declared, row)

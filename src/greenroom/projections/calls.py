@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,11 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
-    bindparam,
-    delete,
-    exists,
-    select,
-    update,
 )
 
 from greenroom.domain.call_events import (
@@ -43,16 +38,10 @@ from greenroom.domain.membership import (
     RingRejected,
 )
 from greenroom.domain.message import CallId, Event, Recorded
-from greenroom.projections.columns import (
-    TEXT,
-    json_text,
-    key,
-    key_value,
-    metadata,
-    micros,
-    micros_or_none,
-)
-from greenroom.projections.projection import InsertNew, Upsert, Write
+from greenroom.domain.streams import call_of
+from greenroom.projections.bulk import Key, Row
+from greenroom.projections.columns import TEXT, json_text, metadata, micros, micros_or_none
+from greenroom.projections.workspace import Rows
 
 
 def _last(name: str, sentinel: str) -> Column[int]:
@@ -121,21 +110,24 @@ answers: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_CREATE = Upsert(calls)
-_CHANGE = update(calls).where(key(calls.c.cid))
-_COUNT = (
-    update(calls)
-    .where(key(calls.c.cid), calls.c.erased.is_(False))
-    .values(member_count=calls.c.member_count + bindparam("more", type_=Integer()))
+_BY_THE_CALL = (
+    CallUpdated,
+    WentLive,
+    StoppedLive,
+    CallEnded,
+    CallRestored,
+    CallDeleted,
+    UserBlocked,
+    UserUnblocked,
+    SessionStarted,
+    SessionEnded,
 )
-_BLOCK = InsertNew(blocks)
-_UNBLOCK = delete(blocks).where(key(blocks.c.cid), key(blocks.c.user_id))
-_FORGET_BLOCKS = delete(blocks).where(key(blocks.c.cid))
-_ANSWER = Upsert(answers)
-_DROP_ANSWERS_OF_ERASED = delete(answers).where(
-    key(answers.c.cid),
-    exists(select(1).where(calls.c.cid == key_value(answers.c.cid), calls.c.erased.is_(True))),
-)
+"""Change a call that is there."""
+_ANSWERS: Final[Mapping[type[Event], Answer]] = {
+    RingAccepted: Answer.ACCEPTED,
+    RingRejected: Answer.REJECTED,
+    RingMissed: Answer.MISSED,
+}
 
 
 class Calls:
@@ -144,54 +136,70 @@ class Calls:
     name = "calls"
     version = 2
     tables = (calls, blocks, answers)
+    events = frozenset[type[Event]](
+        {CallCreated, *_BY_THE_CALL, MemberAdded, MemberRemoved, *_ANSWERS}
+    )
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take the tables past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
+        cid = call_of(recorded.stream)
+        return () if cid is None else ((calls, (cid,)),)
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         match recorded.event:
-            case CallCreated() as created:
-                yield Write(_CREATE, _row(created))
-            case CallUpdated(cid=cid, at=at) as updated:
-                yield _touched(
-                    cid,
-                    at,
-                    custom=json_text(updated.custom),
-                    settings=json_text(updated.settings),
-                    starts_at=micros_or_none(updated.starts_at),
-                    backstage=updated.backstage,
-                )
-            case WentLive(cid=cid, at=at):
-                yield _touched(cid, at, backstage=False, ended_at=None)
-            case StoppedLive(cid=cid, at=at):
-                yield _touched(cid, at, backstage=True)
-            case CallEnded(cid=cid, at=at):
-                yield _touched(cid, at, ended_at=micros(at))
-            case CallRestored(cid=cid, at=at):
-                yield _touched(cid, at, deleted=False)
-            case UserBlocked(cid=cid, at=at, user_id=user_id):
-                yield _touched(cid, at)
-                yield Write(_BLOCK, {"cid": cid, "user_id": user_id})
-            case UserUnblocked(cid=cid, at=at, user_id=user_id):
-                yield _touched(cid, at)
-                yield Write(_UNBLOCK, {"key_cid": cid, "key_user_id": user_id})
-            case CallDeleted(cid=cid, hard=False):
-                yield Write(_CHANGE, {"key_cid": cid, "deleted": True})
-            case CallDeleted(cid=cid, hard=True):
-                yield from _erased(cid)
-            case SessionStarted(cid=cid, session=session):
-                yield Write(_CHANGE, {"key_cid": cid, "session": session, "ongoing": True})
-            case SessionEnded(cid=cid):
-                yield Write(_CHANGE, {"key_cid": cid, "ongoing": False})
             case MemberAdded(cid=cid):
-                yield Write(_COUNT, {"key_cid": cid, "more": 1})
+                _count(rows, cid, 1)
             case MemberRemoved(cid=cid):
-                yield Write(_COUNT, {"key_cid": cid, "more": -1})
+                _count(rows, cid, -1)
+            case SessionStarted(cid=cid, session=session):
+                rows.change(calls, (cid,), session=session, ongoing=True)
+            case SessionEnded(cid=cid):
+                rows.change(calls, (cid,), ongoing=False)
             case RingAccepted() | RingRejected() | RingMissed() as answer:
-                yield from _answered(answer)
+                _answer(rows, answer)
+            case CallCreated() as created:
+                rows.put(calls, _row(created))
+            case CallDeleted(cid=cid, hard=False):
+                rows.change(calls, (cid,), deleted=True)
+            case CallDeleted(cid=cid, hard=True):
+                _erase(rows, cid)
             case _:
-                pass
+                _change(rows, recorded.event)
 
 
-def _row(created: CallCreated) -> dict[str, Any]:
+def _change(rows: Rows, event: Event) -> None:
+    """What changes `updated_at`."""
+    match event:
+        case CallUpdated(cid=cid, at=at) as updated:
+            _touch(
+                rows,
+                cid,
+                at,
+                custom=json_text(updated.custom),
+                settings=json_text(updated.settings),
+                starts_at=micros_or_none(updated.starts_at),
+                backstage=updated.backstage,
+            )
+        case WentLive(cid=cid, at=at):
+            _touch(rows, cid, at, backstage=False, ended_at=None)
+        case StoppedLive(cid=cid, at=at):
+            _touch(rows, cid, at, backstage=True)
+        case CallEnded(cid=cid, at=at):
+            _touch(rows, cid, at, ended_at=micros(at))
+        case CallRestored(cid=cid, at=at):
+            _touch(rows, cid, at, deleted=False)
+        case UserBlocked(cid=cid, at=at, user_id=user_id):
+            _touch(rows, cid, at)
+            rows.put(blocks, {"cid": cid, "user_id": user_id})
+        case UserUnblocked(cid=cid, at=at, user_id=user_id):
+            _touch(rows, cid, at)
+            rows.drop(blocks, (cid, user_id))
+        case _:
+            pass
+
+
+def _row(created: CallCreated) -> Row:
     _, _, call_id = created.cid.partition(":")
     at = micros(created.at)
     return {
@@ -215,38 +223,39 @@ def _row(created: CallCreated) -> dict[str, Any]:
     }
 
 
-def _touched(cid: CallId, at: datetime, **changes: Any) -> Write:
-    return Write(_CHANGE, {"key_cid": cid, "updated_at": micros(at), **changes})
+def _touch(rows: Rows, cid: CallId, at: datetime, **changes: Any) -> None:
+    rows.change(calls, (cid,), updated_at=micros(at), **changes)
 
 
-def _erased(cid: CallId) -> Iterator[Write]:
+def _count(rows: Rows, cid: CallId, more: int) -> None:
+    call = rows.get(calls, (cid,))
+    if call is not None and not call["erased"]:
+        rows.put(calls, {**call, "member_count": call["member_count"] + more})
+
+
+def _erase(rows: Rows, cid: CallId) -> None:
     """Nothing of anybody stays; that there was a call does."""
-    yield Write(
-        _CHANGE,
+    call = rows.get(calls, (cid,))
+    for table in (calls, blocks, answers):
+        rows.erase_under(table, cid)
+    if call is not None:
+        nobodys = {"created_by": "", "team": None, "custom": "{}", "settings": "{}"}
+        gone = {"member_count": 0, "deleted": True, "erased": True}
+        rows.put(calls, {**call, **nobodys, **gone})
+
+
+def _answer(rows: Rows, answer: RingAccepted | RingRejected | RingMissed) -> None:
+    call = rows.get(calls, (answer.cid,))
+    if call is not None and call["erased"]:
+        # A hard deletion withdraws open rings: those misses are recorded past the deletion.
+        return
+    rows.put(
+        answers,
         {
-            "key_cid": cid,
-            "created_by": "",
-            "team": None,
-            "custom": "{}",
-            "settings": "{}",
-            "member_count": 0,
-            "deleted": True,
-            "erased": True,
+            "cid": answer.cid,
+            "user_id": answer.user_id,
+            "ring": answer.ring,
+            "answer": _ANSWERS[type(answer)].value,
+            "at": micros(answer.at),
         },
     )
-    yield Write(_FORGET_BLOCKS, {"key_cid": cid})
-    yield Write(_DROP_ANSWERS_OF_ERASED, {"key_cid": cid})
-
-
-def _answered(event: RingAccepted | RingRejected | RingMissed) -> Iterator[Write]:
-    match event:
-        case RingAccepted():
-            answer = Answer.ACCEPTED
-        case RingRejected():
-            answer = Answer.REJECTED
-        case RingMissed():
-            answer = Answer.MISSED
-    values = {"cid": event.cid, "user_id": event.user_id, "ring": event.ring}
-    yield Write(_ANSWER, {**values, "answer": answer.value, "at": micros(event.at)})
-    # A hard deletion withdraws open rings: those misses are recorded past the deletion.
-    yield Write(_DROP_ANSWERS_OF_ERASED, {"key_cid": event.cid})

@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BindParameter, Column, ColumnElement, MetaData, String, bindparam
+from sqlalchemy import MetaData, String
 
 TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
 """Text ordered by code point on every database, as Python orders it."""
@@ -51,16 +51,6 @@ def json_text(value: object) -> str:
     except ValueError:
         # One NaN in one row would make SQLite refuse every query over that column.
         return _CANONICAL.encode(_finite(value))
-
-
-def key(column: Column[Any]) -> ColumnElement[bool]:
-    """`column = :key_<name>`: how prepared updates and deletes name their rows."""
-    return column == key_value(column)
-
-
-def key_value(column: Column[Any]) -> BindParameter[Any]:
-    """`:key_<name>`; the plain name is taken by the values of an update."""
-    return bindparam(f"key_{column.name}", type_=column.type)
 
 
 def _finite(value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, Table
 
 from greenroom.domain.errors import StoreClosed, StoreError
+from greenroom.projections.bulk import Bulk
 from greenroom.projections.dialect import Dialect
-from greenroom.projections.projection import Write
 
 SCHEMA_VERSION = 1
 """Of the bookkeeping tables; projections have versions of their own."""
@@ -61,8 +61,8 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def run(self, connection: Connection, writes: Iterable[Write]) -> None:
-        """Run `writes` in order, in the transaction that is open."""
+    def bulk(self, connection: Connection) -> Bulk:
+        """What reads and writes many rows at once, in the transaction that is open."""
 
     @abstractmethod
     def founding(self) -> AbstractContextManager[Connection]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final, assert_never
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, bindparam, delete, exists, select
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import BigInteger, Column, Index, Integer, Table
 
-from greenroom.domain.message import CallId, Event, Recorded
-from greenroom.projections.columns import TEXT, key, key_value, metadata, micros
+from greenroom.domain.call_events import CallUpdated
+from greenroom.domain.membership import RingAccepted, RingMissed, RingRejected
+from greenroom.domain.message import CallId, Event, Recorded, UserId
+from greenroom.projections.bulk import Key, Row
+from greenroom.projections.columns import TEXT, metadata, micros
 from greenroom.projections.due import (
+    DEADLINE_EVENTS,
     Answered,
     Await,
     Change,
@@ -26,20 +29,19 @@ from greenroom.projections.due import (
     deadline_changes,
     deadline_key,
 )
-from greenroom.projections.projection import InsertNew, Upsert, Write
+from greenroom.projections.workspace import Rows
 
 deadlines: Final = Table(
     "deadlines",
     metadata,
+    Column("cid", TEXT, primary_key=True),
     Column("key", TEXT, primary_key=True),
     Column("kind", TEXT, nullable=False),
-    Column("cid", TEXT, nullable=False),
     Column("number", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("cause", TEXT, nullable=False),
     Column("correlation_id", TEXT, nullable=False),
     Index("deadlines_by_instant", "due_at", "key"),
-    Index("deadlines_by_call", "cid"),
     sqlite_with_rowid=False,
 )
 
@@ -60,105 +62,104 @@ unanswered: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PLAN = Upsert(deadlines)
-_DROP = delete(deadlines).where(key(deadlines.c.key))
-_DROP_KIND = delete(deadlines).where(key(deadlines.c.cid), key(deadlines.c.kind))
-_OPEN = Upsert(running)
-_CLOSE = delete(running).where(key(running.c.cid))
-_RETIME = plain_insert(deadlines).from_select(
-    ["key", "kind", "cid", "number", "due_at", "cause", "correlation_id"],
-    select(
-        bindparam("prefix", type_=TEXT) + running.c.number.cast(TEXT),
-        key_value(deadlines.c.kind),
-        running.c.cid,
-        running.c.number,
-        key_value(deadlines.c.due_at),
-        key_value(deadlines.c.cause),
-        key_value(deadlines.c.correlation_id),
-    ).where(key(running.c.cid)),
+awaited: Final = Table(
+    "awaited",
+    metadata,
+    Column("cid", TEXT, primary_key=True),
+    Column("ring", Integer, primary_key=True),
+    Column("users", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
-_AWAIT_NOBODY = delete(unanswered).where(key(unanswered.c.cid), key(unanswered.c.ring))
-_AWAIT = InsertNew(unanswered)
-_ANSWERED = _AWAIT_NOBODY.where(key(unanswered.c.user_id))
-_DROP_UNLESS_AWAITED = _DROP.where(
-    ~exists(select(1).where(key(unanswered.c.cid), key(unanswered.c.ring)))
-)
-_CLEAR = tuple(delete(table).where(key(table.c.cid)) for table in (deadlines, running, unanswered))
 
 
 class Deadlines:
     """Keeps `deadlines` in step with `due.deadline_changes`.
 
-    `running` (which session is on) and `unanswered` (who still owes an answer to a ring) are
-    what those changes lean on.
+    `running` (which session is on), `unanswered` (who still owes an answer to a ring) and
+    `awaited` (how many those are) are what those changes lean on.
     """
 
     name = "deadlines"
-    version = 2
-    tables = (deadlines, running, unanswered)
+    version = 3
+    tables = (deadlines, running, unanswered, awaited)
+    events = DEADLINE_EVENTS
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take the tables past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
+        match recorded.event:
+            case CallUpdated(cid=cid):
+                return ((running, (cid,)),)
+            case RingAccepted() | RingRejected() | RingMissed() as answer:
+                ring = (answer.cid, answer.ring)
+                return ((unanswered, (*ring, answer.user_id)), (awaited, ring))
+            case _:
+                return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         for change in deadline_changes(recorded.event):
-            yield from _writes(change, recorded)
+            _apply(change, recorded, rows)
 
 
-def _writes(change: Change, recorded: Recorded[Event]) -> Iterator[Write]:
+def _apply(change: Change, recorded: Recorded[Event], rows: Rows) -> None:
     match change:
         case Plan(deadline):
-            yield _planned(deadline, recorded)
-        case Drop():
-            yield Write(_DROP, {"key_key": change.key})
+            rows.put(deadlines, _row(deadline, recorded))
+        case Drop(cid=cid):
+            rows.drop(deadlines, (cid, change.key))
         case Open(cid, number):
-            yield Write(_OPEN, {"cid": cid, "number": number})
+            rows.put(running, {"cid": cid, "number": number})
         case Close(cid):
-            yield Write(_CLOSE, {"key_cid": cid})
+            rows.drop(running, (cid,))
         case Retime(cid, due_at):
-            yield from _retimed(cid, due_at, recorded)
+            _retime(cid, due_at, recorded, rows)
         case Await(cid, ring, user_ids):
-            yield Write(_AWAIT_NOBODY, {"key_cid": cid, "key_ring": ring})
-            for user_id in user_ids:
-                yield Write(_AWAIT, {"cid": cid, "ring": ring, "user_id": user_id})
+            _await(cid, ring, set(user_ids), rows)
         case Answered(cid, ring, user_id):
-            of = {"key_cid": cid, "key_ring": ring}
-            yield Write(_ANSWERED, {**of, "key_user_id": user_id})
-            missed = deadline_key(DeadlineKind.MISSED, cid, ring)
-            yield Write(_DROP_UNLESS_AWAITED, {**of, "key_key": missed})
+            _answered(cid, ring, user_id, rows)
         case Clear(cid):
-            for statement in _CLEAR:
-                yield Write(statement, {"key_cid": cid})
+            for table in (deadlines, running, unanswered, awaited):
+                rows.erase_under(table, cid)
         case _:
             assert_never(change)
 
 
-def _planned(deadline: Deadline, recorded: Recorded[Event]) -> Write:
-    return Write(
-        _PLAN,
-        {
-            "key": deadline.key,
-            "kind": deadline.kind.value,
-            "cid": deadline.cid,
-            "number": deadline.number,
-            "due_at": micros(deadline.due_at),
-            "cause": recorded.event_id,
-            "correlation_id": recorded.correlation_id,
-        },
-    )
+def _row(deadline: Deadline, recorded: Recorded[Event]) -> Row:
+    return {
+        "cid": deadline.cid,
+        "key": deadline.key,
+        "kind": deadline.kind.value,
+        "number": deadline.number,
+        "due_at": micros(deadline.due_at),
+        "cause": recorded.event_id,
+        "correlation_id": recorded.correlation_id,
+    }
 
 
-def _retimed(cid: CallId, due_at: datetime | None, recorded: Recorded[Event]) -> Iterator[Write]:
-    kind = DeadlineKind.MAX_DURATION
-    of = {"key_cid": cid, "key_kind": kind.value}
-    yield Write(_DROP_KIND, of)
-    if due_at is not None:
-        prefix = deadline_key(kind, cid, 0).removesuffix("0")
-        yield Write(
-            _RETIME,
-            {
-                **of,
-                "key_due_at": micros(due_at),
-                "prefix": prefix,
-                "key_cause": recorded.event_id,
-                "key_correlation_id": recorded.correlation_id,
-            },
-        )
+def _retime(cid: CallId, due_at: datetime | None, recorded: Recorded[Event], rows: Rows) -> None:
+    session = rows.get(running, (cid,))
+    if session is None:
+        return
+    kind, number = DeadlineKind.MAX_DURATION, session["number"]
+    if due_at is None:
+        rows.drop(deadlines, (cid, deadline_key(kind, cid, number)))
+    else:
+        rows.put(deadlines, _row(Deadline(kind, cid, number, due_at), recorded))
+
+
+def _await(cid: CallId, ring: int, user_ids: Collection[UserId], rows: Rows) -> None:
+    rows.drop_under(unanswered, cid, ring)
+    rows.put(awaited, {"cid": cid, "ring": ring, "users": len(user_ids)})
+    for user_id in user_ids:
+        rows.put(unanswered, {"cid": cid, "ring": ring, "user_id": user_id})
+
+
+def _answered(cid: CallId, ring: int, user_id: UserId, rows: Rows) -> None:
+    """One fewer; after the last of them nobody can miss it."""
+    count = rows.get(awaited, (cid, ring))
+    if count is None or rows.get(unanswered, (cid, ring, user_id)) is None:
+        return
+    rows.drop(unanswered, (cid, ring, user_id))
+    rows.put(awaited, {**count, "users": count["users"] - 1})
+    if count["users"] == 1:
+        rows.drop(deadlines, (cid, deadline_key(DeadlineKind.MISSED, cid, ring)))

@@ -141,6 +141,22 @@ class Clear:
     cid: CallId
 
 
+DEADLINE_EVENTS: Final = frozenset[type[Event]](
+    {
+        SessionStarted,
+        SessionEnded,
+        CallUpdated,
+        Left,
+        Joined,
+        CallRung,
+        RingCancelled,
+        RingAccepted,
+        RingRejected,
+        RingMissed,
+        CallDeleted,
+    }
+)
+"""The kinds of events that `deadline_changes` says something about."""
 Change = Plan | Drop | Open | Close | Retime | Await | Answered | Clear
 
 

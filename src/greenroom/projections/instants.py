@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import (
@@ -12,16 +12,16 @@ from sqlalchemy import (
     Integer,
     Table,
     and_,
-    bindparam,
     func,
     or_,
     select,
-    update,
 )
 
 from greenroom.domain.message import Event, Recorded
-from greenroom.projections.columns import key, metadata, micros
-from greenroom.projections.projection import InsertNew, Write
+from greenroom.domain.streams import EVENTS
+from greenroom.projections.bulk import Key
+from greenroom.projections.columns import metadata, micros
+from greenroom.projections.workspace import Rows
 
 SPANS: Final = (256, 256**2, 256**3)
 """Positions in one stretch: short ones, within longer ones, within the longest."""
@@ -36,12 +36,6 @@ instants: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_AT = bindparam("decided", type_=BigInteger())
-_BEGIN = InsertNew(instants)
-_THIS = (key(instants.c.span), key(instants.c.stretch))
-_LOWER = update(instants).where(*_THIS, instants.c.least > _AT).values(least=_AT)
-_RAISE = update(instants).where(*_THIS, instants.c.greatest < _AT).values(greatest=_AT)
-
 
 class Instants:
     """Keeps the earliest and the latest instant of every stretch, over all streams.
@@ -53,17 +47,25 @@ class Instants:
     name = "instants"
     version = 1
     tables = (instants,)
+    events = frozenset[type[Event]](EVENTS.values())
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that note when `recorded` was decided."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
+        return [(instants, (span, recorded.position // span)) for span in SPANS]
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         at = micros(recorded.at)
         for span in SPANS:
-            stretch = recorded.position // span
-            begun = {"span": span, "stretch": stretch, "least": at, "greatest": at}
-            known = {"key_span": span, "key_stretch": stretch, "decided": at}
-            yield Write(_BEGIN, begun)
-            yield Write(_LOWER, known)
-            yield Write(_RAISE, known)
+            key = (span, recorded.position // span)
+            row = rows.get(instants, key)
+            if row is None:
+                begun = {"span": span, "stretch": key[1], "least": at, "greatest": at}
+                rows.put(instants, begun)
+            elif at < row["least"]:
+                rows.put(instants, {**row, "least": at})
+            elif at > row["greatest"]:
+                rows.put(instants, {**row, "greatest": at})
 
 
 def stretch_until(connection: Connection, at: int) -> range | None:

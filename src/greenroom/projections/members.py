@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Table, bindparam, delete, update
+from sqlalchemy import BigInteger, Column, Index, Table
 
 from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.membership import MemberAdded, MemberRemoved, MemberUpdated
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.user import UserErased
-from greenroom.projections.columns import TEXT, json_text, key, metadata, micros
-from greenroom.projections.projection import Upsert, Write
+from greenroom.projections.bulk import Key
+from greenroom.projections.columns import TEXT, json_text, metadata, micros
+from greenroom.projections.workspace import Rows
 
 members: Final = Table(
     "members",
@@ -31,14 +32,6 @@ members: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PUT = Upsert(members)
-_CHANGE = update(members).where(key(members.c.cid), key(members.c.user_id))
-_REMOVE = delete(members).where(key(members.c.cid), key(members.c.user_id))
-_EMPTY = delete(members).where(key(members.c.cid))
-_FORGET = (
-    update(members).where(key(members.c.user_id)).values(custom=bindparam("nothing", type_=TEXT))
-)
-
 
 class Members:
     """Keeps the `members` table in step with the membership events."""
@@ -46,39 +39,48 @@ class Members:
     name = "members"
     version = 2
     tables = (members,)
+    events = frozenset[type[Event]](
+        {MemberAdded, MemberUpdated, MemberRemoved, CallDeleted, UserErased}
+    )
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take `members` past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
         match recorded.event:
-            case MemberAdded(at=at) as added:
-                yield Write(
-                    _PUT,
+            case MemberUpdated(cid=cid, user_id=user_id):
+                return ((members, (cid, user_id)),)
+            case _:
+                return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
+        match recorded.event:
+            case MemberAdded() as added:
+                at = micros(added.at)
+                rows.put(
+                    members,
                     {
                         "cid": added.cid,
                         "user_id": added.user_id,
                         "user_id_folded": added.user_id.casefold(),
                         "role": added.role,
                         "custom": json_text(added.custom),
-                        "created_at": micros(at),
-                        "updated_at": micros(at),
+                        "created_at": at,
+                        "updated_at": at,
                     },
                 )
-            case MemberUpdated(at=at) as updated:
-                yield Write(
-                    _CHANGE,
-                    {
-                        "key_cid": updated.cid,
-                        "key_user_id": updated.user_id,
-                        "role": updated.role,
-                        "custom": json_text(updated.custom),
-                        "updated_at": micros(at),
-                    },
+            case MemberUpdated(cid=cid, user_id=user_id) as updated:
+                rows.change(
+                    members,
+                    (cid, user_id),
+                    role=updated.role,
+                    custom=json_text(updated.custom),
+                    updated_at=micros(updated.at),
                 )
             case MemberRemoved(cid=cid, user_id=user_id):
-                yield Write(_REMOVE, {"key_cid": cid, "key_user_id": user_id})
+                rows.drop(members, (cid, user_id))
             case CallDeleted(cid=cid, hard=True):
-                yield Write(_EMPTY, {"key_cid": cid})
+                rows.erase_under(members, cid)
             case UserErased(user_id=user_id):
-                yield Write(_FORGET, {"key_user_id": user_id, "nothing": "{}"})
+                rows.erase_where(members, "user_id", user_id, custom="{}")
             case _:
                 pass

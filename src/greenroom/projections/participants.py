@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Table, delete, update
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table
 
 from greenroom.domain.call_events import CallDeleted, SessionEnded
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.session_events import Joined, Left, MediaConnected, MediaLost
 from greenroom.domain.streams import session_id
-from greenroom.projections.columns import TEXT, key, metadata, micros
-from greenroom.projections.projection import Upsert, Write
+from greenroom.projections.bulk import Key
+from greenroom.projections.columns import TEXT, metadata, micros
+from greenroom.projections.workspace import Rows
 
 participants: Final = Table(
     "participants",
@@ -30,11 +31,6 @@ participants: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_ENTER = Upsert(participants)
-_CHANGE = update(participants).where(key(participants.c.cid), key(participants.c.entry_id))
-_LEAVE = delete(participants).where(key(participants.c.cid), key(participants.c.entry_id))
-_CLOSE = delete(participants).where(key(participants.c.cid))
-
 
 class Participants:
     """Keeps the `participants` table in step with comings and goings."""
@@ -42,13 +38,24 @@ class Participants:
     name = "participants"
     version = 2
     tables = (participants,)
+    events = frozenset[type[Event]](
+        {Joined, Left, MediaConnected, MediaLost, SessionEnded, CallDeleted}
+    )
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take `participants` past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
+        match recorded.event:
+            case MediaConnected(cid=cid, entry_id=entry_id) | MediaLost(cid=cid, entry_id=entry_id):
+                return ((participants, (cid, entry_id)),)
+            case _:
+                return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         match recorded.event:
             case Joined() as joined:
-                yield Write(
-                    _ENTER,
+                rows.put(
+                    participants,
                     {
                         "cid": joined.cid,
                         "entry_id": joined.entry_id,
@@ -60,12 +67,14 @@ class Participants:
                     },
                 )
             case Left(cid=cid, entry_id=entry_id):
-                yield Write(_LEAVE, {"key_cid": cid, "key_entry_id": entry_id})
+                rows.drop(participants, (cid, entry_id))
             case MediaConnected(cid=cid, entry_id=entry_id):
-                yield Write(_CHANGE, {"key_cid": cid, "key_entry_id": entry_id, "connected": True})
+                rows.change(participants, (cid, entry_id), connected=True)
             case MediaLost(cid=cid, entry_id=entry_id):
-                yield Write(_CHANGE, {"key_cid": cid, "key_entry_id": entry_id, "connected": False})
-            case SessionEnded(cid=cid) | CallDeleted(cid=cid, hard=True):
-                yield Write(_CLOSE, {"key_cid": cid})
+                rows.change(participants, (cid, entry_id), connected=False)
+            case SessionEnded(cid=cid):
+                rows.drop_under(participants, cid)
+            case CallDeleted(cid=cid, hard=True):
+                rows.erase_under(participants, cid)
             case _:
                 pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -19,10 +19,9 @@ from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew
 from greenroom.projections.lending import Lender
+from greenroom.projections.postgres_bulk import PostgresBulk
 from greenroom.projections.postgres_dialect import FUNCTIONS, PostgresDialect
 from greenroom.projections.postgres_engine import ERRORS, Server, driver, is_idle, sqlstate
-from greenroom.projections.projection import Write
-from greenroom.projections.writing import Compiled
 
 SCHEMA: Final = "greenroom_views"
 """Where the views stand, in the database of the events or in any other."""
@@ -65,7 +64,6 @@ class PostgresDatabase(Database):
             _READERS,
         )
         connects_anew(self._limited)
-        self._compiled = Compiled(self.dialect, self._writer.dialect)
         self._indexing: psycopg.Connection[Any] | None = None
 
     @contextmanager
@@ -113,12 +111,9 @@ class PostgresDatabase(Database):
             self._limited.drop(reader)
         return reader
 
-    def run(self, connection: Connection, writes: Iterable[Write]) -> None:
-        """See `Database`; all of them travel together."""
-        raw = driver(connection)
-        with raw.pipeline(), raw.cursor() as cursor:
-            for sql, rows in self._compiled.runs(writes):
-                cursor.executemany(sql.encode(), rows)
+    def bulk(self, connection: Connection) -> PostgresBulk:
+        """See `Database`."""
+        return PostgresBulk(driver(connection))
 
     @contextmanager
     def founding(self) -> Iterator[Connection]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from greenroom.domain.message import Event, Recorded
+from greenroom.projections.bulk import Changes, Key, Shape, Values
 from greenroom.projections.database import Database
-from greenroom.projections.projection import Projection, Write
+from greenroom.projections.projection import Projection
+from greenroom.projections.workspace import Workspace
 
 Batch = Sequence[tuple[int, Recorded[Event]]]
 """(position, record) pairs, positions rising."""
+_Heeding: TypeAlias = Mapping[type[Event], Sequence[tuple[Projection, int]]]
+"""Who is to be shown events of a kind, and the position each stands at."""
 
 
 def project(
     database: Database, connection: Connection, seen: Mapping[Projection, int], batch: Batch
 ) -> None:
     """Write, in the open transaction, what takes each projection past `batch`.
+
+    What a projection raises is raised as it is, before anything was written.
 
     Args:
         database: that `connection` is of.
@@ -26,14 +33,48 @@ def project(
             skipped.
         batch: the records that follow.
     """
-    database.run(
-        connection,
-        (write for projection, at in seen.items() for write in _writes(projection, batch, at)),
-    )
-
-
-def _writes(projection: Projection, batch: Batch, seen: int) -> Iterator[Write]:
-    """What takes the tables of `projection` from position `seen` past `batch`."""
+    heeding = _heeding(seen)
+    rows = Workspace(database.bulk(connection))
+    rows.expect(_needs(heeding, batch))
     for position, recorded in batch:
-        if position > seen:
-            yield from projection.statements(recorded)
+        for projection, at in heeding.get(type(recorded.event), ()):
+            if position > at:
+                projection.apply(recorded, rows)
+    rows.flush()
+
+
+def touched(projections: Iterable[Projection], recorded: Recorded[Event]) -> Collection[Table]:
+    """The tables in which `recorded` may change something."""
+    rows = Workspace(_Nothing())
+    for projection in projections:
+        if type(recorded.event) in projection.events:
+            projection.apply(recorded, rows)
+    return rows.touched()
+
+
+def _heeding(seen: Mapping[Projection, int]) -> _Heeding:
+    heeding: dict[type[Event], list[tuple[Projection, int]]] = {}
+    for projection, at in seen.items():
+        for kind in projection.events:
+            heeding.setdefault(kind, []).append((projection, at))
+    return heeding
+
+
+def _needs(heeding: _Heeding, batch: Batch) -> Iterator[tuple[Table, Key]]:
+    for position, recorded in batch:
+        for projection, at in heeding.get(type(recorded.event), ()):
+            if position > at:
+                yield from projection.needs(recorded)
+
+
+class _Nothing:
+    """A database without rows, which takes none."""
+
+    def load(self, wanted: Mapping[Shape, Sequence[Key]]) -> Mapping[Shape, Iterable[Values]]:
+        return dict.fromkeys(wanted, ())
+
+    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:  # noqa: ARG002 - as in `Bulk`
+        return ()
+
+    def write(self, changes: Mapping[Shape, Changes]) -> None:
+        raise NotImplementedError

@@ -1,47 +1,22 @@
-"""What a projection is: tables, and the writes that take them past an event."""
+"""What a projection is: tables, and what events make of their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
-from sqlalchemy import Delete, Insert, Table, Update
+from sqlalchemy import Table
 
 from greenroom.domain.message import Event, Recorded
-
-
-@dataclass(frozen=True, slots=True)
-class Upsert:
-    """Insert a row, or put all its values over the row with the same primary key."""
-
-    table: Table
-
-
-@dataclass(frozen=True, slots=True)
-class InsertNew:
-    """Insert a row unless there is one with the same primary key."""
-
-    table: Table
-
-
-Statement = Upsert | InsertNew | Insert | Update | Delete
-"""Databases differ in how they say the first two: see `writing`."""
-
-
-class Write(NamedTuple):
-    """A statement prepared once, and the values of one run of it."""
-
-    statement: Statement
-    values: Mapping[str, Any]
-    """By parameter: text, numbers, booleans and None, which every driver takes as they are."""
+from greenroom.projections.bulk import Key
+from greenroom.projections.workspace import Rows
 
 
 class Projection(Protocol):
-    """A pure function from records to writes on its own tables.
+    """A pure function from records to rows of its own tables.
 
-    What it writes depends on the records alone, and it reads no table but its own: so it can be
-    emptied and filled again from the log at any time, by itself, with the same result.
+    What it makes of them depends on the records alone, and it reads no table but its own: so it
+    can be emptied and filled again from the log at any time, by itself, with the same result.
     """
 
     @property
@@ -51,7 +26,7 @@ class Projection(Protocol):
 
     @property
     def version(self) -> int:
-        """Raised whenever tables or writes change: older tables are dropped and filled again."""
+        """Raised whenever tables or rows change: older tables are dropped and filled again."""
         ...
 
     @property
@@ -59,6 +34,15 @@ class Projection(Protocol):
         """The tables it owns."""
         ...
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take the tables past `recorded`; none for events it ignores."""
+    @property
+    def events(self) -> Collection[type[Event]]:
+        """The kinds of events it heeds; others it is not shown."""
+        ...
+
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """The rows that `apply` will look at, by table and key: a hint, to load many at once."""
+        ...
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """Take the tables past `recorded`."""
         ...

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import (
@@ -13,14 +12,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
-    Update,
-    and_,
-    bindparam,
-    case,
-    delete,
-    exists,
-    select,
-    update,
 )
 
 from greenroom.domain.call_events import (
@@ -31,18 +22,12 @@ from greenroom.domain.call_events import (
     StoppedLive,
     WentLive,
 )
-from greenroom.domain.message import CallId, Event, Recorded
+from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.domain.session_events import Joined
 from greenroom.domain.streams import session_id
-from greenroom.projections.columns import (
-    TEXT,
-    key,
-    key_value,
-    metadata,
-    micros,
-    micros_or_none,
-)
-from greenroom.projections.projection import InsertNew, Upsert, Write
+from greenroom.projections.bulk import Key, Row
+from greenroom.projections.columns import TEXT, metadata, micros, micros_or_none
+from greenroom.projections.workspace import Rows
 
 sessions: Final = Table(
     "sessions",
@@ -73,98 +58,130 @@ attendees: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_START = Upsert(sessions)
-_NOW = bindparam("now", type_=BigInteger())
-_THIS = (key(sessions.c.cid), key(sessions.c.number))
-_RUNNING = (key(sessions.c.cid), sessions.c.ended_at.is_(None))
-_IS_LIVE = and_(sessions.c.live_started_at.is_not(None), sessions.c.live_ended_at.is_(None))
-_END = (
-    update(sessions)
-    .where(*_THIS)
-    .values(
-        ended_at=_NOW,
-        duration=(_NOW - sessions.c.started_at) / 1_000_000.0,
-        live_ended_at=case((_IS_LIVE, _NOW), else_=sessions.c.live_ended_at),
-    )
+running: Final = Table(
+    "running_sessions",
+    metadata,
+    Column("cid", TEXT, primary_key=True),
+    Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
-_GO_LIVE = (
-    update(sessions).where(*_RUNNING, ~_IS_LIVE).values(live_started_at=_NOW, live_ended_at=None)
-)
-_STOP_LIVE = update(sessions).where(*_RUNNING, _IS_LIVE).values(live_ended_at=_NOW)
-_SET_TIMER = update(sessions).where(*_RUNNING)
-_SEEN = exists(
-    select(1).where(
-        attendees.c.cid == key_value(sessions.c.cid),
-        attendees.c.number == key_value(sessions.c.number),
-        key(attendees.c.user_id),
-    )
-)
-_ENTER = (
-    update(sessions)
-    .where(*_THIS)
-    .values(
-        entry_count=sessions.c.entry_count + 1,
-        participant_count=sessions.c.participant_count + case((_SEEN, 0), else_=1),
-    )
-)
-_ATTEND = InsertNew(attendees)
-_FORGET = delete(sessions).where(key(sessions.c.cid))
-_FORGET_ATTENDEES = delete(attendees).where(key(attendees.c.cid))
 
 
 class Sessions:
-    """Keeps `sessions` and `attendees` in step with the events of calls and their sessions."""
+    """Keeps `sessions` and `attendees` in step with the events of calls and their sessions.
+
+    `running_sessions` says which of them is on, for the events that do not.
+    """
 
     name = "sessions"
-    version = 1
-    tables = (sessions, attendees)
+    version = 2
+    tables = (sessions, attendees, running)
+    events = frozenset[type[Event]](
+        {SessionStarted, SessionEnded, WentLive, StoppedLive, CallUpdated, Joined, CallDeleted}
+    )
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take the tables past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
         match recorded.event:
-            case SessionStarted() as started:
-                yield _started(started)
-            case SessionEnded(cid=cid, session=number, at=at, reason=reason):
-                of = {"key_cid": cid, "key_number": number}
-                yield Write(_END, {**of, "now": micros(at), "end_reason": reason.value})
-            case WentLive(cid=cid, at=at):
-                yield _live(_GO_LIVE, cid, at)
-            case StoppedLive(cid=cid, at=at):
-                yield _live(_STOP_LIVE, cid, at)
-            case CallUpdated(cid=cid, timer_ends_at=timer):
-                yield Write(_SET_TIMER, {"key_cid": cid, "timer_ends_at": micros_or_none(timer)})
             case Joined(cid=cid, session=number, user_id=user_id):
-                of = {"key_cid": cid, "key_number": number}
-                yield Write(_ENTER, {**of, "key_user_id": user_id})
-                yield Write(_ATTEND, {"cid": cid, "number": number, "user_id": user_id})
+                return ((sessions, (cid, number)), (attendees, (cid, number, user_id)))
+            case SessionEnded(cid=cid, session=number):
+                return ((sessions, (cid, number)),)
+            case WentLive(cid=cid) | StoppedLive(cid=cid) | CallUpdated(cid=cid):
+                return ((running, (cid,)),)
+            case _:
+                return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
+        match recorded.event:
+            case Joined(cid=cid, session=number, user_id=user_id):
+                _enter(rows, (cid, number), user_id)
+            case SessionStarted() as started:
+                rows.put(sessions, _row(started))
+                rows.put(running, {"cid": started.cid, "number": started.session})
+            case SessionEnded(cid=cid):
+                _end(rows, recorded.event)
+                rows.drop(running, (cid,))
+            case WentLive(cid=cid, at=at):
+                session = _running(rows, cid)
+                if session is not None and not _is_live(session):
+                    now = micros(at)
+                    rows.put(sessions, {**session, "live_started_at": now, "live_ended_at": None})
+            case StoppedLive(cid=cid, at=at):
+                session = _running(rows, cid)
+                if session is not None and _is_live(session):
+                    rows.put(sessions, {**session, "live_ended_at": micros(at)})
+            case CallUpdated(cid=cid, timer_ends_at=timer):
+                session = _running(rows, cid)
+                if session is not None:
+                    rows.put(sessions, {**session, "timer_ends_at": micros_or_none(timer)})
             case CallDeleted(cid=cid, hard=True):
-                yield Write(_FORGET, {"key_cid": cid})
-                yield Write(_FORGET_ATTENDEES, {"key_cid": cid})
+                for table in self.tables:
+                    rows.erase_under(table, cid)
             case _:
                 pass
 
 
-def _started(started: SessionStarted) -> Write:
+def _row(started: SessionStarted) -> Row:
     at = micros(started.at)
-    return Write(
-        _START,
+    return {
+        "cid": started.cid,
+        "number": started.session,
+        "id": session_id(started.cid, started.session),
+        "started_by": started.started_by,
+        "started_at": at,
+        "ended_at": None,
+        "duration": None,
+        "end_reason": None,
+        "live_started_at": None if started.backstage else at,
+        "live_ended_at": None,
+        "timer_ends_at": micros_or_none(started.timer_ends_at),
+        "participant_count": 0,
+        "entry_count": 0,
+    }
+
+
+def _enter(rows: Rows, key: Key, user_id: UserId) -> None:
+    session = rows.get(sessions, key)
+    if session is None:
+        return
+    cid, number = key
+    new = rows.get(attendees, (cid, number, user_id)) is None
+    if new:
+        rows.put(attendees, {"cid": cid, "number": number, "user_id": user_id})
+    rows.put(
+        sessions,
         {
-            "cid": started.cid,
-            "number": started.session,
-            "id": session_id(started.cid, started.session),
-            "started_by": started.started_by,
-            "started_at": at,
-            "ended_at": None,
-            "duration": None,
-            "end_reason": None,
-            "live_started_at": None if started.backstage else at,
-            "live_ended_at": None,
-            "timer_ends_at": micros_or_none(started.timer_ends_at),
-            "participant_count": 0,
-            "entry_count": 0,
+            **session,
+            "entry_count": session["entry_count"] + 1,
+            "participant_count": session["participant_count"] + new,
         },
     )
 
 
-def _live(statement: Update, cid: CallId, at: datetime) -> Write:
-    return Write(statement, {"key_cid": cid, "now": micros(at)})
+def _end(rows: Rows, ended: SessionEnded) -> None:
+    session = rows.get(sessions, (ended.cid, ended.session))
+    if session is None:
+        return
+    now = micros(ended.at)
+    rows.put(
+        sessions,
+        {
+            **session,
+            "ended_at": now,
+            "end_reason": ended.reason.value,
+            "duration": (now - session["started_at"]) / 1_000_000,
+            "live_ended_at": now if _is_live(session) else session["live_ended_at"],
+        },
+    )
+
+
+def _running(rows: Rows, cid: CallId) -> Row | None:
+    """The session that is on in that call."""
+    found = rows.get(running, (cid,))
+    return found and rows.get(sessions, (cid, found["number"]))
+
+
+def _is_live(session: Row) -> bool:
+    return session["live_started_at"] is not None and session["live_ended_at"] is None

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +24,9 @@ from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.lending import Lender
-from greenroom.projections.projection import Write
+from greenroom.projections.sqlite_bulk import SQLiteBulk
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
 from greenroom.projections.sqlite_plans import assume_crowds
-from greenroom.projections.writing import Compiled
 
 APPLICATION_ID: Final = 0x67726E76
 """Marks a file as greenroom's views ("grnv")."""
@@ -74,7 +73,6 @@ class SQLiteDatabase(Database):
             for connections in (self._engine, self._readers):
                 connects_anew(connections)
                 rests_before_forks(connections)
-        self._compiled = Compiled(self.dialect, self._engine.dialect)
         self._indexing: sqlite3.Connection | None = None
         self._turn: AbstractContextManager[object] = (
             threading.RLock() if path is None else nullcontext()
@@ -116,11 +114,9 @@ class SQLiteDatabase(Database):
                 raise QueryTooSlow("filters", "a query answered in time") from error
             raise self._named(error) from error
 
-    def run(self, connection: Connection, writes: Iterable[Write]) -> None:
+    def bulk(self, connection: Connection) -> SQLiteBulk:
         """See `Database`."""
-        raw = _driver(connection)
-        for sql, rows in self._compiled.runs(writes):
-            raw.executemany(sql, rows)
+        return SQLiteBulk(_driver(connection))
 
     @contextmanager
     def founding(self) -> Iterator[Connection]:

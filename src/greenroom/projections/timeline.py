@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, get_args
 
-from sqlalchemy import BigInteger, Column, Integer, Table, func, insert, select
+from sqlalchemy import BigInteger, Column, Integer, Table
 
+from greenroom.domain.call_events import CallEvent
+from greenroom.domain.membership import MembershipEvent
 from greenroom.domain.message import Event, Recorded
+from greenroom.domain.session_events import SessionEvent
 from greenroom.domain.streams import call_of
-from greenroom.projections.columns import TEXT, key, metadata, micros
-from greenroom.projections.projection import Write
+from greenroom.projections.bulk import Key
+from greenroom.projections.columns import TEXT, metadata, micros
+from greenroom.projections.workspace import Rows
 
 timeline: Final = Table(
     "timeline",
@@ -25,10 +29,12 @@ timeline: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_APPEND = insert(timeline).values(
-    seq=select(func.coalesce(func.max(timeline.c.seq), 0) + 1)
-    .where(key(timeline.c.cid))
-    .scalar_subquery()
+ends: Final = Table(
+    "timeline_ends",
+    metadata,
+    Column("cid", TEXT, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 
@@ -36,22 +42,32 @@ class Timeline:
     """Keeps `timeline`: of each call all events, of whichever stream, as 1, 2, 3 ..."""
 
     name = "timeline"
-    version = 1
-    tables = (timeline,)
+    version = 2
+    tables = (timeline, ends)
+    events = frozenset[type[Event]](get_args(CallEvent | SessionEvent | MembershipEvent))
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The write that adds `recorded` to its call; none for call types and users."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
         cid = call_of(recorded.stream)
-        if cid is not None:
-            yield Write(
-                _APPEND,
-                {
-                    "key_cid": cid,
-                    "cid": cid,
-                    "position": recorded.position,
-                    "stream": recorded.stream,
-                    "version": recorded.version,
-                    "name": recorded.event.name,
-                    "at": micros(recorded.at),
-                },
-            )
+        return () if cid is None else ((ends, (cid,)),)
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
+        cid = call_of(recorded.stream)
+        if cid is None:
+            return
+        end = rows.get(ends, (cid,))
+        seq = 1 if end is None else end["seq"] + 1
+        rows.put(ends, {"cid": cid, "seq": seq})
+        rows.put(
+            timeline,
+            {
+                "cid": cid,
+                "seq": seq,
+                "position": recorded.position,
+                "stream": recorded.stream,
+                "version": recorded.version,
+                "name": recorded.event.name,
+                "at": micros(recorded.at),
+            },
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Table
 
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.user import UserErased, UserUpserted
+from greenroom.projections.bulk import Key
 from greenroom.projections.columns import TEXT, metadata
-from greenroom.projections.projection import InsertNew, Write
+from greenroom.projections.workspace import Rows
 
 user_timeline: Final = Table(
     "user_timeline",
@@ -20,8 +21,6 @@ user_timeline: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_ADD = InsertNew(user_timeline)
-
 
 class UserTimeline:
     """Keeps `user_timeline`: the positions of what was recorded about users, in no call."""
@@ -29,11 +28,16 @@ class UserTimeline:
     name = "user_timeline"
     version = 1
     tables = (user_timeline,)
+    events = frozenset[type[Event]]({UserUpserted, UserErased})
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The write that adds `recorded` to its user; none for other events."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:  # noqa: ARG002 - as in `Projection`
+        """See `Projection`: none, a position is noted once."""
+        return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         match recorded.event:
             case UserUpserted(user_id=user_id) | UserErased(user_id=user_id):
-                yield Write(_ADD, {"user_id": user_id, "position": recorded.position})
+                rows.put(user_timeline, {"user_id": user_id, "position": recorded.position})
             case _:
                 pass

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Column, Index, Table, delete
+from sqlalchemy import Column, Index, Table
 
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.user import UserErased, UserUpserted
-from greenroom.projections.columns import TEXT, json_text, key, metadata
-from greenroom.projections.projection import Upsert, Write
+from greenroom.projections.bulk import Key
+from greenroom.projections.columns import TEXT, json_text, metadata
+from greenroom.projections.workspace import Rows
 
 users: Final = Table(
     "users",
@@ -25,9 +26,6 @@ users: Final = Table(
     sqlite_with_rowid=False,
 )
 
-_PUT = Upsert(users)
-_FORGET = delete(users).where(key(users.c.user_id))
-
 
 class Users:
     """Keeps the `users` table in step with the user events."""
@@ -35,14 +33,19 @@ class Users:
     name = "users"
     version = 1
     tables = (users,)
+    events = frozenset[type[Event]]({UserUpserted, UserErased})
 
-    def statements(self, recorded: Recorded[Event]) -> Iterator[Write]:
-        """The writes that take `users` past `recorded`; none for events it ignores."""
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:  # noqa: ARG002 - as in `Projection`
+        """See `Projection`: none, what comes is written over what is there."""
+        return ()
+
+    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
+        """See `Projection`."""
         match recorded.event:
             case UserUpserted() as user:
                 name = user.display_name or None
-                yield Write(
-                    _PUT,
+                rows.put(
+                    users,
                     {
                         "user_id": user.user_id,
                         "name": name,
@@ -53,6 +56,6 @@ class Users:
                     },
                 )
             case UserErased(user_id=user_id):
-                yield Write(_FORGET, {"key_user_id": user_id})
+                rows.erase_under(users, user_id)
             case _:
                 pass

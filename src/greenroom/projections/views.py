@@ -20,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     bindparam,
+    delete,
     or_,
     select,
     update,
@@ -42,8 +43,8 @@ from greenroom.projections.log_index import LogIndex
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
-from greenroom.projections.projecting import Batch, project
-from greenroom.projections.projection import Projection, Upsert, Write
+from greenroom.projections.projecting import Batch, project, touched
+from greenroom.projections.projection import Projection
 from greenroom.projections.queries import Queries
 from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
@@ -80,7 +81,6 @@ positions: Final = Table(
 )
 identity: Final = Table("identity", metadata, Column("store", LargeBinary, primary_key=True))
 
-_PUT = Upsert(positions)
 _LAST = bindparam("last", type_=BigInteger())
 
 
@@ -263,18 +263,15 @@ class Views:
                 return min(stand.values())
             seen = {each: stand[each.name] for each in self._projections}
             project(self._database, connection, seen, batch)
-            self._database.run(connection, [Write(self._move, {"last": last})])
+            connection.execute(self._move, {"last": last})
             return max(last, min(stand.values()))
 
     def _forget(self, batch: Batch) -> None:
         """Leave no trace of what `batch`, or an earlier one, has erased."""
         for _, recorded in batch:
             if erased_by(recorded.event):
-                self._to_forget.update(
-                    str(write.statement.table)
-                    for projection in self._projections
-                    for write in projection.statements(recorded)
-                )
+                tables = touched(self._projections, recorded)
+                self._to_forget.update(table.name for table in tables)
         if self._to_forget and self._database.forget(self._to_forget):
             self._to_forget.clear()
 
@@ -332,7 +329,8 @@ class Views:
             metadata.drop_all(connection, tables=projection.tables)
             metadata.create_all(connection, tables=projection.tables)
             start = {"projection": projection.name, "version": projection.version, "position": 0}
-            self._database.run(connection, [Write(_PUT, start)])
+            connection.execute(delete(positions).where(positions.c.projection == projection.name))
+            connection.execute(plain_insert(positions), start)
 
 
 def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[Batch]:

@@ -1,0 +1,207 @@
+"""The tables as a projection sees them: rows in memory, written together when the batch is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Table
+
+from greenroom.projections.bulk import Blank, Bulk, Changes, Key, Row, Shape, Values, shape_of
+
+
+class Rows(Protocol):
+    """Reads and changes rows. A key is a tuple in the order of the primary key's columns."""
+
+    def get(self, table: Table, key: Key) -> Row | None:
+        """The row as it is now; None where there is none."""
+        ...
+
+    def put(self, table: Table, row: Row) -> None:
+        """Insert a whole row, or write it over the one with the same key."""
+        ...
+
+    def change(self, table: Table, key: Key, **values: Any) -> None:
+        """Change some values of a row; nothing happens where there is none."""
+        ...
+
+    def drop(self, table: Table, key: Key) -> None:
+        """Remove a row; nothing happens where there is none."""
+        ...
+
+    def drop_under(self, table: Table, *prefix: str | int) -> None:
+        """Remove all rows whose key begins so."""
+        ...
+
+    def erase_under(self, table: Table, *prefix: str | int) -> None:
+        """The same, and where past rows are kept no trace of them stays either."""
+        ...
+
+    def erase_where(self, table: Table, column: str, value: str | int, **blank: Any) -> None:
+        """Write `blank` over every row whose `column` says `value`, past ones as well."""
+        ...
+
+
+class Workspace:
+    """`Rows` of one transaction. Nothing is written before `flush`."""
+
+    def __init__(self, bulk: Bulk) -> None:
+        """Read and write through `bulk`."""
+        self._bulk = bulk
+        self._pages: dict[Table, _Page] = {}
+
+    def expect(self, wanted: Iterable[tuple[Table, Key]]) -> None:
+        """Load these rows together, because somebody will `get` them. A hint, and no more."""
+        missing: dict[Table, dict[Key, None]] = {}
+        for table, key in wanted:
+            missing.setdefault(table, {})[key] = None
+        keys = {shape_of(table): list(of_table) for table, of_table in missing.items()}
+        for shape, found in self._bulk.load(keys).items():
+            self._page(shape.table).loaded(keys[shape], found)
+
+    def get(self, table: Table, key: Key) -> Row | None:
+        """See `Rows`."""
+        page = self._page(table)
+        if key not in page.known:
+            found = () if page.is_swept(key) else self._bulk.load({page.shape: [key]})[page.shape]
+            page.loaded([key], found)
+        return page.known[key]
+
+    def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
+        """All rows whose key begins so, as they are now, in no order."""
+        page = self._page(table)
+        if not page.is_swept(prefix):
+            found = {
+                page.shape.key_of(page.shape.row(v)): v
+                for v in self._bulk.under(page.shape, prefix)
+            }
+            unknown = [key for key in found if key not in page.known and not page.is_swept(key)]
+            page.loaded(unknown, [found[key] for key in unknown])
+        keys = page.known_under(prefix)
+        return [row for key in keys if (row := page.known[key]) is not None]
+
+    def put(self, table: Table, row: Row) -> None:
+        """See `Rows`."""
+        page = self._page(table)
+        page.set(page.shape.key_of(row), row)
+
+    def change(self, table: Table, key: Key, **values: Any) -> None:
+        """See `Rows`."""
+        row = self.get(table, key)
+        if row is not None:
+            self._page(table).set(key, {**row, **values})
+
+    def drop(self, table: Table, key: Key) -> None:
+        """See `Rows`."""
+        self._page(table).set(key, None)
+
+    def drop_under(self, table: Table, *prefix: str | int) -> None:
+        """See `Rows`."""
+        self._page(table).sweep(prefix)
+
+    def erase_under(self, table: Table, *prefix: str | int) -> None:
+        """See `Rows`; there are no past rows here."""
+        self._page(table).sweep(prefix)
+
+    def erase_where(self, table: Table, column: str, value: str | int, **blank: Any) -> None:
+        """See `Rows`; there are no past rows here."""
+        self._page(table).blank(Blank(column, value, blank))
+
+    def touched(self) -> Collection[Table]:
+        """The tables that somebody has looked at or changed."""
+        return self._pages.keys()
+
+    def flush(self) -> None:
+        """Write what has changed. Nothing is to be done here afterwards."""
+        changes = {page.shape: page.changes() for page in self._pages.values() if page.is_changed()}
+        if changes:
+            self._bulk.write(changes)
+
+    def _page(self, table: Table) -> _Page:
+        page = self._pages.get(table)
+        if page is None:
+            page = self._pages[table] = _Page(shape_of(table))
+        return page
+
+
+class _Page:
+    """What is known of one table, and what of it is not written yet."""
+
+    __slots__ = ("_blanked", "_changed", "_family", "_lengths", "_swept", "known", "shape")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape: Final = shape
+        self.known: Final[dict[Key, Row | None]] = {}
+        """Rows by key as they are now; None for those that are not there."""
+        self._changed: Final[dict[Key, None]] = {}
+        """Keys of what is known and not written."""
+        self._family: Final[dict[str | int, list[Key]] | None] = {} if len(shape.keys) > 1 else None
+        """The known keys by their first part, where they have several."""
+        self._swept: Final[dict[Key, None]] = {}
+        """Prefixes: what the database has under them is gone."""
+        self._lengths: Final[set[int]] = set()
+        """Of those prefixes."""
+        self._blanked: Final[list[Blank]] = []
+
+    def set(self, key: Key, row: Row | None) -> None:
+        """The row with that key is this now; None for no row."""
+        if key not in self.known and self._family is not None:
+            self._family.setdefault(key[0], []).append(key)
+        self.known[key] = row
+        self._changed[key] = None
+
+    def loaded(self, keys: Iterable[Key], found: Iterable[Values]) -> None:
+        """The database has these rows of those keys, which are not known yet."""
+        for key in keys:
+            self.known[key] = None
+            if self._family is not None:
+                self._family.setdefault(key[0], []).append(key)
+        for values in found:
+            row = self.shape.row(values)
+            for blank in self._blanked:
+                row = _blanked(row, blank)
+            self.known[self.shape.key_of(row)] = row
+
+    def known_under(self, prefix: Key) -> list[Key]:
+        """The known keys that begin so."""
+        if self._family is None:
+            return [prefix] if prefix in self.known else []
+        length = len(prefix)
+        return [key for key in self._family.get(prefix[0], ()) if key[:length] == prefix]
+
+    def is_swept(self, key: Key) -> bool:
+        """Whether what the database has under that key is gone."""
+        return any(key[:length] in self._swept for length in self._lengths if length <= len(key))
+
+    def sweep(self, prefix: Key) -> None:
+        """There is no row under that prefix now."""
+        for key in self.known_under(prefix):
+            self.known[key] = None
+            self._changed.pop(key, None)  # the sweep removes what the database has
+        self._swept[prefix] = None
+        self._lengths.add(len(prefix))
+
+    def blank(self, blank: Blank) -> None:
+        """Every row of that kind has these values now."""
+        for key, row in self.known.items():
+            if row is not None:
+                self.known[key] = _blanked(row, blank)
+        self._blanked.append(blank)
+
+    def is_changed(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._changed or self._swept or self._blanked)
+
+    def changes(self) -> Changes:
+        """What is to be written."""
+        known, values_of = self.known, self.shape.values_of
+        return Changes(
+            swept=self._swept,
+            blanked=self._blanked,
+            dropped=[key for key in self._changed if known[key] is None],
+            put=[values_of(row) for key in self._changed if (row := known[key]) is not None],
+        )
+
+
+def _blanked(row: Row, blank: Blank) -> Row:
+    return {**row, **blank.values} if row[blank.column] == blank.value else row
