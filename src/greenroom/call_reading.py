@@ -46,8 +46,7 @@ class CallReading:
         at_least: int | None = None,
     ) -> Page[MemberItem]:
         """Members of the call, oldest first by default; arguments as for `query_calls`."""
-        self._readable()
-        return self._core.queries(self.cid, at_least).members(
+        return self._core.queries(self.cid, self._claim, at_least).members(
             self.cid,
             filters=filters,
             sort=sort,
@@ -69,8 +68,7 @@ class CallReading:
         at_least: int | None = None,
     ) -> Page[ParticipantItem]:
         """Who is in the call now, one item a connection; arguments as for `query_calls`."""
-        self._readable()
-        return self._core.queries(self.cid, at_least).participants(
+        return self._core.queries(self.cid, self._claim, at_least).participants(
             self.cid,
             filters=filters,
             sort=sort,
@@ -91,8 +89,7 @@ class CallReading:
         at_least: int | None = None,
     ) -> Page[SessionItem]:
         """The call's sessions, latest first by default; arguments as for `query_calls`."""
-        self._readable()
-        return self._core.queries(self.cid, at_least).sessions(
+        return self._core.queries(self.cid, self._claim, at_least).sessions(
             self.cid,
             filters=filters,
             sort=sort,

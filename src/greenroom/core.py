@@ -27,6 +27,7 @@ from greenroom.domain.message import (
     StreamId,
     UserId,
 )
+from greenroom.domain.operations import people
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
@@ -73,16 +74,28 @@ class Core(ABC):
         """A stream's folded state."""
 
     @abstractmethod
-    def follow(self) -> None:
-        """Take note of what all processes have recorded so far, where that is to be seen."""
+    def follow(self) -> int:
+        """Take note of what all processes have recorded so far, where that is to be seen.
+
+        Returns:
+            Up to where that is.
+        """
 
     @abstractmethod
     def until(self) -> int | None:
         """The last position that is visible; None for all of the log."""
 
     @abstractmethod
-    def seen(self, at_least: int | None = None, *, of: CallId | None = None) -> Seen:
-        """The views, with everything that must be visible in them; at least that of one call."""
+    def seen(
+        self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
+    ) -> Seen:
+        """The views, with everything that must be visible in them; at least that of one call.
+
+        Args:
+            at_least: a position that must be.
+            of: the call that matters, where no other does.
+            followed: what `follow` has just said, which spares another look at the log.
+        """
 
     @abstractmethod
     def index(self) -> LogIndex:
@@ -114,9 +127,15 @@ class Core(ABC):
         del cid, entry_id
         return {}
 
-    def queries(self, cid: CallId, at_least: int | None = None) -> Queries:
-        """The queries about one call."""
-        return self.seen(at_least, of=cid).queries
+    def queries(self, cid: CallId, claim: Claim, at_least: int | None = None) -> Queries:
+        """The queries about one call.
+
+        Raises:
+            Refused: the asker may not read it.
+        """
+        followed = self.follow()
+        self._decided(cid, claim, people.read())
+        return self.seen(at_least, of=cid, followed=followed).queries
 
     def declared(self, cid: CallId) -> Declared:
         """The custom fields of members that the type of a call declares."""
@@ -129,6 +148,9 @@ class Core(ABC):
             Refused: the rules say no.
         """
         self.follow()
+        return self._decided(cid, claim, operation)
+
+    def _decided(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
         turn = CallTurn(cid, claim, self.now(), self.load, self.member_ids)
         operation.decide(turn)
         return turn
@@ -165,8 +187,7 @@ class Core(ABC):
         at_least: int | None,
     ) -> Page[CallItem]:
         """Calls that the asker may read."""
-        self.follow()
-        views = self.seen(at_least)
+        views = self.seen(at_least, followed=self.follow())
         who = Turn(claim, self.now(), self.load).actor
         types = {name: self.load(type_stream(name)).state for name in views.lookups.call_types()}
         reader = None

@@ -84,14 +84,18 @@ class LiveCore(Core):
         """All of the log."""
         return None
 
-    def follow(self) -> None:
+    def follow(self) -> int:
         """Forget what others have changed."""
-        self._states.follow()
+        position = self._store.position()
+        self._states.follow(position)
+        return position
 
-    def seen(self, at_least: int | None = None, *, of: CallId | None = None) -> Views:
+    def seen(
+        self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
+    ) -> Views:
         """The views, caught up with the log."""
         del of  # all of them are
-        position = self._store.position()
+        position = self._store.position() if followed is None else followed
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, position)
         self._views.catch_up(

@@ -52,25 +52,29 @@ class PastCore(Core):
             self._folded[stream] = fold(self._store, stream, self.position)
         return self._folded[stream]
 
-    def follow(self) -> None:
+    def follow(self) -> int:
         """Forget what was erased since: nobody shall see it, in the past neither."""
         since, self._followed = self._followed, self._store.position()
-        if self._followed == since:
-            return
-        if any(head.name in ERASING for head in self._store.heads(since)):
+        if self._followed != since and any(
+            head.name in ERASING for head in self._store.heads(since)
+        ):
             self._folded.clear()
             if self._read is not None:
                 self._read.anew()
+        return self._followed
 
     def until(self) -> int | None:
         """What had been recorded then."""
         return self.position
 
-    def seen(self, at_least: int | None = None, *, of: CallId | None = None) -> Seen:
+    def seen(
+        self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
+    ) -> Seen:
         """The views as they were."""
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, self.position)
-        self.follow()
+        if followed is None:
+            self.follow()
         return self._replayed().of_house() if of is None else self._replayed().of_call(of)
 
     def index(self) -> LogIndex:
