@@ -46,6 +46,7 @@ def last_until(room: Greenroom, instant: datetime) -> int:
     return max((position for position, one in room._store.feed() if one.at <= instant), default=0)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(SECONDS, min_size=1, max_size=12), max_size=5), st.lists(SECONDS))
 @example([[9, 1, 9, 9, 9, 9, 2, 9]], [1, 2, 3])
 @example([[9], [1], [8, 3]], [0, 1, 3, 8])
@@ -66,6 +67,7 @@ def test_the_last_record_up_to_an_instant_is_found(
                     assert past.position == last_until(room, at(seconds))
 
 
+@pytest.mark.slow
 @given(st.lists(SECONDS, min_size=1, max_size=20))
 @example([1, 2, 30, *range(5)])
 def test_no_event_of_a_call_is_later_than_what_is_told_of_its_position(seconds: list[int]) -> None:

@@ -19,6 +19,7 @@ from greenroom.projections.columns import metadata
 from greenroom.projections.log_index import LogIndex
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
+from greenroom.projections.past_tables import THEN
 from greenroom.projections.projecting import project
 from greenroom.projections.projection import Projection
 from greenroom.projections.queries import Queries
@@ -26,7 +27,7 @@ from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.tables import NOW
 from greenroom.projections.users import Users
-from greenroom.projections.views import BATCH, TIME_LIMIT
+from greenroom.projections.views import BATCH, TIME_LIMIT, Views
 
 Records = Iterable[tuple[int, Recorded[Event]]]
 """(position, record) pairs, positions rising."""
@@ -49,6 +50,16 @@ class Seen(Protocol):
     def lookups(self) -> CallLookups:
         """Point reads."""
         ...
+
+
+class Kept:
+    """The views at a position, from the tables of the past, which have to be filled."""
+
+    def __init__(self, views: Views, position: int) -> None:
+        """See in `views` what there was at `position`."""
+        latest = views.index.latest_until(position)
+        self.queries: Final = views.queries.over(THEN, hints={"latest": latest}, position=position)
+        self.lookups: Final = views.lookups.over(THEN, position=position, latest=latest)
 
 
 class Replayed:

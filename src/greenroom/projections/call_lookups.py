@@ -48,6 +48,10 @@ class CallLookups:
         self._participants = _columns(tables.participants, PARTICIPANT_COLUMNS)
         self._sessions = _columns(tables.sessions, SESSION_COLUMNS)
 
+    def over(self, tables: Tables, **given: int) -> CallLookups:
+        """The same over other tables, with `given` for the parameters that occur in them."""
+        return CallLookups(self._database, tables, given)
+
     def call(self, cid: CallId) -> CallItem | None:
         """The call; None where there is none, or it was deleted."""
         this = self._tables.calls.c.cid == cid

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Computed,
     Index,
     MetaData,
     Subquery,
     Table,
+    and_,
     bindparam,
     select,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
+from greenroom.projections.bulk import Key, Row, shape_of
 from greenroom.projections.calls import answers, calls
 from greenroom.projections.members import members
 from greenroom.projections.participants import participants
-from greenroom.projections.sessions import sessions
+from greenroom.projections.sessions import attendees, running, sessions
 from greenroom.projections.tables import Tables
 from greenroom.projections.users import users
 
@@ -33,26 +44,72 @@ POSITION: Final = bindparam("position", type_=BigInteger())
 LATEST: Final = bindparam("latest", type_=BigInteger())
 
 
-def _past(now: Table, *indexes: tuple[str, ...]) -> Table:
-    """The versions of the rows of `now`, each from position `since` to before `until`.
+@dataclass(eq=False)
+class Versioned:
+    """How the past of one table is kept."""
 
-    Indexes end with both, so that versions of other times are passed over without a look at them.
+    now: Table
+    versions: Table
+    """Its rows, each from position `since` to before `until`."""
+    place: int
+    """Of `until` within the key, whose other parts are those of the row."""
+    crowd: bool = False
+    """Too many to look at: they stay when their call is erased, and nobody is shown them."""
+    counters: tuple[str, ...] = ()
+    """Columns that change all the time: they make no new version, but stand in `counts`."""
+    counts: Table | None = None
+    """What the counters say from a position on."""
+
+    @cached_property
+    def key_of(self) -> Callable[[Row], Key]:
+        """The key that a row has now."""
+        return shape_of(self.now).key_of
+
+    @cached_property
+    def steady_of(self) -> Callable[[Row], object]:
+        """What of a row makes a new version when it changes."""
+        return itemgetter(*(n for n in shape_of(self.now).columns if n not in self.counters))
+
+
+def _kept(
+    now: Table,
+    *indexes: tuple[str, ...],
+    place: int | None = None,
+    crowd: bool = False,
+    counters: tuple[str, ...] = (),
+) -> Versioned:
+    """Tables for the past of `now`.
+
+    Indexes end with both positions, so that versions of other times are passed over in them.
     """
     name = f"{now.name}_past"
     keys = [column.name for column in now.primary_key.columns]
-    return Table(
+    place = len(keys) if place is None else place
+    key = [_copied(now.c[name]) for name in keys]
+    key.insert(place, Column("until", BigInteger, primary_key=True))
+    versions = Table(
         name,
         metadata,
-        *(_copied(now.c[key]) for key in keys),
-        Column("since", BigInteger, primary_key=True),
-        Column("until", BigInteger, nullable=False),
+        *key,
+        Column("since", BigInteger, nullable=False),
         *(_copied(column) for column in now.columns if column.name not in keys),
         *(Index(f"{name}_by_{'_'.join(names)}", *names, "since", "until") for names in indexes),
-        sqlite_with_rowid=now.dialect_options["sqlite"]["with_rowid"],
+        sqlite_with_rowid=False,
     )
+    if not counters:
+        return Versioned(now, versions, place, crowd)
+    counts = Table(
+        f"{now.name}_counted",
+        metadata,
+        *(_copied(now.c[name]) for name in keys),
+        Column("position", BigInteger, primary_key=True),
+        *(_copied(now.c[name]) for name in counters),
+        sqlite_with_rowid=False,
+    )
+    return Versioned(now, versions, place, crowd, counters, counts)
 
 
-def _copied(column: Column[object]) -> Column[object]:
+def _copied(column: Column[Any]) -> Column[Any]:
     computed = column.computed
     return Column(
         column.name,
@@ -63,51 +120,95 @@ def _copied(column: Column[object]) -> Column[object]:
     )
 
 
-calls_past: Final = _past(
+CALLS: Final = _kept(
     calls,
     ("created_at", "cid"),
     ("updated_at", "cid"),
     ("starts_at_rising", "cid"),
     ("starts_at_falling", "cid"),
     ("created_by", "cid"),
+    counters=("member_count",),
 )
-members_past: Final = _past(members, ("cid", "created_at", "user_id"), ("user_id", "cid"))
-participants_past: Final = _past(participants, ("cid", "joined_at", "entry_id"))
-sessions_past: Final = _past(sessions, ("cid", "started_at", "number"))
-users_past: Final = _past(users)
-answers_past: Final = _past(answers)
-
-PAST: Final = (
-    calls_past,
-    members_past,
-    participants_past,
-    sessions_past,
-    users_past,
-    answers_past,
+MEMBERS: Final = _kept(members, ("cid", "created_at", "user_id"), ("user_id", "cid"), crowd=True)
+# Those who are in a call are found together when all of them leave.
+PARTICIPANTS: Final = _kept(participants, ("cid", "joined_at", "entry_id"), place=1)
+SESSIONS: Final = _kept(
+    sessions, ("cid", "started_at", "number"), counters=("participant_count", "entry_count")
+)
+USERS: Final = _kept(users)
+ANSWERS: Final = _kept(answers)
+KEPT: Final = {kept.now: kept for kept in (CALLS, MEMBERS, PARTICIPANTS, SESSIONS, USERS, ANSWERS)}
+"""By table of now."""
+ASIDE: Final = {
+    table: table.to_metadata(metadata, name=f"{table.name}_aside") for table in (attendees, running)
+}
+"""Copies of what projections lean on and nobody asks: without a past."""
+TABLES: Final[Sequence[Table]] = (
+    *(kept.versions for kept in KEPT.values()),
+    *(kept.counts for kept in KEPT.values() if kept.counts is not None),
+    *ASIDE.values(),
 )
 """All of them."""
 
 
-def _then(past: Table, now: Table, begins: str | None = None) -> Subquery:
-    """The rows of `now` as they were at `POSITION`.
+class _Likely(FunctionElement[Any]):
+    """A condition that excludes little: no reason to choose an index, if useful within one.
+
+    Without statistics SQLite takes any bound for a narrow one, and prefers it to a whole key.
+    """
+
+    type = NullType()  # a Boolean would be compared with 1, and serve no index
+    inherit_cache = True
+
+
+@compiles(_Likely)
+def _plain(likely: _Likely, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(likely.clauses, **options)
+
+
+@compiles(_Likely, "sqlite")
+def _said(likely: _Likely, compiler: SQLCompiler, **options: Any) -> str:
+    return f"likely({compiler.process(likely.clauses, **options)})"
+
+
+def _then(kept: Versioned, begins: str | None = None) -> Subquery:
+    """The rows as they were at `POSITION`.
 
     None of them says in `begins` an instant past `LATEST`, which changes nothing, but spares a
     page of the latest rows all those that came later.
     """
-    held = select(*(past.c[column.name] for column in now.columns)).where(
+    past = kept.versions
+    held = select(*(_value(kept, column.name) for column in kept.now.columns)).where(
         past.c.since <= POSITION, past.c.until > POSITION
     )
     if begins is not None:
-        held = held.where(past.c[begins] <= LATEST)
-    return held.subquery(now.name)
+        held = held.where(_Likely(past.c[begins] <= LATEST))
+    return held.subquery(kept.now.name)
+
+
+def _value(kept: Versioned, name: str) -> ColumnElement[Any]:
+    """A column at `POSITION`; what a counter said is what it was last set to."""
+    counts, past = kept.counts, kept.versions
+    if counts is None or name not in kept.counters:
+        return past.c[name]
+    same = [counts.c[column.name] == past.c[column.name] for column in kept.now.primary_key.columns]
+    return (
+        select(counts.c[name])
+        .where(and_(*same), counts.c.position <= POSITION)
+        .order_by(counts.c.position.desc())
+        .limit(1)
+        .correlate(past)
+        .scalar_subquery()
+        .label(name)
+    )
 
 
 THEN: Final = Tables(
-    calls=_then(calls_past, calls, "created_at"),
-    members=_then(members_past, members, "created_at"),
-    participants=_then(participants_past, participants, "joined_at"),
-    sessions=_then(sessions_past, sessions, "started_at"),
-    users=_then(users_past, users),
-    answers=_then(answers_past, answers),
+    calls=_then(CALLS, "created_at"),
+    members=_then(MEMBERS, "created_at"),
+    participants=_then(PARTICIPANTS, "joined_at"),
+    sessions=_then(SESSIONS, "started_at"),
+    users=_then(USERS),
+    answers=_then(ANSWERS),
 )
 """As it stood at `position`, where no event of a call was later than `latest`."""

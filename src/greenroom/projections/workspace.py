@@ -17,6 +17,10 @@ class Rows(Protocol):
         """The row as it is now; None where there is none."""
         ...
 
+    def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
+        """All rows whose key begins so, as they are now, in no order."""
+        ...
+
     def put(self, table: Table, row: Row) -> None:
         """Insert a whole row, or write it over the one with the same key."""
         ...
@@ -68,7 +72,7 @@ class Workspace:
         return page.known[key]
 
     def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
-        """All rows whose key begins so, as they are now, in no order."""
+        """See `Rows`."""
         page = self._page(table)
         if not page.is_swept(prefix):
             found = {
