@@ -18,6 +18,10 @@ ASSUMED: Final = {
     ("members", "members_by_folded_user"): "1000000 50000 2",
     ("users", "users"): "1000000 1",
     ("users", "users_by_name"): "1000000 2",
+    ("members_past", "members_past"): "2400000 120000 3 1",
+    ("members_past", "members_past_by_cid_created_at_user_id"): "2400000 120000 24 3 1 1",
+    ("members_past", "members_past_by_user_id_cid"): "2400000 24 3 1 1",
+    ("users_past", "users_past"): "1200000 2 1",
 }
 """By table and index (the primary key has the table's name): how many rows there are, then how many
 have the same first column, the same first two, and so on (https://sqlite.org/fileformat2.html)."""
