@@ -58,7 +58,8 @@ class Workspace:
         """Load these rows together, because somebody will `get` them. A hint, and no more."""
         missing: dict[Table, dict[Key, None]] = {}
         for table, key in wanted:
-            missing.setdefault(table, {})[key] = None
+            if not self._page(table).knows(key):
+                missing.setdefault(table, {})[key] = None
         keys = {shape_of(table): list(of_table) for table, of_table in missing.items()}
         for shape, found in self._bulk.load(keys).items():
             self._page(shape.table).loaded(keys[shape], found)
@@ -66,10 +67,9 @@ class Workspace:
     def get(self, table: Table, key: Key) -> Row | None:
         """See `Rows`."""
         page = self._page(table)
-        if key not in page.known:
-            found = () if page.is_swept(key) else self._bulk.load({page.shape: [key]})[page.shape]
-            page.loaded([key], found)
-        return page.known[key]
+        if not page.knows(key):
+            page.loaded([key], self._bulk.load({page.shape: [key]})[page.shape])
+        return page.known.get(key)
 
     def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
         """See `Rows`."""
@@ -79,7 +79,7 @@ class Workspace:
                 page.shape.key_of(page.shape.row(v)): v
                 for v in self._bulk.under(page.shape, prefix)
             }
-            unknown = [key for key in found if key not in page.known and not page.is_swept(key)]
+            unknown = [key for key in found if not page.knows(key)]
             page.loaded(unknown, [found[key] for key in unknown])
         keys = page.known_under(prefix)
         return [row for key in keys if (row := page.known[key]) is not None]
@@ -172,6 +172,10 @@ class _Page:
             return [prefix] if prefix in self.known else []
         length = len(prefix)
         return [key for key in self._family.get(prefix[0], ()) if key[:length] == prefix]
+
+    def knows(self, key: Key) -> bool:
+        """Whether the database need not be asked for that row."""
+        return key in self.known or self.is_swept(key)
 
     def is_swept(self, key: Key) -> bool:
         """Whether what the database has under that key is gone."""
