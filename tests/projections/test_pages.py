@@ -198,6 +198,7 @@ def test_whoever_is_there_all_along_is_seen_once_while_others_come_and_go(  # no
     while back and page.next:
         page = ask(page.next)
     seen: list[MemberItem] = []
+    onward: str | None = None
     for pause in pauses:
         seen = [*page.items, *seen] if back else [*seen, *page.items]
         onward = page.prev if back else page.next
@@ -301,7 +302,7 @@ def cursor(views: Views) -> str:
 def test_a_cursor_does_not_mind_the_limit_or_the_order_of_the_filter(
     views: Views, cursor: str
 ) -> None:
-    turned = {"filters": {"user_id": {"$gt": "a"}, "role": "call_member"}}
+    turned: dict[str, Any] = {"filters": {"user_id": {"$gt": "a"}, "role": "call_member"}}
     page = views.queries.members(CID, **{**ASKED, **turned}, limit=3, cursor=cursor)
     assert [item.user_id for item in page.items] == PEOPLE[-3:-6:-1]
 

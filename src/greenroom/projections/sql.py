@@ -200,7 +200,9 @@ def _json(
         raise TypeError(comparison.field)
     (path,) = _slots([comparison.path], numbers)
     slots = _slots(comparison.values, numbers)
-    typed = {kind: dialect.typed(column, comparison.path, kind) for kind in comparison.declared}
+    typed: dict[FieldKind, Expression] = {
+        kind: dialect.typed(column, comparison.path, kind) for kind in comparison.declared
+    }
     at = _JsonAt(dialect.json_at(column, path), typed)
     match comparison.op:
         case Op.EXISTS:

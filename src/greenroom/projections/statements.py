@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, BindParameter, Select, TypeDecorator, bindparam
+from sqlalchemy import BigInteger, BindParameter, ClauseElement, TypeDecorator, bindparam
 from sqlalchemy import Dialect as Driver
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -58,7 +58,7 @@ _CHANGES: Final[Mapping[str, Change]] = {"behind": behind, "folded": str.casefol
 """By suffix: `v3__behind` is what `behind` makes of the value `v3`."""
 
 
-def compiled(select: Select[Any], names: Sequence[str], driver: Driver) -> Statement:
+def compiled(select: ClauseElement, names: Sequence[str], driver: Driver) -> Statement:
     """`select` as `driver` takes it.
 
     Args:
