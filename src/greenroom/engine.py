@@ -202,7 +202,7 @@ class Greenroom(Room[LiveCore]):
         if progress is not None and not callable(progress):
             raise InvalidInput("progress", "a function of a position")
         return self._views.rebuild(
-            self._store.feed, until=self.position, progress=progress or (lambda _: None)
+            self._store.salvage, until=self.position, progress=progress or (lambda _: None)
         )
 
     def close(self) -> None:

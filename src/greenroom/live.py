@@ -99,7 +99,7 @@ class LiveCore(Core):
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, position)
         self._views.catch_up(
-            self._store.feed, until=position, progress=self.telemetry.projecting(position)
+            self._store.salvage, until=position, progress=self.telemetry.projecting(position)
         )
         return self._views
 

@@ -13,7 +13,8 @@ from tests.projections.history import SECRET, History
 from tests.projections.places import Refill, Where
 
 from greenroom.projections.columns import metadata
-from greenroom.projections.views import Views, identity, positions
+from greenroom.projections.standing import BOOKKEEPING, positions
+from greenroom.projections.views import Views
 from greenroom.testing.postgres import PrivatePostgres
 
 POSTGRES = pytest.param("postgres", marks=pytest.mark.slow)
@@ -93,7 +94,7 @@ def refiller(views: Views) -> Refill:
     def refill(history: History) -> Views:
         with views._database.write() as connection:
             for table in metadata.sorted_tables:
-                if table not in {identity, positions}:
+                if table not in BOOKKEEPING:
                     connection.execute(delete(table))
             connection.execute(update(positions).values(position=0))
         views._known = 0

@@ -13,11 +13,9 @@ from tests.projections.history import CID, SECRET, History, Pair
 from tests.projections.places import Refill, Where, digest_of, execute, members_of, opened, together
 
 from greenroom.domain import errors
-from greenroom.domain.message import Event, Recorded
 from greenroom.projections import views
 from greenroom.projections.members import Members
 from greenroom.projections.views import PROJECTIONS, Views
-from greenroom.projections.workspace import Rows
 
 
 def test_the_views_stand_where_the_log_ends(where: Where, history: History) -> None:
@@ -198,13 +196,6 @@ def test_tables_of_a_newer_greenroom_are_left_to_it(durable: Where, history: His
     upgraded.close()
 
 
-class FailingMembers(Members):
-    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
-        if recorded.version == 2:
-            raise ZeroDivisionError
-        super().apply(recorded, rows)
-
-
 def test_tables_that_somebody_empties_meanwhile_are_filled_from_the_beginning(
     durable: Where, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,19 +215,6 @@ def test_tables_that_somebody_empties_meanwhile_are_filled_from_the_beginning(
     assert emptied
     assert made.digest() == digest_of(history)
     made.close()
-
-
-def test_a_batch_that_fails_leaves_no_trace(durable: Where, history: History) -> None:
-    failing = [FailingMembers() if each.name == "members" else each for each in PROJECTIONS]
-    made = Views.open(durable, secret=SECRET, projections=failing)
-    with pytest.raises(ZeroDivisionError):
-        made.catch_up(history.feed, until=history.head)
-    assert made.position() == 0
-    assert made.queries.calls().items == ()
-    made.close()
-    again = opened(durable, history)
-    assert again.digest() == digest_of(history)
-    again.close()
 
 
 def test_closed_views_say_so(where: Where, history: History) -> None:

@@ -31,6 +31,7 @@ from greenroom.domain.message import (
     RequestId,
     StreamId,
 )
+from greenroom.domain.ports import Damaged
 from greenroom.domain.streams import EVENTS, subjects
 
 Row = tuple[int, str, int, str, bytes]
@@ -43,6 +44,10 @@ HoldKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
 """The keys of subjects, in their order; each has one."""
 
 E = TypeVar("E")
+
+
+class _Unreadable(StoreError):  # noqa: N818 - the fact that a record is
+    """It is the record's fault, not that of the store."""
 
 
 class _Document(Struct, Generic[E], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +143,15 @@ def decode(row: Row, find_keys: FindKeys) -> Recorded[Event]:
     )
 
 
+def salvaged(row: Row, find_keys: FindKeys) -> Recorded[Event] | Damaged:
+    """The record that stands in `row`; where it cannot be read, what can be said of it."""
+    try:
+        return decode(row, find_keys)
+    except _Unreadable as error:
+        position, stream, version, name, _ = row
+        return Damaged(position, StreamId(stream), version, name, str(error))
+
+
 def plain_events(contents: Sequence[Content]) -> Sequence[Event] | None:
     """The events of `contents`; None where one of them is sealed or cannot be read.
 
@@ -208,7 +222,7 @@ def _known(row: Row) -> _Format:
     try:
         return _format(row[3])
     except KeyError:
-        raise StoreError(
+        raise _Unreadable(
             f"{_named(row)} is a {row[3]!r}, which this greenroom does not know:"
             " a newer one wrote it; upgrade greenroom"
         ) from None
@@ -243,4 +257,4 @@ def _named(row: Row) -> str:
 
 def _unreadable(row: Row, error: Exception) -> StoreError:
     """Says where and which fields, but no values: they may be personal."""
-    return StoreError(f"{_named(row)}, a {row[3]!r}, cannot be read: {error}")
+    return _Unreadable(f"{_named(row)}, a {row[3]!r}, cannot be read: {error}")

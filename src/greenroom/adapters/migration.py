@@ -49,7 +49,7 @@ def migrate(url: str, progress: Callable[[int, int], None] = lambda *_: None) ->
         views = Views.open(views_at, secret=store.secret, head=store.position)
         with closing(views):
             reached = views.catch_up(
-                store.feed, until=until, progress=lambda position: progress(position, until)
+                store.salvage, until=until, progress=lambda position: progress(position, until)
             )
     with open_tables(url) as tables:
         return Migrated(

@@ -83,6 +83,19 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """A record that cannot be read: damaged, or written by a newer greenroom."""
+
+    position: int
+    stream: StreamId
+    version: int
+    name: str
+    """The event's stored name."""
+    reason: str
+    """Where and why; no values, which may be personal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of a stream, written down by somebody who folded it. Never the truth."""
 
@@ -198,6 +211,12 @@ class EventStore(Protocol):
 
     def pick(self, positions: Iterable[int]) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs at `positions`, which rise; nothing where no record stands."""
+        ...
+
+    def salvage(
+        self, after: int = 0, *, until: int | None = None
+    ) -> Iterator[tuple[int, Recorded[Event] | Damaged]]:
+        """The same as `feed`, for who goes on: what cannot be read comes as `Damaged`."""
         ...
 
     def heads(self, after: int = 0) -> Iterator[Head]:

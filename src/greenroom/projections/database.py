@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
 
-from greenroom.domain.errors import StoreClosed, StoreError
+from greenroom.domain.errors import GreenroomError, StoreClosed, StoreError
 from greenroom.projections.bulk import Bulk
 from greenroom.projections.dialect import Dialect
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the bookkeeping tables; projections have versions of their own."""
 
 
@@ -22,6 +23,8 @@ class Database(ABC):
     """Where views stand. Safe for many threads, and for several processes."""
 
     dialect: Dialect
+    _errors: tuple[type[Exception], ...]
+    """All that using it raises."""
 
     def __init__(self, limit: timedelta) -> None:
         self.limit: Final = limit
@@ -122,16 +125,33 @@ class Database(ABC):
         """Release every connection. Twice is fine."""
 
     @abstractmethod
+    def _refused(self, error: Exception) -> str | None:
+        """The same as `refusal`, for what the driver or SQLAlchemy raised."""
+
+    def refusal(self, error: Exception) -> str | None:
+        """What was wrong with the rows that were being written, as `error` says it.
+
+        None where it is the database that cannot be used: other rows would fare no better.
+        """
+        if isinstance(error, GreenroomError | MemoryError):
+            return None
+        if not isinstance(error, self._errors):
+            return str(error)
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return None
+        return self._refused(error)
+
+    @abstractmethod
     def _named(self, error: Exception) -> StoreError:
         """`error` in our words, and what would help."""
 
     @contextmanager
-    def _speaking(self, *errors: type[Exception]) -> Iterator[None]:
-        """Whatever of `errors` happens is a StoreError."""
+    def _speaking(self) -> Iterator[None]:
+        """Whatever goes wrong with the database is a StoreError."""
         self._check_open()
         try:
             yield
-        except errors as error:
+        except self._errors as error:
             raise self._named(error) from error
 
     def _check_open(self) -> None:

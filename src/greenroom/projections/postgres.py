@@ -21,7 +21,14 @@ from greenroom.projections.forks import connects_anew
 from greenroom.projections.lending import Lender
 from greenroom.projections.postgres_bulk import PostgresBulk
 from greenroom.projections.postgres_dialect import FUNCTIONS, PostgresDialect
-from greenroom.projections.postgres_engine import ERRORS, Server, driver, is_idle, sqlstate
+from greenroom.projections.postgres_engine import (
+    ERRORS,
+    Server,
+    driver,
+    is_idle,
+    refused_row,
+    sqlstate,
+)
 
 SCHEMA: Final = "greenroom_views"
 """Where the views stand, in the database of the events or in any other."""
@@ -37,6 +44,7 @@ class PostgresDatabase(Database):
     """Views in a schema of a PostgreSQL database."""
 
     dialect = PostgresDialect()
+    _errors = ERRORS
 
     def __init__(self, url: str, limit: timedelta, schema: str = SCHEMA) -> None:
         """Name the database; connections are made when they are needed.
@@ -69,7 +77,7 @@ class PostgresDatabase(Database):
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self._speaking(*ERRORS), self._writer.begin() as connection:
+        with self._speaking(), self._writer.begin() as connection:
             with driver(connection).pipeline():  # begins, and waits for its turn, in one round trip
                 driver(connection).execute(_LOCK, [self._key("writing")])
             yield connection
@@ -77,14 +85,14 @@ class PostgresDatabase(Database):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self._speaking(*ERRORS), self._reader.connect() as connection:
+        with self._speaking(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """See `Database`."""
         with (
-            self._speaking(*ERRORS),
+            self._speaking(),
             # From before the snapshot on: names shall not change their tables meanwhile.
             self._held(self._key("layout"), shared=True),
             self._writer.connect() as connection,
@@ -94,7 +102,7 @@ class PostgresDatabase(Database):
     def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         """See `Database`."""
         begun = time.monotonic()
-        with self._speaking(*ERRORS):
+        with self._speaking():
             reader = self._taken()
             try:
                 return reader.execute(sql.encode(), arguments).fetchall()
@@ -141,7 +149,7 @@ class PostgresDatabase(Database):
     @contextmanager
     def beside(self) -> Iterator[_Beside]:
         """See `Database`: in a schema of its own, which can take the name of ours."""
-        with self._speaking(*ERRORS):
+        with self._speaking():
             self._sweep()
             token = secrets.token_hex(6)
             # As long as this lock is held, nobody takes the schema for one that was left behind.
@@ -170,7 +178,7 @@ class PostgresDatabase(Database):
         The bytes in freed space, like those in the server's own log, are for the server to write
         over; backups keep what they keep.
         """
-        with self._speaking(*ERRORS), self._writer.connect() as made:
+        with self._speaking(), self._writer.connect() as made:
             connection = made.execution_options(isolation_level="AUTOCOMMIT")
             if not self._nobody_sees(connection, str(connection.scalar(_NOW))):
                 return False
@@ -208,7 +216,7 @@ class PostgresDatabase(Database):
 
     def reindex(self) -> bool:
         """See `Database`. Writers go on as well; it ends when older transactions have ended."""
-        with self._speaking(*ERRORS), self._reader.connect() as connection:
+        with self._speaking(), self._reader.connect() as connection:
             key = {"key": self._key("indexes")}
             # Asked for, not waited for: who waits in a statement is waited for by an index.
             if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
@@ -305,6 +313,9 @@ class PostgresDatabase(Database):
         """Remove a schema of ours. What cannot be removed, a later rebuild will."""
         with suppress(*ERRORS), self._writer.begin() as connection:
             connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+    def _refused(self, error: Exception) -> str | None:
+        return refused_row(error)
 
     def _named(self, error: Exception) -> StoreError:
         return self._server.error(error)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -138,6 +138,28 @@ def sqlstate(error: Exception) -> str | None:
     """The server's own code for what went wrong; None where it said none."""
     found: str | None = getattr(getattr(error, "orig", error), "sqlstate", None)
     return found
+
+
+def refused_row(error: Exception) -> str | None:
+    """Why the server, or the driver, does not take a row; None where all others fail as well.
+
+    Never the details: they quote the row.
+    """
+    cause = error.orig if isinstance(error, StatementError) else error
+    if cause is None or isinstance(cause, SQLAlchemyError):
+        return None
+    if not isinstance(cause, psycopg.Error):
+        return str(cause)  # the value could not be made ready
+    if cause.sqlstate is None:
+        return str(cause) if isinstance(cause, _UNFIT) else None
+    if cause.sqlstate.startswith(_ROW_AT_FAULT):
+        return cause.diag.message_primary or str(cause)
+    return None
+
+
+_UNFIT: Final = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError)
+_ROW_AT_FAULT: Final = ("21", "22", "23", "54", "42804", "P0")
+"""SQLSTATEs of rows that do not fit."""
 
 
 def is_idle(connection: psycopg.Connection[Any]) -> bool:

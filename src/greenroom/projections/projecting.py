@@ -46,10 +46,14 @@ def project(
 def touched(projections: Iterable[Projection], recorded: Recorded[Event]) -> Collection[Table]:
     """The tables in which `recorded` may change something."""
     rows = Workspace(_Nothing())
+    others: set[Table] = set()
     for projection in projections:
         if type(recorded.event) in projection.events:
-            projection.apply(recorded, rows)
-    return rows.touched()
+            try:
+                projection.apply(recorded, rows)
+            except Exception:  # noqa: BLE001 - where it matters it was parked
+                others.update(projection.tables)
+    return others.union(rows.touched())
 
 
 def _heeding(seen: Mapping[Projection, int]) -> _Heeding:

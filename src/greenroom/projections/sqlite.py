@@ -26,6 +26,7 @@ from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.lending import Lender
 from greenroom.projections.sqlite_bulk import SQLiteBulk
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
+from greenroom.projections.sqlite_errors import refused_row
 from greenroom.projections.sqlite_plans import assume_crowds
 
 APPLICATION_ID: Final = 0x67726E76
@@ -50,6 +51,7 @@ class SQLiteDatabase(Database):
     """
 
     dialect = SQLiteDialect()
+    _errors = (SQLAlchemyError, sqlite3.Error)
 
     def __init__(self, path: Path | None, limit: timedelta) -> None:
         """Open the file, or a database in memory for None; `limit` is what one query may take.
@@ -81,13 +83,13 @@ class SQLiteDatabase(Database):
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self._turn, self._speaking(*_ERRORS), self._writer.begin() as connection:
+        with self._turn, self._speaking(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self._turn, self._speaking(*_ERRORS), self._engine.connect() as connection:
+        with self._turn, self._speaking(), self._engine.connect() as connection:
             yield connection
 
     def snapshot(self) -> AbstractContextManager[Connection]:
@@ -109,7 +111,7 @@ class SQLiteDatabase(Database):
                 return reader.fetch(sql, arguments)
             finally:
                 self._readers.give_back(reader)
-        except _ERRORS as error:
+        except self._errors as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 raise QueryTooSlow("filters", "a query answered in time") from error
             raise self._named(error) from error
@@ -157,7 +159,7 @@ class SQLiteDatabase(Database):
 
     def forget(self, tables: Collection[str]) -> bool:  # noqa: ARG002 - a file has one log for all
         """See `Database`: no byte of what was deleted is left in the file or its log."""
-        with self._turn, self._speaking(*_ERRORS), self._writer.connect() as connection:
+        with self._turn, self._speaking(), self._writer.connect() as connection:
             return self._path is None or _emptied_log(connection)
 
     def lasting(self, connection: Connection) -> Callable[[], bool]:  # noqa: ARG002 - none matters
@@ -221,7 +223,7 @@ class SQLiteDatabase(Database):
         """The same as `write`, with the tables of `fresh` at hand as schema `fresh`."""
         with (
             self._turn,
-            self._speaking(*_ERRORS),
+            self._speaking(),
             self._writer.connect() as connection,
             _attached(connection, fresh._uri),
             connection.begin(),
@@ -234,6 +236,9 @@ class SQLiteDatabase(Database):
         if found != APPLICATION_ID and not blank:
             raise NotOurStore(f"{self._path} is not a file of views; name another file for them")
 
+    def _refused(self, error: Exception) -> str | None:
+        return refused_row(error)
+
     def _named(self, error: Exception) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(cause, "sqlite_errorcode", None)
@@ -243,9 +248,6 @@ class SQLiteDatabase(Database):
         if code == sqlite3.SQLITE_CORRUPT:
             return StoreError(f"the views {where} are damaged; delete the file, nothing is lost")
         return StoreError(f"the views {where} cannot be used: {cause}")
-
-
-_ERRORS: Final = (SQLAlchemyError, sqlite3.Error)
 
 
 class _Beside:

@@ -3,57 +3,50 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Integer,
-    LargeBinary,
-    Table,
-    bindparam,
-    delete,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import Connection, Table, select
 
 from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
-from greenroom.domain.errors import StoreError, WrongSchema
-from greenroom.domain.message import Event, Recorded
+from greenroom.domain.errors import StoreError
+from greenroom.domain.message import Recorded
 from greenroom.domain.streams import erased_by
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
-from greenroom.projections.columns import TEXT, metadata
-from greenroom.projections.database import SCHEMA_VERSION, Beside, Database
+from greenroom.projections.database import Beside, Database
 from greenroom.projections.deadlines import Deadlines
 from greenroom.projections.declared import DeclaredIndexes
 from greenroom.projections.forks import survives_forks
+from greenroom.projections.founding import found
 from greenroom.projections.instants import Instants
 from greenroom.projections.log_index import LogIndex
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
+from greenroom.projections.parking import Parked, all_parked
 from greenroom.projections.participants import Participants
-from greenroom.projections.projecting import Batch, project, touched
+from greenroom.projections.projecting import touched
 from greenroom.projections.projection import Projection
 from greenroom.projections.queries import Queries
+from greenroom.projections.retrying import Retried, Retrying
+from greenroom.projections.runner import Record, Records, Runner
 from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
+from greenroom.projections.standing import parked, positions, standing
 from greenroom.projections.timeline import Timeline
 from greenroom.projections.user_timeline import UserTimeline
 from greenroom.projections.users import Users
 
-Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
-"""(position, record) pairs past the given position, positions rising: `EventStore.feed`."""
+Feed = Callable[[int], Iterable[tuple[int, Record]]]
+"""(position, record) pairs past the given position, positions rising: `EventStore.salvage`.
+
+With `EventStore.feed` a record that cannot be read stops everything.
+"""
 
 PROJECTIONS: Final[Sequence[Projection]] = (
     Calls(),
@@ -71,17 +64,6 @@ BATCH = 1000
 """Records in one transaction."""
 TIME_LIMIT: Final = timedelta(milliseconds=250)
 """Of one query."""
-
-positions: Final = Table(
-    "positions",
-    metadata,
-    Column("projection", TEXT, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("position", BigInteger, nullable=False),
-)
-identity: Final = Table("identity", metadata, Column("store", LargeBinary, primary_key=True))
-
-_LAST = bindparam("last", type_=BigInteger())
 
 
 class Views:
@@ -102,9 +84,7 @@ class Views:
         self._database = database
         self._secret = secret
         self._projections = projections
-        ours = or_(*(positions.c.projection == each.name for each in projections))
-        behind = positions.c.position < _LAST
-        self._move = update(positions).where(ours, behind).values(position=_LAST)
+        self._runner = Runner(database, projections)
         self._writing = threading.Lock()
         self._known = 0
         self._lasts: Callable[[], bool] = _never
@@ -143,7 +123,8 @@ class Views:
         """
         views = cls(_database(where, time_limit), secret, projections)
         try:
-            views._found(head)
+            if found(views._database, secret, projections, head):
+                views.indexes.follow()
         except BaseException:
             views.close()
             raise
@@ -152,15 +133,43 @@ class Views:
     def position(self) -> int:
         """Up to where all projections have seen the log; 0 for nothing yet."""
         with self._database.read() as connection:
-            return min(self._positions(connection).values())
+            return standing(connection, self._projections).least
+
+    def positions(self) -> Mapping[str, int]:
+        """Up to where each projection has seen the log, by name."""
+        with self._database.read() as connection:
+            return standing(connection, self._projections).positions
+
+    def parked(self) -> Sequence[Parked]:
+        """What projections could not take, in the order of the log."""
+        with self._database.read() as connection:
+            return all_parked(connection)
+
+    def retry(
+        self, feed: Feed, *, projection: str | None = None, key: str | None = None
+    ) -> Retried:
+        """Apply what is parked again, from the log and in its order; what succeeds is free.
+
+        Beside running applications. Whatever fails again stays parked, from there on.
+
+        Args:
+            feed: as for `catch_up`.
+            projection: only of this one.
+            key: only of this call (its cid), or of this stream of a user or a call type.
+
+        Raises:
+            StoreError: the views cannot be written.
+        """
+        return Retrying(self._database, self._projections, feed, BATCH).run(projection, key)
 
     def catch_up(
         self, feed: Feed, *, until: int, progress: Callable[[int], None] = lambda _: None
     ) -> int:
         """Apply what the log holds up to position `until`; nothing if it was applied before.
 
-        Projections at different positions share one pass over the feed. Where it fails, whole
-        batches stand, each with its position.
+        Projections at different positions share one pass over the feed. What one of them cannot
+        take is parked, with all later events of the same call, for that projection only. Where the
+        views cannot be written, whole batches stand, each with its position.
 
         Args:
             feed: reads the log past a position.
@@ -196,7 +205,7 @@ class Views:
         """
         with self._database.beside() as beside:
             fresh = Views(beside.database, self._secret, self._projections)
-            fresh._found(None)
+            found(fresh._database, self._secret, self._projections, None)
             fresh.indexes.close()  # made when the rows are there: that is quicker
             while True:
                 behind = max(until, self.position())
@@ -230,9 +239,9 @@ class Views:
         reached = self._start(until)
         while reached < until:
             for batch in _batches(feed(reached), until):
-                reached = self._apply(batch, reached)
+                reached = self._runner.apply(batch, reached)
                 self._forget(batch)
-                if any(isinstance(one.event, FieldsDeclared | CallTypeDefined) for _, one in batch):
+                if any(map(_declares, batch)):
                     self.indexes.follow()
                 progress(reached)
                 if reached != batch[-1][0]:
@@ -246,31 +255,15 @@ class Views:
         """From where to read on. Others may be further: to read a little again costs less."""
         if until - self._known > BATCH or not self._lasts():
             with self._database.read() as connection:
-                self._known = min(self._positions(connection).values())
+                self._known = standing(connection, self._projections).least
                 self._lasts = self._database.lasting(connection)
         return self._known
 
-    def _apply(self, batch: Batch, after: int) -> int:
-        """Apply `batch`, read from `after` on, to the projections that have not seen it.
-
-        Returns the position at which all of them now stand. Where another process has emptied
-        the tables meanwhile nothing is applied: the records before the batch are needed first.
-        """
-        last = batch[-1][0]
-        with self._database.write() as connection:
-            stand = self._positions(connection)
-            if min(stand.values()) < after:
-                return min(stand.values())
-            seen = {each: stand[each.name] for each in self._projections}
-            project(self._database, connection, seen, batch)
-            connection.execute(self._move, {"last": last})
-            return max(last, min(stand.values()))
-
-    def _forget(self, batch: Batch) -> None:
+    def _forget(self, batch: Records) -> None:
         """Leave no trace of what `batch`, or an earlier one, has erased."""
-        for _, recorded in batch:
-            if erased_by(recorded.event):
-                tables = touched(self._projections, recorded)
+        for _, record in batch:
+            if isinstance(record, Recorded) and erased_by(record.event):
+                tables = (*touched(self._projections, record), parked)
                 self._to_forget.update(table.name for table in tables)
         if self._to_forget and self._database.forget(self._to_forget):
             self._to_forget.clear()
@@ -279,61 +272,20 @@ class Views:
         """Put the fresh tables in place of ours; not, unless `even_back`, if ours are ahead."""
 
         def agreed(connection: Connection) -> bool:
-            return even_back or min(self._positions(connection).values()) <= reached
+            return even_back or standing(connection, self._projections).least <= reached
 
         with self._writing:
-            done = beside.put_in_place((*self._tables(), positions), agreed)
+            done = beside.put_in_place((*self._tables(), positions, parked), agreed)
             if done:
                 self._known = reached
                 self.indexes.follow()
             return done
 
-    def _positions(self, connection: Connection) -> dict[str, int]:
-        """Where each projection stands. Refuses tables that another version has taken over."""
-        stand = {row.projection: row for row in connection.execute(select(positions))}
-        for projection in self._projections:
-            found = stand[projection.name].version
-            if found != projection.version:
-                raise WrongSchema(found, projection.version)
-        return {each.name: stand[each.name].position for each in self._projections}
-
     def _tables(self) -> Sequence[Table]:
         return [table for projection in self._projections for table in projection.tables]
 
-    def _found(self, head: Callable[[], int] | int | None) -> None:
-        """Make the tables, or see that those which stand there can be carried on with."""
-        store = hmac.digest(self._secret, b"greenroom views", "sha256")
-        with self._database.founding() as connection:
-            version = self._database.version(connection)
-            if version > SCHEMA_VERSION:
-                raise WrongSchema(version, SCHEMA_VERSION)
-            if version < SCHEMA_VERSION or not _ours(connection, store, head):
-                self._database.clear(connection)
-                metadata.create_all(connection, tables=[identity, positions])
-                connection.execute(plain_insert(identity), {"store": store})
-            self._renew(connection)
-            behind = self._database.index_changes(connection)
-        if behind:
-            self.indexes.follow()
 
-    def _renew(self, connection: Connection) -> None:
-        """Tables for every projection; fresh ones where theirs are of another version."""
-        rows = connection.execute(select(positions.c.projection, positions.c.version))
-        stand = dict(rows.all())
-        for projection in self._projections:
-            found = stand.get(projection.name, 0)
-            if found > projection.version:
-                raise WrongSchema(found, projection.version)
-            if found == projection.version:
-                continue
-            metadata.drop_all(connection, tables=projection.tables)
-            metadata.create_all(connection, tables=projection.tables)
-            start = {"projection": projection.name, "version": projection.version, "position": 0}
-            connection.execute(delete(positions).where(positions.c.projection == projection.name))
-            connection.execute(plain_insert(positions), start)
-
-
-def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterator[Batch]:
+def _batches(feed: Iterable[tuple[int, Record]], until: int) -> Iterator[Records]:
     """The feed in lists of `BATCH`, up to and including position `until`."""
     records = iter(feed)
     while batch := list(islice(records, BATCH)):
@@ -344,18 +296,15 @@ def _batches(feed: Iterable[tuple[int, Recorded[Event]]], until: int) -> Iterato
             return
 
 
+def _declares(pair: tuple[int, Record]) -> bool:
+    record = pair[1]
+    return isinstance(record, Recorded) and isinstance(
+        record.event, FieldsDeclared | CallTypeDefined
+    )
+
+
 def _never() -> bool:
     return False
-
-
-def _ours(connection: Connection, store: bytes, head: Callable[[], int] | int | None) -> bool:
-    """Whether the tables are of this store, and of a log that reaches as far as they do."""
-    if connection.execute(select(identity.c.store)).scalar() != store:
-        return False
-    if head is None:
-        return True
-    reached = connection.execute(select(positions.c.position)).scalars().all()
-    return max(reached, default=0) <= (head() if callable(head) else head)
 
 
 def _database(where: Path | str | None, limit: timedelta) -> Database:

@@ -1,0 +1,76 @@
+"""Making the tables of views, or seeing that those which stand there can be carried on with."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy import insert as plain_insert
+
+from greenroom.domain.errors import WrongSchema
+from greenroom.projections.columns import metadata
+from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.projection import Projection
+from greenroom.projections.standing import BOOKKEEPING, identity, parked, positions
+
+Head = Callable[[], int] | int | None
+"""Where the log ends; None for wherever."""
+
+
+def found(database: Database, secret: bytes, projections: Sequence[Projection], head: Head) -> bool:
+    """Make the tables of `projections`, as far as they do not stand there and are of use.
+
+    Args:
+        database: where.
+        secret: of the store whose views these are.
+        projections: all there shall be.
+        head: asked while nobody else can move the views: those past it are of no use.
+
+    Returns:
+        Whether indexes of declared fields are missing, or left over.
+
+    Raises:
+        NotOurStore: something else stands there.
+        WrongSchema: a newer greenroom made them.
+        StoreError: the database cannot be used.
+    """
+    store = hmac.digest(secret, b"greenroom views", "sha256")
+    with database.founding() as connection:
+        version = database.version(connection)
+        if version > SCHEMA_VERSION:
+            raise WrongSchema(version, SCHEMA_VERSION)
+        if version < SCHEMA_VERSION or not _ours(connection, store, head):
+            database.clear(connection)
+            metadata.create_all(connection, tables=BOOKKEEPING)
+            connection.execute(plain_insert(identity), {"store": store})
+        _renew(connection, projections)
+        return bool(database.index_changes(connection))
+
+
+def _renew(connection: Connection, projections: Sequence[Projection]) -> None:
+    """Tables for every projection; fresh ones where theirs are of another version."""
+    rows = connection.execute(select(positions.c.projection, positions.c.version))
+    stand = dict(rows.all())
+    for projection in projections:
+        stands = stand.get(projection.name, 0)
+        if stands > projection.version:
+            raise WrongSchema(stands, projection.version)
+        if stands == projection.version:
+            continue
+        metadata.drop_all(connection, tables=projection.tables)
+        metadata.create_all(connection, tables=projection.tables)
+        for table in (positions, parked):
+            connection.execute(delete(table).where(table.c.projection == projection.name))
+        start = {"projection": projection.name, "version": projection.version, "position": 0}
+        connection.execute(plain_insert(positions), start)
+
+
+def _ours(connection: Connection, store: bytes, head: Head) -> bool:
+    """Whether the tables are of this store, and of a log that reaches as far as they do."""
+    if connection.execute(select(identity.c.store)).scalar() != store:
+        return False
+    if head is None:
+        return True
+    reached = connection.execute(select(positions.c.position)).scalars().all()
+    return max(reached, default=0) <= (head() if callable(head) else head)
