@@ -9,7 +9,7 @@ the log ends, so that a room opens them as its own.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ import psycopg
 
 from greenroom import Greenroom
 from greenroom.adapters.stores import open_store
+from greenroom.domain.call_type import FieldKind
 from greenroom.domain.membership import MemberAdded, MemberUpdated
 from greenroom.domain.message import (
     Actor,
@@ -38,12 +39,17 @@ from greenroom.domain.message import (
 )
 from greenroom.domain.streams import member_stream, user_stream
 from greenroom.domain.user import UserUpserted
-from greenroom.projections.views import Views
+from greenroom.projections.projection import Projection
+from greenroom.projections.views import PROJECTIONS, Views
 
 TYPE: Final = "arena"
 CID: Final = CallId(f"{TYPE}:crowd")
 OWNER: Final = "thierry"
-DECLARED: Final = {"members": {"tier": "string", "block": "string", "badge": "string"}}
+DECLARED: Final[Mapping[str, tuple[FieldKind, ...]]] = {
+    "tier": ("string",),
+    "block": ("string",),
+    "badge": ("string",),
+}
 """5 % of the members share a tier, 0.1 % a block, nobody a badge."""
 UNDECLARED: Final = "color"
 TIERS: Final = 20
@@ -57,6 +63,8 @@ RARE: Final = "xan"
 BEGIN: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 """When the first of them came."""
 
+_READ: Final = [each for each in PROJECTIONS if each.name in {"calls", "members", "users"}]
+"""The projections that queries of members read."""
 _COMMIT: Final = 2000
 _STRIDE: Final = 7919
 """A prime: steps of it reach everybody once."""
@@ -177,7 +185,8 @@ def found(url: str) -> int:
     """Make the call, unless there is one, in the store at `url`; the last position then."""
     with Greenroom.open(url, timers=False) as room:
         if CID not in {call.cid for call in room.as_user(OWNER).query_calls().items}:
-            room.call_types.create(TYPE, based_on="livestream", indexed_custom=DECLARED)
+            declared = {"members": {field: kind for field, (kind,) in DECLARED.items()}}
+            room.call_types.create(TYPE, based_on="livestream", indexed_custom=declared)
             room.as_user(OWNER).call(TYPE, "crowd").create()
         assert members(room) == 0
         return room.position
@@ -187,7 +196,7 @@ def gather(url: str, audience: Audience) -> float:
     """Bring the audience to the views of the fresh store at `url`; the seconds it took."""
     began = perf_counter()
     head = found(url)
-    with views_of(url) as views:
+    with views_of(url, _READ) as views:
         last = audience.last(head)
         views.catch_up(lambda after: audience.records(head, after), until=last)
     _settle(url, head)
@@ -202,11 +211,11 @@ def members(room: Greenroom) -> int:
     return call.member_count
 
 
-def views_of(url: str) -> closing[Views]:
+def views_of(url: str, projections: Sequence[Projection] = PROJECTIONS) -> closing[Views]:
     """The views of the store at `url`, without a room around them."""
     with closing(open_store(url)) as store:
         secret = store.secret
-    return closing(Views.open(views_at(url), secret=secret))
+    return closing(Views.open(views_at(url), secret=secret, projections=projections))
 
 
 def views_at(url: str) -> Path | str:
@@ -227,6 +236,7 @@ def _settle(url: str, head: int) -> None:
         return
     with psycopg.connect(where, autocommit=True) as server:
         server.execute("UPDATE greenroom_views.positions SET position = %s", [head])
+        server.execute("SET search_path TO greenroom_views")  # functions of indexes are there
         server.execute("VACUUM ANALYZE")  # as the server does by itself a little later
         server.execute("CHECKPOINT")
 

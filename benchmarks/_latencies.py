@@ -53,8 +53,7 @@ def latencies(
     """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in askers}
     for ask in askers.values():
-        for n in range(WARM_UP):
-            ask(n)
+        timed(ask, WARM_UP)
     for _ in range(rounds):
         for name, ask in askers.items():
             gc.collect()

@@ -48,8 +48,8 @@ def draw(
         wide: whether that spans orders of magnitude.
     """
     from matplotlib import rc_context  # noqa: PLC0415 - the extra `benchmarks`
-    from matplotlib.figure import Figure as Canvas  # noqa: PLC0415
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415
+    from matplotlib.figure import Figure as Canvas  # noqa: PLC0415 - as above
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415 - as above
 
     with rc_context(_SETTINGS):
         canvas = Canvas(figsize=(4.6 * len(panels), 4.4), layout="constrained")

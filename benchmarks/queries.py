@@ -28,6 +28,7 @@ from benchmarks._audience import (
     BLOCKS,
     CID,
     COMMON,
+    DECLARED,
     OWNER,
     RARE,
     TIERS,
@@ -173,7 +174,7 @@ def ask_all(url: str, store: str, audience: Audience, options: Options) -> Itera
         room = stack.enter_context(Greenroom.open(url, timers=False))
         askers: Mapping[str, Asker] = {
             BY_HAND: by_hand(url),
-            QUERIES: Ours(partial(queries.members, CID, actor=OWNER)),
+            QUERIES: Ours(partial(queries.members, CID, actor=OWNER, declared=DECLARED)),
             HANDLE: Ours(room.as_user(OWNER).call(TYPE, "crowd").query_members),
             OFFSET: by_hand(url, Offset),
             ORM: Orm(url),
