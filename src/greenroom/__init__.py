@@ -19,6 +19,7 @@ from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
 from greenroom.past import PastRoom
+from greenroom.projections.keeping import KeptPast
 from greenroom.projections.pages import Count, Page
 from greenroom.projections.query import SortKey, asc, desc
 
@@ -33,6 +34,7 @@ __all__ = [
     "Explanation",
     "Greenroom",
     "HistoryEvent",
+    "KeptPast",
     "Member",
     "MemberState",
     "Page",

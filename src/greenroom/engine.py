@@ -29,6 +29,7 @@ from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
+from greenroom.projections.keeping import KeptPast
 from greenroom.projections.views import TIME_LIMIT, Views
 from greenroom.states import CAPACITY, States
 from greenroom.telemetry import Telemetry
@@ -189,6 +190,34 @@ class Greenroom(Room[LiveCore]):
         """
         position, at = self._moment(moment)
         return PastRoom(PastCore(self._core, self._store, position, at))
+
+    def keep_past(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Keep what was in tables of its own: `at` then answers at once, however long ago.
+
+        They are filled from the log, and from then on every process of the store keeps them in
+        step, which makes projecting slower; `drop_past` does away with them. Interrupted, it goes
+        on where it was. Without them `at` answers the same, and reads what it needs of the log.
+
+        Args:
+            progress: told the position reached, and the one to be reached, after every batch.
+
+        Returns:
+            The position up to which it is kept now.
+
+        Raises:
+            StoreError: the views cannot be written, or somebody dropped the tables meanwhile.
+        """
+        if progress is not None and not callable(progress):
+            raise InvalidInput("progress", "a function of a position, and of the last one")
+        return self._core.seen().past.keep(self._store.feed, progress or (lambda *_: None))
+
+    def drop_past(self) -> bool:
+        """Keep the past no more; nothing is lost. Whether it was kept."""
+        return self._core.seen().past.drop()
+
+    def kept_past(self) -> KeptPast | None:
+        """How far the past is kept in tables; None where it is not, which is how stores begin."""
+        return self._core.seen().past.kept()
 
     def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
         """Make the views anew from the log; readers see the old ones until they are complete.

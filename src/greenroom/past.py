@@ -21,7 +21,8 @@ from greenroom.domain.streams import ERASING
 from greenroom.domain.turn import Claim, Folded
 from greenroom.folding import fold
 from greenroom.handles import Room
-from greenroom.projections.as_of import Replayed, Seen
+from greenroom.live import LiveCore
+from greenroom.projections.as_of import Kept, Replayed, Seen
 from greenroom.projections.log_index import LogIndex
 from greenroom.watchers import Watchers
 
@@ -31,7 +32,7 @@ A = TypeVar("A", bound=Answer)
 class PastCore(Core):
     """The room as it was at a position of the log. Nothing is read before it is asked for."""
 
-    def __init__(self, live: Core, store: EventStore, position: int, at: datetime) -> None:
+    def __init__(self, live: LiveCore, store: EventStore, position: int, at: datetime) -> None:
         super().__init__(store, live.ids, Watchers())
         self.position = position
         self._live = live
@@ -39,6 +40,7 @@ class PastCore(Core):
         self._folded: dict[StreamId, Folded[Any]] = {}
         self._opening = Lock()
         self._read: Replayed | None = None
+        self._kept: Kept | None = None
         self._closed = False
         self._followed = store.position()
 
@@ -73,9 +75,11 @@ class PastCore(Core):
         """The views as they were."""
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, self.position)
+        if self._closed:
+            raise StoreClosed("this room of the past is closed; ask `at` for another")
         if followed is None:
-            self.follow()
-        return self._replayed().of_house() if of is None else self._replayed().of_call(of)
+            followed = self.follow()
+        return self._from_tables(followed) or self._from_the_log(of)
 
     def index(self) -> LogIndex:
         """That of now: where something stands has not changed."""
@@ -113,14 +117,22 @@ class PastCore(Core):
             if self._read is not None:
                 self._read.close()
 
-    def _replayed(self) -> Replayed:
-        """What was read so far; made when it is asked for first."""
+    def _from_tables(self, followed: int) -> Seen | None:
+        """The views as they were, where the past is kept, and has seen all that was erased."""
+        views = self._live.seen(followed=followed)
+        kept = views.past.kept()
+        if kept is None or not kept.whole:
+            return None
+        if self._kept is None:
+            self._kept = Kept(views, self.position)
+        return self._kept
+
+    def _from_the_log(self, of: CallId | None) -> Seen:
+        """The same, made for this room alone."""
         with self._opening:
-            if self._closed:
-                raise StoreClosed("this room of the past is closed; ask `at` for another")
             if self._read is None:
                 self._read = Replayed(self._store, self.index, self.position)
-            return self._read
+        return self._read.of_house() if of is None else self._read.of_call(of)
 
 
 class PastRoom(Room[PastCore]):

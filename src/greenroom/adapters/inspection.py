@@ -11,6 +11,7 @@ from greenroom.adapters.outbox_tables import Status as Delivery
 from greenroom.adapters.outbox_tables import from_micros
 from greenroom.adapters.tables import COPY_MARK, Holder, Tables, open_tables
 from greenroom.domain.errors import StoreError
+from greenroom.projections.keeping import PAST
 from greenroom.projections.views import PROJECTIONS
 
 PATIENCE: Final = timedelta(minutes=1)
@@ -148,7 +149,7 @@ def _requests(tables: Tables) -> RequestsStatus:
 
 
 def _views(tables: Tables, position: int) -> ViewsStatus:
-    current = {one.name: one.version for one in PROJECTIONS}
+    current = {one.name: one.version for one in (*PROJECTIONS, PAST)}
     try:
         found = tables.views_positions()
         size = tables.views_size()

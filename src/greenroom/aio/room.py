@@ -135,6 +135,9 @@ class Greenroom(Room):
         """What the embedder tells of its users."""
 
     rebuild = blocking(engine.Greenroom.rebuild)
+    keep_past = blocking(engine.Greenroom.keep_past)
+    drop_past = blocking(engine.Greenroom.drop_past)
+    kept_past = blocking(engine.Greenroom.kept_past)
 
     async def position(self) -> int:
         """Of the last event in the log."""

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from greenroom.cli import call_types, copying, db, explain, history, lists, rebuild, worker
+from greenroom.cli import call_types, copying, db, explain, history, lists, past, rebuild, worker
 from greenroom.cli.demo import command as demo
 from greenroom.cli.failing import Guarded
 from greenroom.cli.output import out
@@ -86,6 +86,12 @@ for _panel, _name, _function in (
     (_RUN, "copy", copying.copy),
 ):
     app.command(_name, cls=Guarded, rich_help_panel=_panel)(_function)
+app.add_typer(
+    past.app,
+    name="past",
+    help="Keep what was in tables, so that long ago is answered at once.",
+    rich_help_panel=_RUN,
+)
 app.add_typer(
     db.app, name="db", help="How a store stands; migrate, check, prune it.", rich_help_panel=_RUN
 )

@@ -12,6 +12,7 @@ from greenroom.domain.message import Event, Recorded
 from greenroom.domain.ports import Damaged
 from greenroom.domain.streams import erased_by
 from greenroom.projections.database import Database
+from greenroom.projections.keeping import go_along
 from greenroom.projections.parking import Parked, free, hush, park
 from greenroom.projections.projecting import project
 from greenroom.projections.projection import Projection
@@ -61,6 +62,7 @@ class Runner:
                 self._one_by_one(connection, found, batch, care)
             else:
                 self._at_once(connection, found, batch)
+            go_along(self._database, connection, after, batch)
             connection.execute(self._move, {"last": last})
         care.tell()
         return max(last, found.least)

@@ -25,6 +25,7 @@ from greenroom.projections.declared import DeclaredIndexes
 from greenroom.projections.forks import survives_forks
 from greenroom.projections.founding import found
 from greenroom.projections.instants import Instants
+from greenroom.projections.keeping import PAST, Keeping, is_kept
 from greenroom.projections.log_index import LogIndex
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
@@ -80,6 +81,7 @@ class Views:
         self.queries = Queries(database, secret)
         self.lookups = Lookups(database)
         self.index = LogIndex(database)
+        self.past = Keeping(database)
         self.indexes = DeclaredIndexes(database.reindex, database.interrupt_reindexing)
         self._database = database
         self._secret = secret
@@ -208,6 +210,10 @@ class Views:
             found(fresh._database, self._secret, self._projections, None)
             fresh.indexes.close()  # made when the rows are there: that is quicker
             while True:
+                if self.past.kept():
+                    fresh.past.want()
+                elif fresh.past.kept():
+                    fresh.past.drop()
                 behind = max(until, self.position())
                 reached = fresh.catch_up(feed, until=behind, progress=progress)
                 # Short of it, the log holds no more: ours saw one that is gone.
@@ -265,6 +271,8 @@ class Views:
             if isinstance(record, Recorded) and erased_by(record.event):
                 tables = (*touched(self._projections, record), parked)
                 self._to_forget.update(table.name for table in tables)
+                if self.past.kept():
+                    self._to_forget.update(table.name for table in PAST.tables)
         if self._to_forget and self._database.forget(self._to_forget):
             self._to_forget.clear()
 
@@ -272,10 +280,13 @@ class Views:
         """Put the fresh tables in place of ours; not, unless `even_back`, if ours are ahead."""
 
         def agreed(connection: Connection) -> bool:
+            if is_kept(connection) != bool(past):
+                return False  # somebody changed their mind
             return even_back or standing(connection, self._projections).least <= reached
 
+        past = PAST.tables if Keeping(beside.database).kept() else ()
         with self._writing:
-            done = beside.put_in_place((*self._tables(), positions, parked), agreed)
+            done = beside.put_in_place((*self._tables(), *past, positions, parked), agreed)
             if done:
                 self._known = reached
                 self.indexes.follow()

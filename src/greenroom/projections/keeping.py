@@ -1,0 +1,159 @@
+"""Keeping the past in tables: whether it is wanted, how far it is, and the filling of them.
+
+That it is wanted stands in the database of the views, as a position of its own: so every process
+that moves the views moves the past along, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import Connection, column, delete, func, insert, select, table, update
+
+from greenroom.domain.errors import StoreError
+from greenroom.domain.message import Event, Recorded
+from greenroom.domain.streams import erased_by
+from greenroom.projections.database import Database
+from greenroom.projections.past import Past, blank
+from greenroom.projections.past_tables import metadata
+from greenroom.projections.projecting import Batch, project
+
+_log = logging.getLogger(__name__)
+
+PAST: Final = Past()
+
+_POSITIONS: Final = table("positions", column("projection"), column("version"), column("position"))
+_OURS: Final = _POSITIONS.c.projection == PAST.name
+_STANDS: Final = select(_POSITIONS.c.position).where(_OURS, _POSITIONS.c.version == PAST.version)
+_OTHERS: Final = select(func.min(_POSITIONS.c.position)).where(~_OURS)
+_MOVE: Final = update(_POSITIONS).where(_OURS)
+_Pair = tuple[int, Recorded[Event] | object]
+Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
+"""(position, record) pairs past the given position, positions rising: `EventStore.feed`."""
+_AT_ONCE = 1000
+"""Records in one transaction."""
+_START: Final = {"projection": PAST.name, "version": PAST.version, "position": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPast:
+    """How far the past is kept."""
+
+    position: int
+    """Up to where the tables have been filled."""
+    whole: bool
+    """Whether that is as far as the views are; until then the past is read from the log."""
+
+
+class Keeping:
+    """The past of one set of views. Safe for many threads, and beside other processes."""
+
+    def __init__(self, database: Database) -> None:
+        """Look after the tables in `database`; there may be none."""
+        self._database = database
+
+    def kept(self) -> KeptPast | None:
+        """How far the past is kept; None where it is not."""
+        with self._database.read() as connection:
+            stands = connection.execute(_STANDS).scalar()
+            if stands is None:
+                return None
+            return KeptPast(stands, whole=stands >= (connection.execute(_OTHERS).scalar() or 0))
+
+    def keep(self, feed: Feed, progress: Callable[[int, int], None] = lambda *_: None) -> int:
+        """Fill the tables as far as the views are; whoever moves those then moves them along.
+
+        Each record counts once, whoever else fills them. Interrupted, it goes on where it was.
+
+        Args:
+            feed: reads the log past a position.
+            progress: told the position reached, and the one to be reached.
+
+        Returns:
+            The position reached.
+
+        Raises:
+            StoreError: somebody dropped the tables meanwhile, or the views cannot be written.
+        """
+        self.want()
+        while True:
+            with self._database.read() as connection:
+                stands = connection.execute(_STANDS).scalar()
+                until = connection.execute(_OTHERS).scalar() or 0
+            if stands is None:
+                raise StoreError("the past was dropped while it was being filled; keep it again")
+            progress(stands, until)
+            batch = [pair for pair in islice(feed(stands), _AT_ONCE) if pair[0] <= until]
+            if not batch:
+                return int(stands)
+            with self._database.write() as connection:
+                if connection.execute(_STANDS).scalar() == stands:  # or somebody was quicker
+                    _take(self._database, connection, stands, batch)
+
+    def drop(self) -> bool:
+        """Do away with the tables; whether there were any."""
+        with self._database.founding() as connection:
+            there = is_kept(connection)
+            _drop(connection)
+            return there
+
+    def want(self) -> None:
+        """Have tables for it, empty ones unless there are some: from now on it is kept."""
+        with self._database.founding() as connection:
+            if not is_kept(connection):
+                _drop(connection)
+                metadata.create_all(connection, checkfirst=False)
+                connection.execute(insert(_POSITIONS), _START)
+
+
+def is_kept(connection: Connection) -> bool:
+    """Whether it is kept, or being filled."""
+    return connection.execute(_STANDS).scalar() is not None
+
+
+def go_along(
+    database: Database, connection: Connection, after: int, batch: Sequence[_Pair]
+) -> None:
+    """Take the past along with the views, in their transaction, where it is kept and level.
+
+    Where it is behind, somebody is filling it; but what `batch` erases is gone from it at once.
+    What it cannot take leaves it behind: the past is then read from the log, and nobody else is
+    held up. `keep` says what is wrong.
+
+    Args:
+        database: that `connection` is of.
+        connection: with the transaction that moves the views.
+        after: where the views stood.
+        batch: (position, record) pairs past it, applied to them.
+    """
+    stands = connection.execute(_STANDS).scalar()
+    if stands is None:
+        return
+    whole = [(position, one) for position, one in batch if isinstance(one, Recorded)]
+    if stands >= after and len(whole) == len(batch):
+        try:
+            with connection.begin_nested():
+                _take(database, connection, stands, whole)
+        except Exception as error:
+            if database.refusal(error) is None:
+                raise
+            _log.warning("the past is not kept from %s on", after, exc_info=True)
+        else:
+            return
+    for _, one in whole:
+        if erased_by(one.event):
+            blank(connection, one.event)
+
+
+def _take(database: Database, connection: Connection, stands: int, batch: Batch) -> None:
+    project(database, connection, {PAST: stands}, batch)
+    connection.execute(_MOVE.values(position=max(stands, batch[-1][0])))
+
+
+def _drop(connection: Connection) -> None:
+    metadata.drop_all(connection)
+    connection.execute(delete(_POSITIONS).where(_OURS))
