@@ -14,10 +14,12 @@ from greenroom.answers import CallState, Done, Explanation, HistoryEvent, Member
 from greenroom.call_handle import CallHandle
 from greenroom.domain import errors
 from greenroom.domain.access import Capability
-from greenroom.domain.operations.life import Backstage, Member
+from greenroom.domain.operations.life import Backstage
+from greenroom.domain.operations.members import Member
 from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
+from greenroom.importing import Imported
 from greenroom.past import PastRoom
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.pages import Count, Page
@@ -34,6 +36,7 @@ __all__ = [
     "Explanation",
     "Greenroom",
     "HistoryEvent",
+    "Imported",
     "KeptPast",
     "Member",
     "MemberState",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr
+from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr, TypeAdapter
 
 from greenroom.domain.access import Capability, effective
 from greenroom.domain.admission import Reason
@@ -213,6 +213,10 @@ class EntryState(Answer):
 
 class Done(Answer):
     """A command whose effect is all there is to say."""
+
+
+DONE: Final = TypeAdapter(Done)
+"""How it is kept for a repeat."""
 
 
 def done(turn: CallTurn) -> Done:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
-from greenroom.answers import Answer, CallState, Done, EntryState, call_state, done, recorded
+from greenroom.answers import Answer, CallState, Done, EntryState, call_state, recorded
 from greenroom.call_reading import CallReading
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import InvalidInput, Refused
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.operations import life, people, presence, rings
-from greenroom.domain.operations.life import UNSET, Backstage, Member, Unset
+from greenroom.domain.operations.life import UNSET, Backstage, Unset
+from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.streams import call_stream, session_id
 from greenroom.domain.turn import Claim
 from greenroom.entry import Entry
+from greenroom.importing import Imported, paired
 
 if TYPE_CHECKING:
     from greenroom.core import Core
@@ -28,7 +29,6 @@ A = TypeVar("A", bound=Answer)
 
 _CALL_STATE: Final = TypeAdapter(CallState)
 _ENTRY_STATE: Final = TypeAdapter(EntryState)
-_DONE: Final = TypeAdapter(Done)
 
 
 class CallHandle(CallReading):
@@ -236,6 +236,15 @@ class CallHandle(CallReading):
         """
         return self._done(people.put(members), request_id)
 
+    def import_members(
+        self, members: Iterable[Member], *, progress: Callable[[int], None] | None = None
+    ) -> Imported:
+        """Add or update any number of members; for the system only.
+
+        For more than one call, and what it raises, see `UserHandle.import_members`.
+        """
+        return self._core.import_members(self._claim, paired(self.cid, members), progress)
+
     def update_members(self, members: Iterable[Member], *, request_id: str | None = None) -> Done:
         """The same as `add_members`: an upsert. Without a role, a member keeps theirs."""
         return self._done(people.put(members), request_id)
@@ -356,42 +365,8 @@ class CallHandle(CallReading):
 
         return self._core.then(self._done(operation, None), publish)
 
-    def watch(self, listener: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
-        """Hear of custom events: `listener(user_id, custom)`, from the sender's thread.
-
-        Needs `read-call`, now and for each event: whoever may not read any more hears nothing.
-        Answers the function that ends it.
-        """
-        if not callable(listener):
-            raise InvalidInput("listener", "a function of a user id and a JSON object")
-
-        def hear(sender: str, custom: Mapping[str, Any]) -> None:
-            try:
-                self._readable()
-            except Refused:
-                return
-            listener(sender, custom)
-
-        return self._core.then(
-            self._done(people.read(), None), lambda _: self._core.watchers.watch(self.cid, hear)
-        )
-
     def _state(self, operation: Operation[CallTurn], request_id: str | None) -> CallState:
         return self._core.then(
             self._ask(operation, call_state, _CALL_STATE, request_id),
             lambda state: state.bound(self),
-        )
-
-    def _done(self, operation: Operation[CallTurn], request_id: str | None) -> Done:
-        return self._ask(operation, done, _DONE, request_id)
-
-    def _ask(
-        self,
-        operation: Operation[CallTurn],
-        answer: Callable[[CallTurn], A],
-        kind: TypeAdapter[A],
-        request_id: str | None,
-    ) -> A:
-        return self._core.ask(
-            self.cid, self._claim, operation, answer=answer, kind=kind, request_id=request_id
         )

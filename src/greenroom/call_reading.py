@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
+from pydantic import TypeAdapter
 
-from greenroom.answers import Explanation, HistoryEvent, SessionState
+from greenroom.answers import DONE, Answer, Done, Explanation, HistoryEvent, SessionState, done
 from greenroom.domain import checks
-from greenroom.domain.errors import CallNotFound
+from greenroom.domain.call_turn import CallTurn
+from greenroom.domain.errors import CallNotFound, InvalidInput, Refused
 from greenroom.domain.message import CallId
 from greenroom.domain.operations import people
+from greenroom.domain.operations.operation import Operation
 from greenroom.domain.turn import Claim
 
 if TYPE_CHECKING:
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
     from greenroom.projections.query import SortKey
 
 
+A = TypeVar("A", bound=Answer)
+
+
 class CallReading:
-    """The reads of a call; `CallHandle` adds the commands."""
+    """The reads of a call, and how commands are asked for; `CallHandle` adds them."""
 
     def __init__(self, core: Core, claim: Claim, cid: CallId) -> None:
         self._core = core
@@ -130,6 +136,26 @@ class CallReading:
             claim = replace(claim, role=checks.role(role, "role"))
         return self._core.explain(self.cid, claim, operation, arguments)
 
+    def watch(self, listener: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
+        """Hear of custom events: `listener(user_id, custom)`, from the sender's thread.
+
+        Needs `read-call`, now and for each event: whoever may not read any more hears nothing.
+        Answers the function that ends it.
+        """
+        if not callable(listener):
+            raise InvalidInput("listener", "a function of a user id and a JSON object")
+
+        def hear(sender: str, custom: Mapping[str, Any]) -> None:
+            try:
+                self._readable()
+            except Refused:
+                return
+            listener(sender, custom)
+
+        return self._core.then(
+            self._done(people.read(), None), lambda _: self._core.watchers.watch(self.cid, hear)
+        )
+
     # What answers read on demand
 
     def current_session(self, *, at_least: int) -> SessionState | None:
@@ -153,3 +179,17 @@ class CallReading:
 
     def _readable(self) -> None:
         self._core.rehearse(self.cid, self._claim, people.read())
+
+    def _done(self, operation: Operation[CallTurn], request_id: str | None) -> Done:
+        return self._ask(operation, done, DONE, request_id)
+
+    def _ask(
+        self,
+        operation: Operation[CallTurn],
+        answer: Callable[[CallTurn], A],
+        kind: TypeAdapter[A],
+        request_id: str | None,
+    ) -> A:
+        return self._core.ask(
+            self.cid, self._claim, operation, answer=answer, kind=kind, request_id=request_id
+        )

@@ -20,6 +20,7 @@ from greenroom.answers import (
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind
+from greenroom.domain.errors import ReadOnly
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -28,11 +29,13 @@ from greenroom.domain.message import (
     UserId,
 )
 from greenroom.domain.operations import people
+from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
+from greenroom.importing import Imported
 from greenroom.media.port import Source
 from greenroom.projections.as_of import Seen
 from greenroom.projections.items import CallItem
@@ -140,6 +143,16 @@ class Core(ABC):
     def declared(self, cid: CallId) -> Declared:
         """The custom fields of members that the type of a call declares."""
         return declared_by("members", self.load(type_stream(cid.partition(":")[0])).state)
+
+    def import_members(
+        self,
+        claim: Claim,
+        members: Iterable[tuple[str, Member]],
+        progress: Callable[[int], None] | None,
+    ) -> Imported:
+        """Take in any number of members."""
+        del claim, members, progress
+        raise ReadOnly("import_members: the room is shown as it was; ask the room of now")
 
     def rehearse(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
         """Decide without recording.

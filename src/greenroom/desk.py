@@ -7,7 +7,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -124,6 +125,37 @@ class Desk:
         """
         with self.intake.hold():
             return self._carry_out(command)
+
+    def carry_out_in_order(
+        self, commands: Iterable[Command[T, A]], ahead: int
+    ) -> Iterator[Done[A]]:
+        """Carry out one after the other, each decided on what those before it will have led to.
+
+        Up to `ahead` of them are on their way into the log at once. One that is refused is the
+        last: those before it stand, and no other is asked for.
+
+        Raises:
+            Refused, Conflict, Overloaded, StoreError: as for `carry_out`.
+        """
+        on_their_way: deque[tuple[Command[T, A], Decision[A], Gate]] = deque()
+        try:
+            with self.intake.hold():
+                for command in commands:
+                    with self.lanes.hold(command.lane):
+                        on_their_way.append((command, *self._propose(command)))
+                    refused = isinstance(on_their_way[-1][1].answer, GreenroomError)
+                    while on_their_way and (refused or len(on_their_way) >= ahead):
+                        yield self._awaited(*on_their_way.popleft())
+                while on_their_way:
+                    yield self._awaited(*on_their_way.popleft())
+        finally:
+            for _, decision, _ in on_their_way:
+                self.pipeline.withdraw(decision.proposal)
+
+    def _awaited(self, command: Command[T, A], decision: Decision[A], gate: Gate) -> Done[A]:
+        """What came of a decision on its way; decided again where others wrote first."""
+        done = self.conclude(command, self._settle(decision, gate))
+        return self._carry_out(command) if done is None else done
 
     def _carry_out(self, command: Command[T, A]) -> Done[A]:
         for attempt in range(ATTEMPTS):

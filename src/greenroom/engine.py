@@ -30,7 +30,7 @@ from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.keeping import KeptPast
-from greenroom.projections.views import TIME_LIMIT, Views
+from greenroom.projections.views import TIME_LIMIT, Views, query_limited
 from greenroom.states import CAPACITY, States
 from greenroom.telemetry import Telemetry
 from greenroom.tickers import (
@@ -95,18 +95,14 @@ class Greenroom(Room[LiveCore]):
             clock: `greenroom.testing.VirtualClock` to drive time in tests.
             ids: `greenroom.testing.SequentialIds` for ids that can be read.
             notifier: delivers notifications; by default they are logged.
-            media: where media sessions live; by default aiortc in this process, started by the
-                first offer (extra `media`).
-            timers: whether deadlines and deliveries run in this process, in threads of its own;
-                without, `greenroom worker` must run somewhere.
+            media: where media sessions live; by default aiortc in this process (extra `media`).
+            timers: whether deadlines and deliveries run in threads of this process; without,
+                `greenroom worker` must run somewhere.
             create: whether a missing store is made.
             cache: streams whose folded state is kept in memory.
-            in_flight: commands that may be on their way at once. Others wait, and are turned away
-                with `Overloaded` where that takes too long.
-            remember_requests: how long a repeat under the same request id is answered as the first
-                time; where timers run, older answers are forgotten.
-            query_limit: what one query may take, a millisecond to an hour; past it the query is
-                refused with `QueryTooSlow`, which names the field to declare.
+            in_flight: commands that may be on their way at once; others wait, at last in vain.
+            remember_requests: how long a repeat is answered as the first time.
+            query_limit: what one query may take, up to an hour; past it, `QueryTooSlow`.
             tracer_provider: of OpenTelemetry (extra `otel`); by default the process's, if set.
 
         Raises:
@@ -117,7 +113,6 @@ class Greenroom(Room[LiveCore]):
         checks.integer(cache, "cache", 1, 10_000_000)
         checks.integer(in_flight, "in_flight", 1, 1_000_000)
         kept = remembered(remember_requests)
-        checks.duration(query_limit, "query_limit", timedelta(milliseconds=1), timedelta(hours=1))
         telemetry = Telemetry.to(tracer_provider)
         room = cls._opened(
             open_store(url, create=create),
@@ -125,7 +120,7 @@ class Greenroom(Room[LiveCore]):
             ids or Ids(),
             cache=cache,
             in_flight=in_flight,
-            query_limit=query_limit,
+            query_limit=query_limited(query_limit),
             telemetry=telemetry,
         )
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -14,6 +14,8 @@ from greenroom.domain.turn import Claim
 
 if TYPE_CHECKING:
     from greenroom.core import Core
+    from greenroom.domain.operations.members import Member
+    from greenroom.importing import Imported
     from greenroom.projections.items import CallItem
     from greenroom.projections.pages import Page
     from greenroom.projections.query import SortKey
@@ -36,6 +38,31 @@ class UserHandle:
     def call(self, call_type: str, id: str | None = None) -> CallHandle:
         """One call of that type, whether it exists or not; without an id, one is generated."""
         return CallHandle(self._core, self._claim, cid_of(self._core, call_type, id))
+
+    def import_members(
+        self,
+        members: Iterable[tuple[str, Member]],
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Take in any number of members of any calls, which exist; for the system only.
+
+        Adds who is missing and updates who is there, as `add_members` does, in commands of at most
+        500 members each, a few of them on their way at once. Everybody in one call comes in the
+        order of the iterable, which is read as it is needed. Run again after an interruption it
+        passes over who is there already, quickly.
+
+        Args:
+            members: (cid, member) pairs.
+            progress: told how many are done, again and again.
+
+        Raises:
+            NotAllowed: not the system asks.
+            InvalidInput: with the path of the fault, `members[12345].custom.color`; all before it
+                in the iterable are in. So they are where the iterable raises, which is passed on.
+            Refused: the rules say no, e.g. CallNotFound; whole commands before it are in.
+        """
+        return self._core.import_members(self._claim, members, progress)
 
     def query_calls(
         self,

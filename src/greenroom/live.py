@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -18,9 +18,11 @@ from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import StoreError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
+from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, Drive, EventStore
 from greenroom.domain.turn import Claim, Folded, Turn
+from greenroom.importing import Import, Imported
 from greenroom.intake import IN_FLIGHT
 from greenroom.media.port import Source
 from greenroom.media_link import MediaLink, MediaTicker
@@ -130,6 +132,15 @@ class LiveCore(Core):
                 cause=cause,
             )
         )
+
+    def import_members(
+        self,
+        claim: Claim,
+        members: Iterable[tuple[str, Member]],
+        progress: Callable[[int], None] | None,
+    ) -> Imported:
+        """Take in any number of members, a bounded number of them at a time."""
+        return Import(self, claim, progress).run(members)
 
     def command(
         self,

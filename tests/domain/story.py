@@ -12,7 +12,7 @@ from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import Refused
 from greenroom.domain.message import EntryId, Event, Role, Team
 from greenroom.domain.operations import life, people, policy, presence, rings
-from greenroom.domain.operations.life import Member
+from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Left
 from greenroom.domain.turn import Claim

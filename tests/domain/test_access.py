@@ -13,7 +13,8 @@ from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, NotAllowed, WrongTeam
 from greenroom.domain.message import Role
 from greenroom.domain.operations import life, people, policy, presence, rings
-from greenroom.domain.operations.life import Backstage, Member
+from greenroom.domain.operations.life import Backstage
+from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Joined
 from greenroom.domain.turn import Claim

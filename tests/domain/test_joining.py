@@ -28,7 +28,8 @@ from greenroom.domain.errors import (
     CallEnded as AlreadyEnded,
 )
 from greenroom.domain.operations import life, people, policy, presence
-from greenroom.domain.operations.life import Backstage, Member
+from greenroom.domain.operations.life import Backstage
+from greenroom.domain.operations.members import Member
 from greenroom.domain.session_events import Joined, LeftReason
 from greenroom.testing.history import EMBEDDER
 

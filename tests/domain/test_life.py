@@ -20,7 +20,8 @@ from greenroom.domain.call_state import Existence
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, NotLiveYet, WrongTeam
 from greenroom.domain.message import Role
 from greenroom.domain.operations import life, presence
-from greenroom.domain.operations.life import Backstage, Member, Unset
+from greenroom.domain.operations.life import Backstage, Unset
+from greenroom.domain.operations.members import Member
 from greenroom.domain.session_events import Joined
 from greenroom.domain.turn import Claim
 

@@ -14,7 +14,7 @@ from greenroom.domain.errors import (
 )
 from greenroom.domain.membership import PermissionRequested
 from greenroom.domain.operations import life, people, policy
-from greenroom.domain.operations.life import Member
+from greenroom.domain.operations.members import Member
 from greenroom.domain.session_events import Track, UsersMuted
 from greenroom.testing.history import EMBEDDER
 

@@ -10,7 +10,7 @@ from greenroom.domain.call_type import CallType
 from greenroom.domain.errors import CallTypeExists, CallTypeNotFound, InvalidInput
 from greenroom.domain.message import UserId
 from greenroom.domain.operations import life, people, policy
-from greenroom.domain.operations.life import Member
+from greenroom.domain.operations.members import Member
 from greenroom.domain.streams import type_stream, user_stream
 from greenroom.domain.user import User, UserErased
 from greenroom.testing.history import EMBEDDER

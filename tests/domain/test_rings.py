@@ -18,7 +18,7 @@ from greenroom.domain.errors import (
 )
 from greenroom.domain.membership import Answer, RingMissed, RingRejected
 from greenroom.domain.operations import life, people, presence, rings
-from greenroom.domain.operations.life import Member
+from greenroom.domain.operations.members import Member
 
 MEMBERS = ["alice", "charlie", "tommaso"]
 

@@ -169,6 +169,7 @@ class CallHandle:
 
     # Reads
 
+    import_members = blocking(call_handle.CallHandle.import_members)
     query_members = blocking(call_handle.CallHandle.query_members)
     query_participants = blocking(call_handle.CallHandle.query_participants)
     query_sessions = blocking(call_handle.CallHandle.query_sessions)
@@ -206,6 +207,7 @@ class UserHandle:
         """One call of that type, whether it exists or not; without an id, one is generated."""
         return CallHandle(self._core, self._claim, handles.cid_of(self._core.core, call_type, id))
 
+    import_members = blocking(handles.UserHandle.import_members)
     query_calls = blocking(handles.UserHandle.query_calls)
 
 

@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final, TypeGuard, cast
@@ -132,13 +132,6 @@ def instant(value: object, path: str) -> datetime:
     if not datetime.__le__(_EARLIEST, utc) or not datetime.__lt__(utc, _LATEST):
         raise InvalidInput(path, "an instant between the years 1970 and 2200")
     return datetime.combine(datetime.date(utc), datetime.time(utc), UTC)
-
-
-def duration(value: object, path: str, least: timedelta, most: timedelta) -> timedelta:
-    """A length of time from `least` to `most`."""
-    if type(value) is not timedelta or not least <= value <= most:
-        raise InvalidInput(path, f"a timedelta from {least} to {most}")
-    return value
 
 
 def is_instant(value: object) -> TypeGuard[datetime]:

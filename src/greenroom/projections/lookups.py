@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
 
-from greenroom.domain.message import CallId, EntryId, Role, StreamId, UserId
+from greenroom.domain.message import CallId, EntryId, Json, Role, StreamId, UserId
 from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.calls import blocks
 from greenroom.projections.columns import instant, instant_or_none, micros
@@ -52,6 +53,17 @@ class Lookups(CallLookups):
                 )
             )
             return dict(found.all())
+
+    def memberships(
+        self, cid: CallId, user_ids: Collection[UserId]
+    ) -> Mapping[UserId, tuple[Role, Json]]:
+        """Role and custom data of those of `user_ids` who are members of the call."""
+        wanted = select(members.c.user_id, members.c.role, members.c.custom).where(
+            members.c.cid == cid, members.c.user_id.in_(user_ids)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(wanted).all()
+        return {user_id: (role, json.loads(custom)) for user_id, role, custom in found}
 
     def calls_with_member(self, user_id: UserId) -> Sequence[CallId]:
         """The calls that a user is a member of, deleted ones included."""

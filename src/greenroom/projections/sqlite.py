@@ -195,6 +195,7 @@ class SQLiteDatabase(Database):
                     self._indexing = _driver(connection)
                     try:
                         self._indexing.execute(statement)
+                        assume_crowds(self._indexing)
                     finally:
                         self._indexing = None
 

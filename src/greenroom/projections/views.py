@@ -14,7 +14,7 @@ from typing import Final, Self
 from sqlalchemy import Connection, Table, select
 
 from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
-from greenroom.domain.errors import StoreError
+from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.message import Recorded
 from greenroom.domain.streams import erased_by
 from greenroom.projections.call_types import CallTypes
@@ -316,6 +316,17 @@ def _declares(pair: tuple[int, Record]) -> bool:
 
 def _never() -> bool:
     return False
+
+
+def query_limited(length: object) -> timedelta:
+    """What one query may take, as somebody has asked for it.
+
+    Raises:
+        InvalidInput: it is no length of time, or none that makes sense.
+    """
+    if type(length) is timedelta and timedelta(milliseconds=1) <= length <= timedelta(hours=1):
+        return length
+    raise InvalidInput("query_limit", "a timedelta from a millisecond to an hour")
 
 
 def _database(where: Path | str | None, limit: timedelta) -> Database:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from greenroom.domain.access import PERMISSIONS
 from greenroom.domain.message import Role, Team
-from greenroom.domain.operations.life import Backstage, Member
+from greenroom.domain.operations.life import Backstage
+from greenroom.domain.operations.members import Member
 from greenroom.domain.turn import Claim
 from greenroom.testing.history import EMBEDDER, START, Wish
 

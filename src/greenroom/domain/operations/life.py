@@ -24,28 +24,13 @@ from greenroom.domain.call_state import Call, Existence
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import InvalidInput
-from greenroom.domain.membership import PutMember
 from greenroom.domain.message import Json, Role, Team, UserId
+from greenroom.domain.operations.members import Member, checked_members, put_members
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.rings import notify_members, ring_members
 from greenroom.domain.session_events import LeftReason
 from greenroom.domain.settings import SettingsPatch, patched
 from greenroom.domain.turn import TIMERS
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Somebody to be added to a call, or updated in it.
-
-    Args:
-        user_id: the embedder's own id of the user.
-        role: any role; None keeps the present one, and is `call_member` for a new member.
-        custom: JSON of at most 8 KiB, merged into what is there (null removes a key).
-    """
-
-    user_id: str
-    role: str | None = None
-    custom: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,49 +295,6 @@ def restore() -> Operation[CallTurn]:
         turn.tell_call(RestoreCall(at=turn.at, by=turn.by, cid=turn.cid))
 
     return Operation("restore", decide)
-
-
-def checked_members(members: Iterable[Member]) -> tuple[tuple[UserId, Role | None, Json], ...]:
-    """(user id, role, custom) of each member, each user once."""
-    found: dict[UserId, tuple[UserId, Role | None, Json]] = {}
-    for path, item in checks.listed(members, "members"):
-        if type(item) is not Member:
-            raise InvalidInput(path, "a Member")
-        user_id = checks.user_id(item.user_id, f"{path}.user_id")
-        if user_id in found:
-            raise InvalidInput(f"{path}.user_id", f"every user once, not {user_id} again")
-        role = None if item.role is None else checks.role(item.role, f"{path}.role")
-        said = {} if item.custom is None else item.custom
-        custom = checks.custom(said, f"{path}.custom", checks.MEMBER_CUSTOM_BYTES)
-        found[user_id] = (user_id, role, custom)
-    return tuple(found.values())
-
-
-def put_members(
-    turn: CallTurn,
-    members: Iterable[tuple[UserId, Role | None, Json]],
-    *,
-    founding: bool = False,
-) -> None:
-    """Add or update members."""
-    by = turn.by
-    declared = turn.call_type.indexed_custom.get("members", {})
-    for n, (user_id, role, custom) in enumerate(members):
-        turn.user(user_id)  # so that data that is being erased meanwhile is not written again
-        turn.tell_member(
-            PutMember(
-                at=turn.at,
-                by=by,
-                cid=turn.cid,
-                user_id=user_id,
-                role=role,
-                custom=custom,
-                founding=founding,
-            )
-        )
-        whole = turn.member(user_id).custom
-        checks.typed(whole, declared, f"members[{n}].custom")
-        checks.custom(whole, f"members[{n}].custom", checks.MEMBER_CUSTOM_BYTES)
 
 
 def _miss_all(turn: CallTurn, before: Call, by: Asker) -> None:

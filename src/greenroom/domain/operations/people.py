@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from greenroom.domain import checks
 from greenroom.domain.access import Capability
 from greenroom.domain.call_commands import BlockUser, UnblockUser
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import InvalidInput, RequestsDisabled
+from greenroom.domain.errors import InvalidInput, NotAllowed, RequestsDisabled
 from greenroom.domain.membership import (
     GrantPermissions,
     RemoveMember,
     RequestPermissions,
     RevokePermissions,
 )
-from greenroom.domain.operations.life import Member, checked_members, put_members
+from greenroom.domain.message import Json, Role, UserId
+from greenroom.domain.operations.members import Member, checked_members, put_members
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_commands import MuteUsers, Pin, Unpin
 from greenroom.domain.session_events import LeftReason, Track
@@ -34,6 +35,25 @@ def put(members: Iterable[Member]) -> Operation[CallTurn]:
             turn.by.must(Capability.UPDATE_CALL_MEMBER)
 
     return Operation("put_members", decide, {"members": found})
+
+
+def take_in(
+    members: Sequence[tuple[UserId, Role | None, Json]], paths: Sequence[str]
+) -> Operation[CallTurn]:
+    """Add or update members that were checked already, however many; for the system.
+
+    Args:
+        members: user id, role and custom data of each.
+        paths: where each stands in what is imported, for messages.
+    """
+
+    def decide(turn: CallTurn) -> None:
+        turn.existing()
+        if not turn.actor.system:
+            raise NotAllowed(turn.actor.name, "import_members (the system only)")
+        put_members(turn, members, paths=paths)
+
+    return Operation("import_members", decide, {"members": members})
 
 
 def remove(user_ids: Iterable[str]) -> Operation[CallTurn]:
