@@ -31,9 +31,13 @@ def three(tmp_path: Path) -> Iterator[list[Process]]:
         yield [started.enter_context(Process()) for _ in range(3)]
 
 
-def begin(three: list[Process], url: str, notebooks: list[Path], until: float) -> list[Future[int]]:
+def begin(
+    three: list[Process], url: str, notebooks: list[Path], seconds: float
+) -> list[Future[int]]:
+    """Let them work for so long, once all of them have opened the room."""
     for process in three:
         process.open(url)
+    until = time.time() + seconds
     return [
         process.begin(work, book.stem, book, until)
         for process, book in zip(three, notebooks, strict=True)
@@ -68,8 +72,9 @@ def test_of_a_killed_process_all_is_there_that_it_was_told(
     room = rooms.open(file_url, clock=SystemClock(), timers=False)
     call_of(room, "thierry").create()
     books = [tmp_path / name for name in ("alice", "tommaso", "charlie")]
-    working = begin(three, file_url, books, time.time() + 3)
+    working = begin(three, file_url, books, 4)
     while not books[0].exists() or len(notes(books[0], "answered")) < 20:
+        assert not working[0].done(), "too little was done"
         time.sleep(0.01)
     three[0].kill()
     others_then = [len(notes(book, "answered")) for book in books[1:]]
@@ -97,7 +102,7 @@ def test_when_the_server_is_back_all_go_on_as_if_nothing_had_been(
     ):
         call_of(room, "thierry").create()
         books = [tmp_path / name for name in ("alice", "tommaso", "charlie")]
-        working = begin(three[:2], url, books[:2], time.time() + 14)
+        working = begin(three[:2], url, books[:2], 14)
         three[2].open(url)
         three[2].ask(be_impatient)
         working.append(three[2].begin(work, "charlie", books[2], time.time() + 14))
