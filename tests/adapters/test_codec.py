@@ -14,12 +14,22 @@ from msgspec import ValidationError, to_builtins
 from msgspec.structs import replace
 from pydantic import JsonValue
 
-from greenroom.adapters.codec import FindKeys, Row, decode, decode_events, encode
-from greenroom.adapters.sealing import SubjectKey, new_secret
+from greenroom.adapters.codec import (
+    FindKeys,
+    Row,
+    decode,
+    decode_all,
+    decode_events,
+    encode,
+    salvaged,
+)
+from greenroom.adapters.sealing import SubjectKey, new_secret, seal
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import Actor, Decided, Event, EventId, RequestId, Team, UserId
+from greenroom.domain.ports import Damaged
 from greenroom.domain.streams import member_stream
+from greenroom.domain.streams import subjects as subjects_of
 from greenroom.testing.store_events import CID, added, pinned
 
 KEYS = [SubjectKey(7, new_secret()), SubjectKey(8, new_secret())]
@@ -127,6 +137,40 @@ def test_keys_are_asked_for_only_where_something_is_sealed() -> None:
         row = (1, decided.stream, 1, decided.event.name, encode(decided, not_asked))
         assert decode(row, not_asked).event == decided.event
         assert decode_event(row, not_asked) == decided.event
+
+
+def test_the_keys_of_many_records_are_asked_for_once() -> None:
+    asked: list[Sequence[str]] = []
+
+    def counted(subjects: Sequence[str]) -> Sequence[SubjectKey]:
+        asked.append(subjects)
+        return keys(subjects)
+
+    rows = [row_of(each) for each in (pinned(1), added("alice", n=1), added("alice", n=2))]
+    assert list(decode_all(rows, counted, decode)) == [decode(row, keys) for row in rows]
+    assert [sorted(subjects) for subjects in asked] == [sorted(subjects_of(added("alice").stream))]
+
+
+def test_beside_an_unreadable_record_the_others_are_read() -> None:
+    whole = row_of(added("alice", n=1))
+    broken = (*whole[:4], b"{")
+    before, found = decode_all([whole, broken], keys, salvaged)
+    assert before == decode(whole, keys)
+    assert isinstance(found, Damaged)
+    one_by_one = iter(decode_all([whole, broken], keys, decode))
+    assert next(one_by_one) == before
+    with pytest.raises(StoreError, match="cannot be read"):
+        next(one_by_one)
+
+
+def test_a_sealed_field_that_the_event_does_not_have_is_told() -> None:
+    decided = added("alice", n=1)
+    place = f"{decided.stream}|{decided.version}".encode()
+    sealed = seal(b'{"custom":{},"shoe_size":43}', keys(subjects_of(decided.stream)), place)
+    document = json.loads(row_of(decided)[4]) | {"sealed": to_builtins(sealed)}
+    row = (*row_of(decided)[:4], json.dumps(document).encode())
+    with pytest.raises(StoreError, match="shoe_size"):
+        decode(row, keys)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), [float("inf")], "\ud800"])

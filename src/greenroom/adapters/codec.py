@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, to_builtins
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import fields, replace
 
 from greenroom.adapters.sealing import Sealed, SubjectKey, seal, unseal
 from greenroom.domain.errors import InvalidInput, StoreError
@@ -44,6 +45,7 @@ HoldKeys = Callable[[Sequence[str]], Sequence[SubjectKey]]
 """The keys of subjects, in their order; each has one."""
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 
 class _Unreadable(StoreError):  # noqa: N818 - the fact that a record is
@@ -121,15 +123,37 @@ def decode(row: Row, find_keys: FindKeys) -> Recorded[Event]:
     Raises:
         StoreError: it is not what this greenroom would have written.
     """
-    position, stream, version, _, state = row
     reading = _known(row)
     try:
-        document = reading.document(state)
-        event = document.event
-        if document.sealed is not UNSET:
-            event = _opened(row, document.sealed, event, find_keys)
+        return _recorded(row, reading.document(row[4]), find_keys)
     except _UNREADABLE as error:
         raise _unreadable(row, error) from error
+
+
+def decode_all(
+    rows: Sequence[Row], find_keys: FindKeys, one: Callable[[Row, FindKeys], T]
+) -> Iterable[Recorded[Event] | T]:
+    """The records of `rows`; all the keys that it takes are asked for at once.
+
+    Args:
+        rows: where they stand.
+        find_keys: asked only where something is sealed.
+        one: reads each by itself where one of them cannot be read: `decode` or `salvaged`.
+    """
+    documents = _DOCUMENTS
+    try:
+        read = [documents[row[3]](row[4]) for row in rows]
+        keys = _keys_of(rows, read, find_keys)
+        return [_recorded(row, document, keys) for row, document in zip(rows, read, strict=True)]
+    except (KeyError, *_UNREADABLE):
+        return (one(row, find_keys) for row in rows)
+
+
+def _recorded(row: Row, document: _Document[Event], find_keys: FindKeys) -> Recorded[Event]:
+    position, stream, version, _, _ = row
+    event = document.event
+    if document.sealed is not UNSET:
+        event = _opened(row, document.sealed, event, find_keys)
     return Recorded(
         stream=StreamId(stream),
         version=version,
@@ -150,6 +174,20 @@ def salvaged(row: Row, find_keys: FindKeys) -> Recorded[Event] | Damaged:
     except _Unreadable as error:
         position, stream, version, name, _ = row
         return Damaged(position, StreamId(stream), version, name, str(error))
+
+
+def _keys_of(
+    rows: Sequence[Row], documents: Sequence[_Document[Event]], find_keys: FindKeys
+) -> FindKeys:
+    """Finds the keys of whomever sealed ones of `rows` are about: they are here already."""
+    about = {
+        subject: None
+        for row, document in zip(rows, documents, strict=True)
+        if document.sealed is not UNSET
+        for subject in subjects(StreamId(row[1]))
+    }
+    held = dict(zip(about, find_keys([*about]), strict=True)) if about else {}
+    return lambda wanted: [held[subject] for subject in wanted]
 
 
 def plain_events(contents: Sequence[Content]) -> Sequence[Event] | None:
@@ -215,7 +253,16 @@ class _Contents(dict[str, Callable[[bytes], _Content[Event]]]):
         return reader
 
 
+class _Documents(dict[str, Callable[[bytes], _Document[Event]]]):
+    """The same for all of a document."""
+
+    def __missing__(self, name: str) -> Callable[[bytes], _Document[Event]]:
+        reader = self[name] = _format(name).document
+        return reader
+
+
 _CONTENTS: Final = _Contents()
+_DOCUMENTS: Final = _Documents()
 
 
 def _known(row: Row) -> _Format:
@@ -234,7 +281,16 @@ def _opened(row: Row, sealed: Sealed, event: Event, find_keys: FindKeys) -> Even
     plain = unseal(sealed, find_keys(subjects(stream)), _place(stream, row[2]))
     if plain is None:
         return event
-    return convert(to_builtins(event) | json.loads(plain), type(event))
+    types, held = _types(type(event)), json.loads(plain)
+    if unknown := held.keys() - types.keys():
+        raise ValueError(f"it seals {', '.join(sorted(unknown))}, of which nothing is known")
+    return replace(event, **{name: convert(value, types[name]) for name, value in held.items()})
+
+
+@cache
+def _types(kind: type[Event]) -> Mapping[str, Any]:
+    """Of the fields of an event."""
+    return {field.name: field.type for field in fields(kind)}
 
 
 def _place(stream: StreamId, version: int) -> bytes:

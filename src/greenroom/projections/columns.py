@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from msgspec.json import Encoder
 from sqlalchemy import MetaData, String
 
 TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
@@ -16,9 +14,7 @@ TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-_CANONICAL: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-)
+_CANONICAL: Final = Encoder(order="sorted").encode
 
 metadata: Final = MetaData()
 """All tables of all projections."""
@@ -45,17 +41,8 @@ def instant_or_none(at: int | None) -> datetime | None:
 
 
 def json_text(value: object) -> str:
-    """JSON as it stands in a column. Numbers that JSON cannot write become null."""
-    try:
-        return _CANONICAL.encode(value)
-    except ValueError:
-        # One NaN in one row would make SQLite refuse every query over that column.
-        return _CANONICAL.encode(_finite(value))
+    """JSON as it stands in a column: keys in order, and null for what no JSON number can be.
 
-
-def _finite(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    One NaN in one row would make SQLite refuse every query over that column.
+    """
+    return _CANONICAL(value).decode()

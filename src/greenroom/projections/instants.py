@@ -49,9 +49,9 @@ class Instants:
     tables = (instants,)
     events = frozenset[type[Event]](EVENTS.values())
 
-    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
-        """See `Projection`."""
-        return [(instants, (span, recorded.position // span)) for span in SPANS]
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:  # noqa: ARG002 - as in `Projection`
+        """See `Projection`: none, so few stretches hold a batch that each is read as it comes."""
+        return ()
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -37,7 +38,7 @@ def project(
     rows = Workspace(database.bulk(connection))
     rows.expect(_needs(heeding, batch))
     for position, recorded in batch:
-        for projection, at in heeding.get(type(recorded.event), ()):
+        for projection, at in heeding[type(recorded.event)]:
             if position > at:
                 projection.apply(recorded, rows)
     rows.flush()
@@ -57,16 +58,16 @@ def touched(projections: Iterable[Projection], recorded: Recorded[Event]) -> Col
 
 
 def _heeding(seen: Mapping[Projection, int]) -> _Heeding:
-    heeding: dict[type[Event], list[tuple[Projection, int]]] = {}
+    heeding: defaultdict[type[Event], list[tuple[Projection, int]]] = defaultdict(list)
     for projection, at in seen.items():
         for kind in projection.events:
-            heeding.setdefault(kind, []).append((projection, at))
+            heeding[kind].append((projection, at))
     return heeding
 
 
 def _needs(heeding: _Heeding, batch: Batch) -> Iterator[tuple[Table, Key]]:
     for position, recorded in batch:
-        for projection, at in heeding.get(type(recorded.event), ()):
+        for projection, at in heeding[type(recorded.event)]:
             if position > at:
                 yield from projection.needs(recorded)
 

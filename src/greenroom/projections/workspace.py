@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -52,28 +53,35 @@ class Workspace:
     def __init__(self, bulk: Bulk) -> None:
         """Read and write through `bulk`."""
         self._bulk = bulk
-        self._pages: dict[Table, _Page] = {}
+        self._pages = _Pages()
 
     def expect(self, wanted: Iterable[tuple[Table, Key]]) -> None:
         """Load these rows together, because somebody will `get` them. A hint, and no more."""
-        missing: dict[Table, dict[Key, None]] = {}
+        named: defaultdict[Table, dict[Key, None]] = defaultdict(dict)
         for table, key in wanted:
-            if not self._page(table).knows(key):
-                missing.setdefault(table, {})[key] = None
-        keys = {shape_of(table): list(of_table) for table, of_table in missing.items()}
-        for shape, found in self._bulk.load(keys).items():
-            self._page(shape.table).loaded(keys[shape], found)
+            named[table][key] = None
+        pages = ((self._pages[table], keys) for table, keys in named.items())
+        missing = {
+            page.shape: unknown
+            for page, keys in pages
+            if (unknown := [key for key in keys if not page.knows(key)])
+        }
+        if missing:
+            for shape, found in self._bulk.load(missing).items():
+                self._pages[shape.table].loaded(missing[shape], found)
 
     def get(self, table: Table, key: Key) -> Row | None:
         """See `Rows`."""
-        page = self._page(table)
-        if not page.knows(key):
+        page = self._pages[table]
+        if key in page.known:
+            return page.known[key]
+        if not page.is_swept(key):
             page.loaded([key], self._bulk.load({page.shape: [key]})[page.shape])
         return page.known.get(key)
 
     def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
         """See `Rows`."""
-        page = self._page(table)
+        page = self._pages[table]
         if not page.is_swept(prefix):
             found = {
                 page.shape.key_of(page.shape.row(v)): v
@@ -86,30 +94,30 @@ class Workspace:
 
     def put(self, table: Table, row: Row) -> None:
         """See `Rows`."""
-        page = self._page(table)
+        page = self._pages[table]
         page.set(page.shape.key_of(row), row)
 
     def change(self, table: Table, key: Key, **values: Any) -> None:
         """See `Rows`."""
         row = self.get(table, key)
         if row is not None:
-            self._page(table).set(key, {**row, **values})
+            self._pages[table].set(key, {**row, **values})
 
     def drop(self, table: Table, key: Key) -> None:
         """See `Rows`."""
-        self._page(table).set(key, None)
+        self._pages[table].set(key, None)
 
     def drop_under(self, table: Table, *prefix: str | int) -> None:
         """See `Rows`."""
-        self._page(table).sweep(prefix)
+        self._pages[table].sweep(prefix)
 
     def erase_under(self, table: Table, *prefix: str | int) -> None:
         """See `Rows`; there are no past rows here."""
-        self._page(table).sweep(prefix)
+        self._pages[table].sweep(prefix)
 
     def erase_where(self, table: Table, column: str, value: str | int, **blank: Any) -> None:
         """See `Rows`; there are no past rows here."""
-        self._page(table).blank(Blank(column, value, blank))
+        self._pages[table].blank(Blank(column, value, blank))
 
     def touched(self) -> Collection[Table]:
         """The tables that somebody has looked at or changed."""
@@ -120,12 +128,6 @@ class Workspace:
         changes = {page.shape: page.changes() for page in self._pages.values() if page.is_changed()}
         if changes:
             self._bulk.write(changes)
-
-    def _page(self, table: Table) -> _Page:
-        page = self._pages.get(table)
-        if page is None:
-            page = self._pages[table] = _Page(shape_of(table))
-        return page
 
 
 class _Page:
@@ -179,7 +181,7 @@ class _Page:
 
     def is_swept(self, key: Key) -> bool:
         """Whether what the database has under that key is gone."""
-        return any(key[:length] in self._swept for length in self._lengths if length <= len(key))
+        return bool(self._swept) and any(key[:length] in self._swept for length in self._lengths)
 
     def sweep(self, prefix: Key) -> None:
         """There is no row under that prefix now."""
@@ -209,6 +211,14 @@ class _Page:
             dropped=[key for key in self._changed if known[key] is None],
             put=[values_of(row) for key in self._changed if (row := known[key]) is not None],
         )
+
+
+class _Pages(dict[Table, _Page]):
+    """A page for every table that somebody looks at."""
+
+    def __missing__(self, table: Table) -> _Page:
+        page = self[table] = _Page(shape_of(table))
+        return page
 
 
 def _blanked(row: Row, blank: Blank) -> Row:
