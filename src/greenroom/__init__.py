@@ -23,7 +23,10 @@ from greenroom.importing import Imported
 from greenroom.past import PastRoom
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.pages import Count, Page
+from greenroom.projections.parking import Parked
 from greenroom.projections.query import SortKey, asc, desc
+from greenroom.projections.retrying import Retried
+from greenroom.projections.standing import ProjectionStatus
 
 __all__ = [
     "Backstage",
@@ -41,7 +44,10 @@ __all__ = [
     "Member",
     "MemberState",
     "Page",
+    "Parked",
     "PastRoom",
+    "ProjectionStatus",
+    "Retried",
     "SessionState",
     "SortKey",
     "UserHandle",

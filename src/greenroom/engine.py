@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -30,6 +30,9 @@ from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.keeping import KeptPast
+from greenroom.projections.parking import Parked
+from greenroom.projections.retrying import Retried
+from greenroom.projections.standing import ProjectionStatus
 from greenroom.projections.views import TIME_LIMIT, Views, query_limited
 from greenroom.states import CAPACITY, States
 from greenroom.telemetry import Telemetry
@@ -213,6 +216,36 @@ class Greenroom(Room[LiveCore]):
     def kept_past(self) -> KeptPast | None:
         """How far the past is kept in tables; None where it is not, which is how stores begin."""
         return self._core.seen().past.kept()
+
+    def positions(self) -> Mapping[str, ProjectionStatus]:
+        """How far each projection has come, by its name; nothing is caught up for it.
+
+        A query catches up first: what lags is work that the next one finds, and nothing is stale.
+        """
+        found = self._views.statuses(self._store.salvage, head=self.position)
+        return {one.name: one for one in found}
+
+    def parked(self) -> Sequence[Parked]:
+        """What projections could not take, in the order of the log; empty where all is well.
+
+        Queries about such a call answer as of before: look what is wrong, then `retry_parked`.
+        """
+        return self._views.parked()
+
+    def retry_parked(self, *, projection: str | None = None, key: str | None = None) -> Retried:
+        """Apply parked events again, from the log and in its order; what fails stays parked.
+
+        Args:
+            projection: only those of this one.
+            key: only those of this call (its cid); of users and call types, their stream.
+
+        Raises:
+            StoreError: the store cannot be read, or the views cannot be written.
+        """
+        for value, path in ((projection, "projection"), (key, "key")):
+            if value is not None and not isinstance(value, str):
+                raise InvalidInput(path, "text")
+        return self._views.retry(self._store.salvage, projection=projection, key=key)
 
     def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
         """Make the views anew from the log; readers see the old ones until they are complete.

@@ -12,6 +12,7 @@ from greenroom.adapters.outbox_tables import from_micros
 from greenroom.adapters.tables import COPY_MARK, Holder, Tables, open_tables
 from greenroom.domain.errors import StoreError
 from greenroom.projections.keeping import PAST
+from greenroom.projections.standing import ProjectionStatus
 from greenroom.projections.views import PROJECTIONS
 
 PATIENCE: Final = timedelta(minutes=1)
@@ -37,18 +38,6 @@ class RequestsStatus:
 
     kept: int
     oldest_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectionStatus:
-    """One view."""
-
-    name: str
-    position: int
-    lag: int
-    """Records it has not seen."""
-    current: bool
-    """Whether its tables are of this greenroom's version; else they are filled anew on opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +141,20 @@ def _views(tables: Tables, position: int) -> ViewsStatus:
     current = {one.name: one.version for one in (*PROJECTIONS, PAST)}
     try:
         found = tables.views_positions()
+        parked = tables.views_parked()
         size = tables.views_size()
     except StoreError as error:
         return ViewsStatus((), 0, str(error))
     projections = [
-        ProjectionStatus(name, reached, max(position - reached, 0), current.get(name) == version)
+        ProjectionStatus(
+            name=name,
+            version=version,
+            current=current.get(name) == version,
+            position=reached,
+            lag=max(position - reached, 0),
+            since=None,
+            parked=parked.get(name, 0),
+        )
         for name, version, reached in sorted(found)
     ]
     return ViewsStatus(projections, size, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, timedelta
 from types import MappingProxyType
@@ -97,6 +97,13 @@ class PostgresTables(Tables):
             return ()
         rows = self.ask(f"SELECT projection, version, position FROM {VIEWS}.positions")
         return [(name, version, position) for name, version, position in rows]
+
+    def views_parked(self) -> Mapping[str, int]:
+        """How much is parked, by projection; nothing where there are no views."""
+        if not self.number("SELECT count(to_regclass(?))", f"{VIEWS}.parked"):
+            return {}
+        counts = f"SELECT projection, count(*) FROM {VIEWS}.parked GROUP BY projection"
+        return dict(self.ask(counts))
 
     def holders(self, patience: timedelta) -> Sequence[Holder]:
         """Transactions that hold others up, or have been open for longer than `patience`.

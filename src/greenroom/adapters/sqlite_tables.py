@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -81,19 +81,26 @@ class SQLiteTables(Tables):
 
     def views_positions(self) -> Sequence[tuple[str, int, int]]:
         """Projection, version and position of each; none where there are no views."""
-        path = self.views_at
-        if not path.exists():
-            return ()
-        with speaking(path), closing(_looking(path)) as connection:
-            if not _has(connection, path, "positions"):
-                return ()
-            return connection.execute(
-                "SELECT projection, version, position FROM positions"
-            ).fetchall()
+        return self._of_views("positions", "SELECT projection, version, position FROM positions")
+
+    def views_parked(self) -> Mapping[str, int]:
+        """How much is parked, by projection; nothing where there are no views."""
+        counts = "SELECT projection, count(*) FROM parked GROUP BY projection"
+        return dict(self._of_views("parked", counts))
 
     def close(self) -> None:
         """Release the connection. Twice is fine."""
         self.connection.close()
+
+    def _of_views(self, table: str, question: str) -> Sequence[TableRow]:
+        """What the views answer; nothing where there is no such table among them."""
+        path = self.views_at
+        if not path.exists():
+            return ()
+        with speaking(path), closing(_looking(path)) as connection:
+            if not _has(connection, path, table):
+                return ()
+            return connection.execute(question).fetchall()
 
     def _connect(self) -> sqlite3.Connection:
         check_path(self.path, create=False)

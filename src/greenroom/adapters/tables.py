@@ -118,6 +118,10 @@ class Tables(ABC):
     def views_positions(self) -> Sequence[tuple[str, int, int]]:
         """Projection, version and position of each; none where there are no views."""
 
+    @abstractmethod
+    def views_parked(self) -> Mapping[str, int]:
+        """How much is parked, by projection; nothing where there are no views."""
+
     def holders(self, patience: timedelta) -> Sequence[Holder]:
         """Transactions that hold others up, or have been open for longer than `patience`.
 

@@ -134,6 +134,9 @@ class Greenroom(Room):
         self.users: Final = Users(asking)
         """What the embedder tells of its users."""
 
+    positions = blocking(engine.Greenroom.positions)
+    parked = blocking(engine.Greenroom.parked)
+    retry_parked = blocking(engine.Greenroom.retry_parked)
     rebuild = blocking(engine.Greenroom.rebuild)
     keep_past = blocking(engine.Greenroom.keep_past)
     drop_past = blocking(engine.Greenroom.drop_past)

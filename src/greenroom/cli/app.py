@@ -10,7 +10,18 @@ from typing import Annotated, Final
 
 import typer
 
-from greenroom.cli import call_types, copying, db, explain, history, lists, past, rebuild, worker
+from greenroom.cli import (
+    call_types,
+    copying,
+    db,
+    explain,
+    history,
+    lists,
+    past,
+    projections,
+    rebuild,
+    worker,
+)
 from greenroom.cli.demo import command as demo
 from greenroom.cli.failing import Guarded
 from greenroom.cli.output import out
@@ -90,6 +101,12 @@ app.add_typer(
     past.app,
     name="past",
     help="Keep what was in tables, so that long ago is answered at once.",
+    rich_help_panel=_RUN,
+)
+app.add_typer(
+    projections.app,
+    name="projections",
+    help="How far the views have come; what is parked, and trying it again.",
     rich_help_panel=_RUN,
 )
 app.add_typer(

@@ -170,9 +170,14 @@ def _show_status(found: StoreStatus) -> None:
     if found.views.projections:
         console.print(
             filled(
-                table("View", Column("Position", justify="right"), Column("Lag", justify="right")),
+                table("View", *(Column(name, justify="right") for name in _OF_VIEWS)),
                 (
-                    (one.name, f"{one.position:,}", _lag(one.lag, current=one.current))
+                    (
+                        one.name,
+                        f"{one.position:,}",
+                        _lag(one.lag, current=one.current),
+                        Text(f"{one.parked:,}", style="yellow" if one.parked else ""),
+                    )
                     for one in found.views.projections
                 ),
             )
@@ -225,6 +230,7 @@ def _lag(behind: int, *, current: bool) -> Text:
     return Text(f"{behind:,}", style="yellow" if behind else "")
 
 
+_OF_VIEWS: Final = ("Position", "Lag", "Parked")
 _HOLDER: Final = ("Held up by", "Application", "User", "State", "Since (UTC)", "Why", "Waiting")
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, or_, update
 
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.ports import Damaged
-from greenroom.domain.streams import erased_by
+from greenroom.domain.streams import EVENTS, erased_by
 from greenroom.projections.database import Database
 from greenroom.projections.keeping import go_along
 from greenroom.projections.parking import Parked, free, hush, park
@@ -187,7 +187,11 @@ class Care:
         kept_out: set[str],
     ) -> None:
         """Apply them together; where that fails, the first half and then the second."""
-        taken = [pair for pair in records if key_of(pair[1].stream) not in kept_out]
+        taken = [
+            pair
+            for pair in records
+            if _concerns(projection, pair[1]) and key_of(pair[1].stream) not in kept_out
+        ]
         if not taken:
             return
         why = self._tried(connection, projection, taken)
@@ -219,6 +223,14 @@ class Care:
                 raise
             return f"{type(error).__name__}: {said}"
         return None
+
+
+def _concerns(projection: Projection, record: Record) -> bool:
+    """Whether it may matter to `projection` that `record` can, or cannot, be read."""
+    if isinstance(record, Recorded):
+        return True
+    kind = EVENTS.get(record.name)
+    return kind is None or kind in projection.events
 
 
 class _Refused(Exception):  # noqa: N818 - the fact that it was

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, select
@@ -46,6 +47,26 @@ _STANDING: Final = select(
 ).select_from(positions.outerjoin(parked, parked.c.projection == positions.c.projection))
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectionStatus:
+    """How far one projection has come, and what it holds back."""
+
+    name: str
+    version: int
+    """Of its tables."""
+    current: bool
+    """Whether that is this greenroom's version; else they are filled anew on opening."""
+    position: int
+    """Of the last record it has seen."""
+    lag: int
+    """From there to the end of the log."""
+    since: datetime | None
+    """When the first record was decided that it has not seen; None where there is none, or nobody
+    looked."""
+    parked: int
+    """Calls, users and call types of which it takes no events, since one of them failed."""
+
+
 def key_of(stream: StreamId) -> str:
     """What is parked together: the call that `stream` belongs to, or else the stream itself."""
     return call_of(stream) or stream
@@ -59,6 +80,9 @@ class Standing:
     """By projection: up to where it has seen the log."""
     parked: Mapping[str, frozenset[str]]
     """By projection: the keys whose events it does not take. Missing for none."""
+
+    versions: Mapping[str, int]
+    """By projection: of its tables."""
 
     @property
     def least(self) -> int:
@@ -86,4 +110,5 @@ def standing(connection: Connection, projections: Iterable[Projection]) -> Stand
     return Standing(
         {name: reached[name] for name in ours},
         {name: frozenset(keys[name]) for name in ours if name in keys},
+        {name: versions[name] for name in ours},
     )

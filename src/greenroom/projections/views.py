@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self
@@ -38,7 +38,7 @@ from greenroom.projections.retrying import Retried, Retrying
 from greenroom.projections.runner import Record, Records, Runner
 from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
-from greenroom.projections.standing import parked, positions, standing
+from greenroom.projections.standing import ProjectionStatus, parked, positions, standing
 from greenroom.projections.timeline import Timeline
 from greenroom.projections.user_timeline import UserTimeline
 from greenroom.projections.users import Users
@@ -137,10 +137,29 @@ class Views:
         with self._database.read() as connection:
             return standing(connection, self._projections).least
 
-    def positions(self) -> Mapping[str, int]:
-        """Up to where each projection has seen the log, by name."""
+    def statuses(self, feed: Feed, *, head: int) -> Sequence[ProjectionStatus]:
+        """How far each projection has come, as it stands: nothing is caught up for it.
+
+        Args:
+            feed: as for `catch_up`.
+            head: where the log ends.
+        """
         with self._database.read() as connection:
-            return standing(connection, self._projections).positions
+            found = standing(connection, self._projections)
+        behind = {position for position in found.positions.values() if position < head}
+        since = {position: _next_at(feed(position)) for position in behind}
+        return [
+            ProjectionStatus(
+                name=name,
+                version=found.versions[name],
+                current=True,
+                position=position,
+                lag=max(head - position, 0),
+                since=since.get(position),
+                parked=len(found.parked.get(name, ())),
+            )
+            for name, position in found.positions.items()
+        ]
 
     def parked(self) -> Sequence[Parked]:
         """What projections could not take, in the order of the log."""
@@ -305,6 +324,11 @@ def _batches(feed: Iterable[tuple[int, Record]], until: int) -> Iterator[Records
             yield wanted
         if len(wanted) < len(batch):
             return
+
+
+def _next_at(records: Iterable[tuple[int, Record]]) -> datetime | None:
+    """When the first of `records` that can be read was decided."""
+    return next((one.event.at for _, one in records if isinstance(one, Recorded)), None)
 
 
 def _declares(pair: tuple[int, Record]) -> bool:

@@ -174,6 +174,12 @@ class Reading:
         assert [position for position, _ in store.feed(told[1], until=told[4])] == appended[2:5]
         assert list(store.feed(told[-1])) == []
 
+    def test_what_can_be_read_is_salvaged_as_the_feed_tells_it(self, store: EventStore) -> None:
+        store.append([pinned(1), added("alice", phone="123"), pinned(2)])
+        told = list(store.feed())
+        assert list(store.salvage()) == told
+        assert list(store.salvage(told[0][0], until=told[1][0])) == told[1:2]
+
     def test_records_are_picked_by_their_positions(self, store: EventStore) -> None:
         positions = store.append([pinned(version) for version in range(1, 2502)])
         every_other = list(positions[::2])
