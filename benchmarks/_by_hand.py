@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session, contains_eager, foreign, registry, relations
 
 from greenroom.projections.calls import calls
 from greenroom.projections.members import members
+from greenroom.projections.postgres_functions import TEXT_AT
 from greenroom.projections.users import users
 
 PAGE: Final = 25
@@ -104,7 +105,7 @@ _SQLITE_FIELD: Final = (
     "CASE WHEN json_type(m.custom, '$.\"{0}\"') = 'text'"
     " THEN json_extract(m.custom, '$.\"{0}\"') END"
 )
-_POSTGRESQL_FIELD: Final = """text_at(m.custom, '{{"{0}"}}'::text[]) COLLATE "C\""""
+_POSTGRESQL_FIELD: Final = TEXT_AT.name + """(m.custom, '{{"{0}"}}'::text[]) COLLATE "C\""""
 """A declared text, as its index has it."""
 
 Run = Callable[[str, Sequence[object]], Iterable[Sequence[Any]]]

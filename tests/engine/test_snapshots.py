@@ -481,7 +481,7 @@ FOLDED_BY = {
     "call": (1, "6056f1582a15"),
     "session": (1, "de67f26cc7fd"),
     "member": (1, "6e9bfa8b509c"),
-    "type": (1, "160ad2ebef12"),
+    "type": (1, "244f926b5633"),
     "user": (1, "a3643d98a278"),
 }
 """The edition of each kind of stream, and a digest over the functions that fold it."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from greenroom.domain.message import CallId
 from greenroom.domain.streams import type_stream
 from greenroom.projections.members import members
 from greenroom.projections.parse import parse
+from greenroom.projections.postgres_functions import TEXT_AT
 from greenroom.projections.queries import Queries
 from greenroom.projections.query import Declared, Fields, Kind, Row, asc, desc, holds
 from greenroom.projections.questions import MEMBER_FIELDS
@@ -255,6 +257,49 @@ def test_readers_and_writers_go_on_while_an_index_waits(
         assert not views.indexes.settle(0)
     settled(views)
     assert indexes(postgres_url) == 1
+    views.close()
+
+
+@pytest.mark.slow
+def test_administrators_look_after_the_indexes_from_wherever_they_connect(
+    postgres_url: str, colorful: History
+) -> None:
+    kinds: IndexedCustom = {
+        "members": {"color": "string", "age": "number", "late": "boolean", "due": "instant"}
+    }
+    declare(colorful, kinds)
+    colorful.added("alice", custom={"age": 41, "late": True, "due": "2026-01-01T00:00:00Z"})
+    views = settled(opened(postgres_url, colorful))
+    views.rebuild(colorful.feed, until=colorful.head)
+    with psycopg.connect(postgres_url, autocommit=True) as anybody:
+        anybody.execute("SET search_path = pg_catalog")
+        for command in ("ANALYZE", "VACUUM ANALYZE", "REINDEX TABLE greenroom_views.members"):
+            anybody.execute(command)
+        known = anybody.execute(
+            "SELECT tablename, most_common_vals FROM pg_stats"
+            " WHERE schemaname = 'greenroom_views' AND tablename ~ '^of_custom_'"
+        ).fetchall()
+    assert len({index for index, _ in known}) == len(kinds["members"])
+    assert any(common == "{blue,red}" for _, common in known)
+    views.close()
+
+
+@pytest.mark.slow
+def test_functions_of_another_build_are_not_taken_for_ours(
+    postgres_url: str, colorful: History
+) -> None:
+    """They stay where they are; what is declared is indexed anew by ours."""
+    opened(postgres_url, colorful).close()
+    other = TEXT_AT._replace(body=TEXT_AT.body.replace("string", "number"))
+    assert other.name != TEXT_AT.name
+    with psycopg.connect(postgres_url, autocommit=True) as anybody:
+        anybody.execute("SET search_path = greenroom_views")
+        anybody.execute(f"DROP FUNCTION {TEXT_AT.signature}".encode())
+        anybody.execute(other.made.encode())
+    declare(colorful, COLOR)
+    views = settled(opened(postgres_url, colorful))
+    red = views.queries.members(CID, filters={"custom.color": "red"}, declared=BY_COLOR)
+    assert len(red.items) == 4
     views.close()
 
 

@@ -20,7 +20,7 @@ from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew
 from greenroom.projections.lending import Lender
 from greenroom.projections.postgres_bulk import PostgresBulk
-from greenroom.projections.postgres_dialect import FUNCTIONS, PostgresDialect
+from greenroom.projections.postgres_dialect import PostgresDialect
 from greenroom.projections.postgres_engine import (
     ERRORS,
     Server,
@@ -29,6 +29,7 @@ from greenroom.projections.postgres_engine import (
     refused_row,
     sqlstate,
 )
+from greenroom.projections.postgres_functions import FUNCTIONS
 
 SCHEMA: Final = "greenroom_views"
 """Where the views stand, in the database of the events or in any other."""
