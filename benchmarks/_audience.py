@@ -200,6 +200,7 @@ def gather(url: str, audience: Audience) -> float:
         last = audience.last(head)
         views.catch_up(lambda after: audience.records(head, after), until=last)
     _settle(url, head)
+    tidy(url)
     with Greenroom.open(url, timers=False) as room:
         assert members(room) == audience.size
     return perf_counter() - began
@@ -227,15 +228,24 @@ def views_at(url: str) -> Path | str:
 
 
 def _settle(url: str, head: int) -> None:
-    """Let the views stand at `head`; leave nothing to be tidied up while somebody measures."""
+    """Let the views stand at `head`."""
     where = views_at(url)
     if isinstance(where, Path):
         with closing(sqlite3.connect(where, isolation_level=None)) as file:
             file.execute("UPDATE positions SET position = ?", [head])
-            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return
     with psycopg.connect(where, autocommit=True) as server:
         server.execute("UPDATE greenroom_views.positions SET position = %s", [head])
+
+
+def tidy(url: str) -> None:
+    """Leave nothing of what was written to be tidied up while somebody measures."""
+    where = views_at(url)
+    if isinstance(where, Path):
+        with closing(sqlite3.connect(where, isolation_level=None)) as file:
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return
+    with psycopg.connect(where, autocommit=True) as server:
         server.execute("SET search_path TO greenroom_views")  # functions of indexes are there
         server.execute("VACUUM ANALYZE")  # as the server does by itself a little later
         server.execute("CHECKPOINT")

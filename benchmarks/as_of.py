@@ -18,7 +18,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._audience import OWNER, TYPE, Audience, found, members, record
+from benchmarks._audience import OWNER, TYPE, Audience, found, members, record, tidy
 from benchmarks._latencies import Figure, figures_table, keep, latencies
 from benchmarks._places import BOTH, Place, places
 from benchmarks._report import Arguments, arguments, surroundings, tell
@@ -68,6 +68,7 @@ def compare(place: Place, options: Options) -> tuple[str, list[Figure]]:
         began = perf_counter()
         room.keep_past()
         filled = perf_counter() - began
+        tidy(url)
         figures, first = ask_all(room, place.name, audience, head, options)
     title = f"{audience.size:,} members with 2.4 versions each, {place.name}"
     note = (

@@ -27,7 +27,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._audience import CID, OWNER, TYPE, Audience, found, members, record, views_of
+from benchmarks._audience import CID, OWNER, TYPE, Audience, found, members, record, tidy, views_of
 from benchmarks._latencies import Figure, figures_table, keep
 from benchmarks._places import BOTH, Place, places
 from benchmarks._report import Arguments, arguments, percentiles, surroundings, tell
@@ -159,6 +159,7 @@ def compare(place: Place, options: Options) -> tuple[str, list[Figure]]:
         call = room.as_user(OWNER).call(TYPE, "crowd")
         call.add_members([Member(OWNER)])
         assert members(room) == audience.size + 1
+        tidy(url)
         queries = stack.enter_context(views_of(url)).queries
         asks: Mapping[str, Ask] = {
             "the views' queries": partial(queries.members, CID, actor=OWNER),
