@@ -91,7 +91,7 @@ class CallLookups:
     def present_by_role(self, cid: CallId) -> Mapping[Role, int]:
         """How many distinct users of each role are in the call."""
         present = self._tables.participants.c
-        wanted = select(present.role, func.count(present.user_id.distinct()))
+        wanted: Any = select(present.role, func.count(present.user_id.distinct()))
         found = self._asked(wanted.where(present.cid == cid).group_by(present.role))
         return dict(map(tuple, found))
 
