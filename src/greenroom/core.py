@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, Unpack
 
 from msgspec import to_builtins
 from pydantic import TypeAdapter
@@ -41,7 +41,8 @@ from greenroom.projections.as_of import Seen
 from greenroom.projections.items import CallItem
 from greenroom.projections.log_index import LogIndex
 from greenroom.projections.pages import Page
-from greenroom.projections.queries import Queries
+from greenroom.projections.plans import Plan
+from greenroom.projections.queries import Kind, Queries, Said
 from greenroom.projections.query import Declared, SortKey
 from greenroom.projections.reader import Reader
 from greenroom.watchers import Watchers
@@ -201,6 +202,32 @@ class Core(ABC):
     ) -> Page[CallItem]:
         """Calls that the asker may read."""
         views = self.seen(at_least, followed=self.follow())
+        who, reader, declared = self._reader(claim, views)
+        return views.queries.calls(
+            filters=filters,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
+            count=count,
+            actor=who,
+            reader=reader,
+            declared=declared,
+        )
+
+    def plan(self, claim: Claim, kind: Kind, cid: CallId | None, **said: Unpack[Said]) -> Plan:
+        """How the database would go about a query by the asker."""
+        if cid is not None:
+            declared = self.declared(cid) if kind == "members" else {}
+            actor = f"system:{claim.name}" if claim.system else claim.name
+            known: Said = {**said, "actor": actor, "declared": declared}
+            return self.queries(cid, claim).plan(kind, cid, **known)
+        views = self.seen(followed=self.follow())
+        who, reader, declared = self._reader(claim, views)
+        known = {**said, "actor": who, "declared": declared}
+        return views.queries.plan(kind, None, reader, **known)
+
+    def _reader(self, claim: Claim, views: Seen) -> tuple[str, Reader | None, Declared]:
+        """Who asks for calls, which of them they may read, and the fields that types declare."""
         who = Turn(claim, self.now(), self.load).actor
         types = {name: self.load(type_stream(name)).state for name in views.lookups.call_types()}
         reader = None
@@ -218,16 +245,7 @@ class Core(ABC):
                 owner_types=frozenset(n for n, roles in may_read.items() if OWNER in roles),
                 member_roles=may_read,
             )
-        return views.queries.calls(
-            filters=filters,
-            sort=sort,
-            limit=limit,
-            cursor=cursor,
-            count=count,
-            actor=f"{who.user_id}",
-            reader=reader,
-            declared=declared_by("calls", *types.values()),
-        )
+        return f"{who.user_id}", reader, declared_by("calls", *types.values())
 
     def history(self, cid: CallId) -> list[HistoryEvent]:
         """Every event of a call, in order."""

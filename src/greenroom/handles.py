@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, get_args
 
 from greenroom.call_handle import CallHandle
 from greenroom.domain import checks
+from greenroom.domain.errors import InvalidInput
 from greenroom.domain.message import CallId
 from greenroom.domain.turn import Claim
+from greenroom.projections.queries import Kind
 
 if TYPE_CHECKING:
     from greenroom.core import Core
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from greenroom.importing import Imported
     from greenroom.projections.items import CallItem
     from greenroom.projections.pages import Page
+    from greenroom.projections.plans import Plan
     from greenroom.projections.query import SortKey
 
 C_co = TypeVar("C_co", bound="Core", covariant=True)
@@ -97,6 +100,37 @@ class UserHandle:
             at_least=at_least,
         )
 
+    def explain_query(
+        self,
+        kind: Kind,
+        cid: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        sort: Sequence[SortKey] = (),
+        *,
+        limit: int = 25,
+        cursor: str | None = None,
+    ) -> Plan:
+        """How the database would go about a query of the actor, and why; for operators.
+
+        Nothing of it is run.
+
+        Args:
+            kind: `members`, `participants` or `sessions` of a call, or `calls`.
+            cid: of the call, as `call.cid` says it; None for `calls`.
+            filters: as for the query, like all that follows.
+            sort: up to two of `asc(field)`, `desc(field)`.
+            limit: 1 to 1000.
+            cursor: `next` or `prev` of a page of the same query.
+
+        Raises:
+            InvalidInput: no such kind; or a filter, a sort, a cursor is wrong, as for the query.
+            CallNotFound: there is no such call, or the actor may not know of it.
+        """
+        of = asked_of(kind, cid)
+        return self._core.plan(
+            self._claim, kind, of, filters=filters, sort=sort, limit=limit, cursor=cursor
+        )
+
 
 class Room(ABC, Generic[C_co]):
     """What a room offers, as it is or as it was. Use it as a context manager, or `close` it."""
@@ -142,6 +176,25 @@ class Room(ABC, Generic[C_co]):
 def system_claim(name: str) -> Claim:
     """The embedder itself as the one who acts, checked."""
     return Claim(checks.name(name, "name"), system=True)
+
+
+def asked_of(kind: object, cid: object) -> CallId | None:
+    """The call that a query of this kind is about; None for a query of calls.
+
+    Raises:
+        InvalidInput: no such kind, or not the cid of a call.
+    """
+    if type(kind) is not str or kind not in get_args(Kind):
+        known = get_args(Kind)
+        raise InvalidInput("kind", f"one of {', '.join(known)}", checks.nearest(kind, known))
+    if kind == "calls":
+        if cid is not None:
+            raise InvalidInput("cid", "None, where calls are asked for")
+        return None
+    call_type, colon, call_id = cid.partition(":") if type(cid) is str else ("", "", "")
+    if not colon:
+        raise InvalidInput("cid", "type:id of the call")
+    return checks.call_id(call_type, call_id)
 
 
 def cid_of(core: Core, call_type: str, id: str | None) -> CallId:

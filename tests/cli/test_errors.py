@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom import Greenroom, errors
-from greenroom.cli import lists
+from greenroom.cli import options
 from greenroom.cli.failing import described, exit_code
 from greenroom.cli.options import parsed_filter
 
@@ -107,7 +107,7 @@ def test_an_error_of_our_own_is_one_line_unless_debug_asks(
     def broken(_: object) -> None:
         raise ZeroDivisionError("so it goes")
 
-    monkeypatch.setattr(lists, "parsed_sort", broken)
+    monkeypatch.setattr(options, "parsed_sort", broken)
     result = run("calls")
     assert result.exit_code == 70
     assert result.stderr == "internal: ZeroDivisionError: so it goes; --debug shows where\n"

@@ -87,6 +87,7 @@ _QUERY: Final[dict[str, object]] = {
     "cursor": None,
     "at_least": 1,
 }
+_EXPLAINED: Final = {name: _QUERY[name] for name in ("filters", "sort", "limit", "cursor")}
 _OPTIONS: Final[dict[str, object]] = {
     "custom": {"color": "red"},
     "starts_at": START,
@@ -189,6 +190,7 @@ def _rooms() -> list[EntryPoint]:
             lambda house: house.thierry,
             call=(1, {"call_type": "default", "id": "123"}),
             query_calls=(0, _QUERY),
+            explain_query=(1, {"kind": "calls", "cid": None, **_EXPLAINED}),
         ),
         *_on(
             "CallTypes",

@@ -208,6 +208,7 @@ class UserHandle:
         return CallHandle(self._core, self._claim, handles.cid_of(self._core.core, call_type, id))
 
     import_members = blocking(handles.UserHandle.import_members)
+    explain_query = blocking(handles.UserHandle.explain_query)
     query_calls = blocking(handles.UserHandle.query_calls)
 
 

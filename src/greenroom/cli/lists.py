@@ -4,132 +4,78 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from rich.table import Column, Table
 from rich.text import Text
 
 from greenroom.cli.opening import asking, call_of, helping_to_find, opened
-from greenroom.cli.options import (
-    DEFAULT_STORE,
-    AsOption,
-    Cid,
-    CountOption,
-    CursorOption,
-    DebugOption,
-    FilterOption,
-    JsonOption,
-    LimitOption,
-    SortOption,
-    StoreOption,
-    parsed_filter,
-    parsed_sort,
-)
+from greenroom.cli.options import Asked, Cid, CountOption, asks
 from greenroom.cli.output import cell, document, filled, out, table
 from greenroom.projections.items import CallItem, MemberItem, ParticipantItem, SessionItem
-from greenroom.projections.pages import DEFAULT_LIMIT, Page
+from greenroom.projections.pages import Page
 
 T = TypeVar("T")
 _UNFOLDED: Final = 36
 """Characters of a first column that stay on one line: a type and a uuid on most terminals."""
 
 
-def calls(
-    *,
-    as_user: AsOption = None,
-    filters: FilterOption = None,
-    sort: SortOption = None,
-    limit: LimitOption = DEFAULT_LIMIT,
-    cursor: CursorOption = None,
-    count: CountOption = False,
-    store: StoreOption = DEFAULT_STORE,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
-) -> None:
+@asks
+def calls(*, asked: Asked, count: CountOption = False) -> None:
     """List calls, newest first.
 
     [dim]greenroom calls --filter '{"members": {"$in": ["alice"]}}' --sort -starts_at[/dim]
     """
-    with opened(store) as room:
-        page = asking(room, as_user).query_calls(
-            parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
-        )
-        _show(page, _CALLS, _call_row, "No calls to see.", as_json=as_json)
+    with opened(asked.store) as room:
+        page = asking(room, asked.as_user).query_calls(**_said(asked), count=count)
+        _show(page, _CALLS, _call_row, "No calls to see.", as_json=asked.as_json)
 
 
-def members(
-    cid: Cid,
-    *,
-    as_user: AsOption = None,
-    filters: FilterOption = None,
-    sort: SortOption = None,
-    limit: LimitOption = DEFAULT_LIMIT,
-    cursor: CursorOption = None,
-    count: CountOption = False,
-    store: StoreOption = DEFAULT_STORE,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
-) -> None:
+@asks
+def members(cid: Cid, *, asked: Asked, count: CountOption = False) -> None:
     """List the members of a call, oldest first.
 
     [dim]greenroom members livestream:launch --filter '{"role": "host"}' --sort -created_at[/dim]
     """
-    with opened(store) as room:
-        handle = asking(room, as_user)
+    with opened(asked.store) as room:
+        handle = asking(room, asked.as_user)
         with helping_to_find(handle, cid):
-            page = call_of(handle, cid).query_members(
-                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
-            )
-        _show(page, _MEMBERS, _member_row, "No members to see.", as_json=as_json)
+            page = call_of(handle, cid).query_members(**_said(asked), count=count)
+        _show(page, _MEMBERS, _member_row, "No members to see.", as_json=asked.as_json)
 
 
-def participants(
-    cid: Cid,
-    *,
-    as_user: AsOption = None,
-    filters: FilterOption = None,
-    sort: SortOption = None,
-    limit: LimitOption = DEFAULT_LIMIT,
-    cursor: CursorOption = None,
-    count: CountOption = False,
-    store: StoreOption = DEFAULT_STORE,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
-) -> None:
+@asks
+def participants(cid: Cid, *, asked: Asked, count: CountOption = False) -> None:
     """List who is in a call now, one row a connection."""
-    with opened(store) as room:
-        handle = asking(room, as_user)
+    with opened(asked.store) as room:
+        handle = asking(room, asked.as_user)
         with helping_to_find(handle, cid):
-            page = call_of(handle, cid).query_participants(
-                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
-            )
-        _show(page, _PARTICIPANTS, _participant_row, "Nobody is in the call.", as_json=as_json)
+            page = call_of(handle, cid).query_participants(**_said(asked), count=count)
+        _show(
+            page, _PARTICIPANTS, _participant_row, "Nobody is in the call.", as_json=asked.as_json
+        )
 
 
-def sessions(
-    cid: Cid,
-    *,
-    as_user: AsOption = None,
-    filters: FilterOption = None,
-    sort: SortOption = None,
-    limit: LimitOption = DEFAULT_LIMIT,
-    cursor: CursorOption = None,
-    count: CountOption = False,
-    store: StoreOption = DEFAULT_STORE,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
-) -> None:
+@asks
+def sessions(cid: Cid, *, asked: Asked, count: CountOption = False) -> None:
     """List a call's sessions, latest first.
 
     [dim]greenroom sessions default:123 --filter '{"duration": {"$gt": 60}}'[/dim]
     """
-    with opened(store) as room:
-        handle = asking(room, as_user)
+    with opened(asked.store) as room:
+        handle = asking(room, asked.as_user)
         with helping_to_find(handle, cid):
-            page = call_of(handle, cid).query_sessions(
-                parsed_filter(filters), parsed_sort(sort), limit=limit, cursor=cursor, count=count
-            )
-        _show(page, _SESSIONS, _session_row, "No session was held yet.", as_json=as_json)
+            page = call_of(handle, cid).query_sessions(**_said(asked), count=count)
+        _show(page, _SESSIONS, _session_row, "No session was held yet.", as_json=asked.as_json)
+
+
+def _said(asked: Asked) -> dict[str, Any]:
+    return {
+        "filters": asked.filters,
+        "sort": asked.sort,
+        "limit": asked.limit,
+        "cursor": asked.cursor,
+    }
 
 
 def members_table(page: Page[MemberItem]) -> Table:

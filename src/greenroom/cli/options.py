@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Signature, signature
 from typing import Annotated, Any, Final
 
 import typer
 
 from greenroom.domain.errors import InvalidInput
+from greenroom.projections.pages import DEFAULT_LIMIT
 from greenroom.projections.query import SortKey, asc, desc
 
 DEFAULT_STORE: Final = "sqlite:///greenroom.db"
@@ -80,6 +84,56 @@ CursorOption = Annotated[
         rich_help_panel=_QUERY,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say that all queries share."""
+
+    as_user: str | None
+    filters: Mapping[str, Any] | None
+    sort: tuple[SortKey, ...]
+    limit: int
+    cursor: str | None
+    store: str
+    as_json: bool
+
+
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a query, which it gets as `asked`."""
+
+    def options(
+        *,
+        as_user: AsOption = None,
+        filters: FilterOption = None,
+        sort: SortOption = None,
+        limit: LimitOption = DEFAULT_LIMIT,
+        cursor: CursorOption = None,
+        store: StoreOption = DEFAULT_STORE,
+        as_json: JsonOption = False,
+        debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+    ) -> Asked:
+        return Asked(
+            as_user, parsed_filter(filters), parsed_sort(sort), limit, cursor, store, as_json
+        )
+
+    shared = signature(options, eval_str=True).parameters
+    own = [
+        parameter
+        for parameter in signature(command, eval_str=True).parameters.values()
+        if parameter.name != "asked"
+    ]
+
+    @wraps(command)
+    def asking(**given: Any) -> None:
+        said = {name: given.pop(name) for name in shared}
+        command(asked=options(**said), **given)
+
+    # What the parser of arguments reads.
+    all_of_them = [*own, *shared.values()]
+    asking.__signature__ = Signature(all_of_them)  # type: ignore[attr-defined] # kept by functions
+    asking.__annotations__ = {one.name: one.annotation for one in all_of_them}
+    return asking
 
 
 def parsed_filter(said: str | None) -> Mapping[str, Any] | None:

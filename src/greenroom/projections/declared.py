@@ -45,6 +45,8 @@ class Index(NamedTuple):
     keys: str
     value: str
     """The one among the keys that is the field; null in rows that have none of its kind."""
+    field: str
+    """As filters name it: `custom.color`."""
 
 
 def wanted(connection: Connection, dialect: Dialect) -> Mapping[str, Index]:
@@ -61,7 +63,7 @@ def _index(place: str, field: str, kind: FieldKind, dialect: Dialect) -> Index:
     value = f"({written(dialect, table.c.custom, field, kind)})"
     keys = ", ".join([*before, value, *behind])
     digest = hashlib.sha256(f"{table.name} {keys}".encode()).hexdigest()[:16]
-    return Index(f"{PREFIX}{digest}", table.name, keys, value)
+    return Index(f"{PREFIX}{digest}", table.name, keys, value, f"custom.{field}")
 
 
 def written(dialect: Dialect, column: Column[str], field: str, kind: FieldKind) -> str:

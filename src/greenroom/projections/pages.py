@@ -25,6 +25,7 @@ from greenroom.domain.errors import InvalidInput
 from greenroom.projections.cursor import Cursor, Signer
 from greenroom.projections.database import Database
 from greenroom.projections.narrowing import Narrowing
+from greenroom.projections.plans import Plan, planned
 from greenroom.projections.query import All, Any, Comparison, Elsewhere, Filter, Not, SortKey
 from greenroom.projections.questions import Question
 from greenroom.projections.rows import Row
@@ -114,6 +115,14 @@ class Pages(Generic[T]):
             rows.reverse()
         page = self._page(rows, len(asked.sort), cursor, signer, more=more)
         return replace(page, count=self._count(asked)) if asked.count else page
+
+    def plan(self, asked: Asked) -> Plan:
+        """How the page that was `asked` for would be read."""
+        statement, arguments = self.prepared(self._narrowed(asked))
+        kind, scope = self.question.kind, asked.scope.name
+        return planned(
+            self._database, asked.filter, statement.sql, arguments, kind=kind, scope=scope
+        )
 
     def _narrowed(self, asked: Asked) -> Asked:
         narrowed = self._narrowing.narrowed(asked.filter, asked.scope.values)

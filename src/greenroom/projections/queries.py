@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any as Anything
-from typing import Final, TypedDict, TypeVar, Unpack, cast
+from typing import Final, Literal, TypedDict, TypeVar, Unpack, cast
 
 from greenroom.domain.errors import QueryTooSlow
 from greenroom.domain.message import CallId
@@ -29,6 +29,7 @@ from greenroom.projections.pages import (
     fingerprint,
 )
 from greenroom.projections.parse import NOTHING_DECLARED, parse, parse_sort
+from greenroom.projections.plans import Plan
 from greenroom.projections.query import Declared, SortKey
 from greenroom.projections.reader import Reader
 from greenroom.projections.remedies import too_slow
@@ -36,6 +37,8 @@ from greenroom.projections.tables import NOW, Tables
 
 T = TypeVar("T")
 Filters = Mapping[str, Anything]
+Kind = Literal["members", "calls", "participants", "sessions"]
+"""Of query."""
 _NOTHING: Final[Mapping[str, int]] = {}
 
 
@@ -102,17 +105,44 @@ class Queries:
 
     def calls(self, reader: Reader | None = None, **said: Unpack[Said]) -> Page[CallItem]:
         """The calls that `reader` may read, all for None; the youngest first."""
+        return self._answer(self._pages.calls, self._of_house(reader), **said)
+
+    def plan(
+        self, kind: Kind, cid: CallId | None, reader: Reader | None = None, **said: Unpack[Said]
+    ) -> Plan:
+        """How the database would go about a query; what is said is what the query is told.
+
+        Args:
+            kind: of query.
+            cid: of the call, except where calls are asked for.
+            reader: whose calls, for queries of calls.
+            **said: as for the query.
+        """
+        pages: Pages[Anything] = getattr(self._pages, kind)
+        scope = self._of_house(reader) if cid is None else self._of_call(cid)
+        return pages.plan(self._asked(pages, scope, **said)[0])
+
+    def _of_house(self, reader: Reader | None) -> Scope:
         values, sizes = dict[str, Anything](self._given), None
         if reader is not None:
             lists = reader.lists()
             sizes = tuple(map(len, lists))
             values |= {f"r{n}": name for n, name in enumerate(chain([reader.user_id], *lists))}
-        return self._answer(self._pages.calls, Scope("", values, sizes), **said)
+        return Scope("", values, sizes)
 
     def _of_call(self, cid: CallId) -> Scope:
         return Scope(cid, {"cid": cid, **self._given})
 
-    def _answer(
+    def _answer(self, pages: Pages[T], scope: Scope, **said: Unpack[Said]) -> Page[T]:
+        asked, signer = self._asked(pages, scope, **said)
+        try:
+            return pages.read(asked, signer)
+        except QueryTooSlow as error:
+            filters = cast("dict[str, Anything] | None", said.get("filters"))  # or it was refused
+            limit, kind = self._database.limit, pages.question.kind
+            raise too_slow(limit, filters, asked.filter, kind, scope.name) from error
+
+    def _asked(
         self,
         pages: Pages[T],
         scope: Scope,
@@ -124,7 +154,8 @@ class Queries:
         actor: str = "",
         declared: Declared = NOTHING_DECLARED,
         count: bool = False,
-    ) -> Page[T]:
+    ) -> tuple[Asked, Signer]:
+        """What is asked for, parsed, and who signs its cursors."""
         fields = pages.question.fields
         tree, keys = parse(filters, fields, declared), parse_sort(sort, fields)
         rows = checked_limit(limit)
@@ -137,12 +168,7 @@ class Queries:
 
         signer = Signer(self._secret, bound_to)
         mark = None if cursor is None else signer.read(cursor)
-        try:
-            return pages.read(Asked(scope, tree, keys, rows, mark, count), signer)
-        except QueryTooSlow as error:
-            said = cast("dict[str, Anything] | None", filters)  # or it had been refused
-            limit, kind = self._database.limit, pages.question.kind
-            raise too_slow(limit, said, tree, kind, scope.name) from error
+        return Asked(scope, tree, keys, rows, mark, count), signer
 
     def _over(self, tables: Tables) -> _Pages:
         if tables not in self._known:
