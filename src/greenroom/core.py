@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar, Unpack
+from typing import Any, Final, TypeVar, Unpack
 
 from msgspec import to_builtins
 from pydantic import TypeAdapter
@@ -19,7 +19,7 @@ from greenroom.answers import (
 )
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.call_type import CallType, FieldKind
+from greenroom.domain.call_type import CallType, FieldKind, Place
 from greenroom.domain.errors import ReadOnly
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
@@ -51,7 +51,7 @@ A = TypeVar("A", bound=Answer)
 R = TypeVar("R")
 
 
-def declared_by(place: Literal["members", "calls"], *types: CallType) -> Declared:
+def declared_by(place: Place, *types: CallType) -> Declared:
     """The custom fields of `place` that any of `types` declares, as whatever kinds."""
     found: dict[str, tuple[FieldKind, ...]] = {}
     for one in types:

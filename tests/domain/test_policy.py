@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.domain.story import Story, names, story
 
+from greenroom.domain import checks
 from greenroom.domain.access import USER, Capability
-from greenroom.domain.call_type import CallType
+from greenroom.domain.call_type import CallType, FieldsDeclared
 from greenroom.domain.errors import CallTypeExists, CallTypeNotFound, InvalidInput
 from greenroom.domain.message import UserId
 from greenroom.domain.operations import life, people, policy
@@ -160,3 +161,35 @@ def test_no_user_id_can_be_taken_for_the_systems_or_for_part_of_a_stream_name(na
     assert fault.value.path == "user_id"
     with pytest.raises(InvalidInput):
         people.block(name)  # type: ignore[arg-type]  # as above
+
+
+def test_declared_fields_can_be_changed_later() -> None:
+    told = Story()
+    color = policy.change_type("default", indexed_custom={"members": {"color": "string"}})
+    assert names(told.ask(color, by=EMBEDDER)) == ["type.fields_declared"]
+    assert told.ask(color, by=EMBEDDER) == ()
+    more = {"members": {"size": "number"}, "calls": {"due": "instant"}}
+    (declared,) = told.ask(policy.change_type("default", indexed_custom=more), by=EMBEDDER)
+    assert isinstance(declared, FieldsDeclared)
+    assert declared.indexed_custom == {
+        "members": {"color": "string", "size": "number"},
+        "calls": {"due": "instant"},
+    }
+    fewer: dict[str, dict[str, str | None]] = {"calls": {"due": None}, "members": {"color": None}}
+    (declared,) = told.ask(policy.change_type("default", indexed_custom=fewer), by=EMBEDDER)
+    assert isinstance(declared, FieldsDeclared)
+    assert declared.indexed_custom == {"members": {"size": "number"}}
+    told.refused(
+        InvalidInput,
+        policy.change_type(
+            "default", indexed_custom={"members": {f"field_{n}": "string" for n in range(16)}}
+        ),
+        by=EMBEDDER,
+    )
+
+
+@pytest.mark.parametrize("due", ["2026-01-31", "2026-02-30T00:00:00Z", "20260131T120000Z", 5])
+def test_a_declared_instant_is_text_that_everybody_reads_alike(due: object) -> None:
+    with pytest.raises(InvalidInput, match="an instant"):
+        checks.typed({"due": due}, {"due": "instant"}, "custom")
+    checks.typed({"due": "2026-01-31T12:00:00.5+01:00"}, {"due": "instant"}, "custom")

@@ -17,7 +17,9 @@ from greenroom.domain.message import Event, Role
 from greenroom.domain.settings import Settings, SettingsPatch
 
 FieldKind = Literal["string", "number", "boolean", "instant"]
-IndexedCustom = Mapping[Literal["members", "calls"], Mapping[str, FieldKind]]
+Place = Literal["members", "calls"]
+PLACES: Final[tuple[Place, ...]] = ("members", "calls")
+IndexedCustom = Mapping[Place, Mapping[str, FieldKind]]
 """Declared custom fields: checked on write, indexed for queries."""
 
 
@@ -84,7 +86,7 @@ class ChangeSettings(Command, frozen=True, kw_only=True):
 
 class DeclareFields(Command, frozen=True, kw_only=True):
     call_type: str
-    indexed_custom: Mapping[Literal["members", "calls"], Mapping[str, FieldKind | None]]
+    indexed_custom: Mapping[Place, Mapping[str, FieldKind | None]]
     """What changes; None declares a field no longer."""
 
 
@@ -193,11 +195,11 @@ def _define(call_type: CallType, command: DefineCallType) -> Sequence[CallTypeEv
 
 def _redeclared(
     declared: IndexedCustom,
-    changes: Mapping[Literal["members", "calls"], Mapping[str, FieldKind | None]],
+    changes: Mapping[Place, Mapping[str, FieldKind | None]],
 ) -> IndexedCustom:
     """What is declared after `changes`; places that nothing is declared of are left out."""
-    after: dict[Literal["members", "calls"], dict[str, FieldKind]] = {}
-    for place in (*declared, *(place for place in changes if place not in declared)):
+    after: dict[Place, dict[str, FieldKind]] = {}
+    for place in PLACES:
         fields = {**declared.get(place, {}), **changes.get(place, {})}
         kept = {field: kind for field, kind in fields.items() if kind is not None}
         if kept:

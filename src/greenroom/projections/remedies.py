@@ -38,10 +38,11 @@ def too_slow(
 
 def declaration(comparison: Comparison, kind: str, scope: str) -> str | None:
     """The statement that declares what is compared; None where it cannot be declared."""
-    if comparison.field != "custom" or len(comparison.path) > 1 or kind not in {"members", "calls"}:
+    key, *inside = comparison.path
+    if comparison.field != "custom" or inside or kind not in {"members", "calls"}:
         return None
     call_type = repr(scope.partition(":")[0]) if scope else "<each call type that has it>"
-    declared = {kind: {comparison.path[0]: _kind(comparison)}}
+    declared = {kind: {key: _kind(comparison)}}
     return f"room.call_types.update({call_type}, indexed_custom={declared})"
 
 
