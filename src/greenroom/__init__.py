@@ -25,6 +25,7 @@ from greenroom.projections.keeping import KeptPast
 from greenroom.projections.pages import Count, Page
 from greenroom.projections.parking import Parked
 from greenroom.projections.query import SortKey, asc, desc
+from greenroom.projections.rebuilding import Rebuilt
 from greenroom.projections.retrying import Retried
 from greenroom.projections.standing import ProjectionStatus
 
@@ -47,6 +48,7 @@ __all__ = [
     "Parked",
     "PastRoom",
     "ProjectionStatus",
+    "Rebuilt",
     "Retried",
     "SessionState",
     "SortKey",

@@ -31,6 +31,7 @@ from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.parking import Parked
+from greenroom.projections.rebuilding import Rebuilt
 from greenroom.projections.retrying import Retried
 from greenroom.projections.standing import ProjectionStatus
 from greenroom.projections.views import TIME_LIMIT, Views, query_limited
@@ -247,19 +248,28 @@ class Greenroom(Room[LiveCore]):
                 raise InvalidInput(path, "text")
         return self._views.retry(self._store.salvage, projection=projection, key=key)
 
-    def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
+    def rebuild(
+        self, progress: Callable[[int], None] | None = None, *, compare: bool = False
+    ) -> Rebuilt:
         """Make the views anew from the log; readers see the old ones until they are complete.
+
+        Interrupted, killed even, it goes on where it was when it is asked for again.
 
         Args:
             progress: told the position reached, after every batch.
+            compare: whether to tell if the old views said the same; reads all rows twice.
 
-        Returns:
-            The position they now stand at.
+        Raises:
+            StoreError: the store cannot be read or the views not be written; the old ones stay.
         """
         if progress is not None and not callable(progress):
             raise InvalidInput("progress", "a function of a position")
+        checks.flags(compare=compare)
         return self._views.rebuild(
-            self._store.salvage, until=self.position, progress=progress or (lambda _: None)
+            self._store.salvage,
+            until=self.position,
+            compare=compare,
+            progress=progress or (lambda _: None),
         )
 
     def close(self) -> None:

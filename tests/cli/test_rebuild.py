@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +29,17 @@ def test_a_lost_file_of_views_is_no_loss(run: Run, clinic: str) -> None:
         file.unlink()
     assert "The views stand at position" in run("rebuild").stdout
     assert run("calls", "--json").stdout == before
+
+
+def test_old_views_that_went_wrong_are_told_from_those_that_did_not(run: Run, clinic: str) -> None:
+    run("calls")
+    right = run("rebuild", "--compare")
+    assert right.exit_code == 0
+    assert "told the same" in right.stdout
+    views = Path(clinic.removeprefix("sqlite:///")).with_name("clinic.views.db")
+    with closing(sqlite3.connect(views)) as file, file:
+        file.execute("DELETE FROM members")
+    wrong = run("rebuild", "--compare", "--json")
+    assert wrong.exit_code == 1
+    assert json.loads(wrong.stdout)["same"] is False
+    assert run("rebuild", "--compare").exit_code == 0

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from typing import Annotated, Final
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+import typer
 
+from greenroom.cli.failing import REFUSED
 from greenroom.cli.opening import opened
 from greenroom.cli.options import DEFAULT_STORE, DebugOption, JsonOption, StoreOption
-from greenroom.cli.output import document, err, out
+from greenroom.cli.output import document, out
+from greenroom.cli.progress import steps
 
 
 def rebuild(
     *,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Say whether the old views told the same; exit code 1 if not."
+        ),
+    ] = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -27,29 +30,28 @@ def rebuild(
     """Make the views anew from the log.
 
     Safe beside a running application: readers see the old views until the new ones are complete.
+    Interrupted, it goes on where it was when it is run again.
     """
     started = time.monotonic()
-    with opened(store) as room, _progress() as progress:
-        task = progress.add_task("views", total=room.position)
-        reached = room.rebuild(lambda position: progress.update(task, completed=position))
-        progress.update(task, completed=reached, total=reached)
+    with opened(store) as room, steps({}) as told:
+        head = room.position
+        done = room.rebuild(
+            lambda position: told("views", position, max(head, position)), compare=compare
+        )
     seconds = time.monotonic() - started
     if as_json:
-        document({"position": reached, "seconds": round(seconds, 3)})
+        document({**asdict(done), "seconds": round(seconds, 3)})
     else:
-        out().print(f"The views stand at position {reached}, after {seconds:.1f} s.")
+        if done.resumed_from:
+            out().print(f"Went on from position {done.resumed_from:,}.")
+        out().print(f"The views stand at position {done.position:,}, after {seconds:.1f} s.")
+        if done.same is not None:
+            out().print(_COMPARED[done.same])
+    if done.same is False:
+        raise typer.Exit(REFUSED)
 
 
-def _progress() -> Progress:
-    """A bar on standard error, gone when done; nothing where nobody watches."""
-    console = err()
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+_COMPARED: Final = {
+    True: "The old views told the same.",
+    False: "The old views told something else: they had gone wrong, or had calls parked.",
+}

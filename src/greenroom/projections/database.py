@@ -86,7 +86,14 @@ class Database(ABC):
 
     @abstractmethod
     def beside(self) -> AbstractContextManager[Beside]:
-        """Room for a second set of tables; what is left there at the end is removed."""
+        """Room for a second set of tables, with what an interrupted rebuild has left there.
+
+        Afterwards nothing of it stays, unless it ends by an exception: then the next goes on.
+        """
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Remove what interrupted rebuilds have left."""
 
     @abstractmethod
     def forget(self, tables: Collection[str]) -> bool:
@@ -165,6 +172,10 @@ class Beside(Protocol):
     @property
     def database(self) -> Database:
         """Where it is made."""
+        ...
+
+    def spoil(self) -> None:
+        """What stands there is of no use to anybody: let nothing of it stay."""
         ...
 
     def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:

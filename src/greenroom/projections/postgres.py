@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -30,6 +29,7 @@ from greenroom.projections.postgres_engine import (
     sqlstate,
 )
 from greenroom.projections.postgres_functions import FUNCTIONS
+from greenroom.projections.postgres_locks import TRY, UNLOCK, lock_key, released
 
 SCHEMA: Final = "greenroom_views"
 """Where the views stand, in the database of the events or in any other."""
@@ -95,7 +95,7 @@ class PostgresDatabase(Database):
         with (
             self._speaking(),
             # From before the snapshot on: names shall not change their tables meanwhile.
-            self._held(self._key("layout"), shared=True),
+            self._held(self._key("layout")),
             self._writer.connect() as connection,
         ):
             yield connection.execution_options(isolation_level="REPEATABLE READ")
@@ -150,17 +150,17 @@ class PostgresDatabase(Database):
     @contextmanager
     def beside(self) -> Iterator[_Beside]:
         """See `Database`: in a schema of its own, which can take the name of ours."""
-        with self._speaking():
-            self._sweep()
-            token = secrets.token_hex(6)
-            # As long as this lock is held, nobody takes the schema for one that was left behind.
-            with self._held(_lock_key(token)):
-                fresh = PostgresDatabase(self._url, self.limit, f"{SCHEMA}_fresh_{token}")
-                try:
-                    yield _Beside(self, fresh, f"{SCHEMA}_old_{token}")
-                finally:
-                    fresh.close()
-                    self._drop(fresh.schema)
+        with self._speaking(), self._workplace() as token:
+            self.sweep()
+            database = PostgresDatabase(self._url, self.limit, f"{_FRESH}{token}")
+            made = _Beside(self, database, f"{SCHEMA}_old_{token}")
+            try:
+                yield made
+            finally:
+                database.close()
+                if made.spoilt:
+                    self._drop(database.schema)
+            self._drop(database.schema)
 
     def exchange(self, other: str, old: str, agreed: Callable[[Connection], bool]) -> bool:
         """Let the schema `other` be ours, and ours be `old`; not, if `agreed` says no."""
@@ -171,6 +171,15 @@ class PostgresDatabase(Database):
             connection.exec_driver_sql(f"ALTER SCHEMA {other} RENAME TO {self.schema}")
         self._drop(old)
         return True
+
+    def sweep(self) -> None:
+        """See `Database`."""
+        with self._speaking(), self._reader.connect() as connection:
+            for schema in connection.scalars(_LEFTOVERS, {"pattern": _PATTERN}).all():
+                key = {"key": lock_key(schema.rpartition("_")[2])}
+                if connection.scalar(TRY, key):
+                    self._drop(schema)
+                    connection.execute(UNLOCK, key)
 
     def forget(self, tables: Collection[str]) -> bool:
         """See `Database`: no query finds it any more, and the tables are vacuumed.
@@ -256,21 +265,28 @@ class PostgresDatabase(Database):
             yield connection
 
     @contextmanager
-    def _held(self, key: int, *, shared: bool = False) -> Iterator[None]:
-        """Hold an advisory lock of the session, on a connection of its own."""
-        kind = "_shared" if shared else ""
+    def _held(self, key: int) -> Iterator[None]:
+        """Hold an advisory lock of the session, shared, on a connection of its own."""
         with self._reader.connect() as connection:
-            connection.execute(text(f"SELECT pg_advisory_lock{kind}(:key)"), {"key": key})
-            try:
+            connection.execute(text("SELECT pg_advisory_lock_shared(:key)"), {"key": key})
+            with released(connection, text("SELECT pg_advisory_unlock_shared(:key)"), key):
                 yield
-            finally:
-                try:
-                    connection.execute(text(f"SELECT pg_advisory_unlock{kind}(:key)"), {"key": key})
-                except ERRORS:
-                    connection.invalidate()  # with the connection goes the lock
+
+    @contextmanager
+    def _workplace(self) -> Iterator[str]:
+        """What a schema beside ours is called by: one that an interrupted rebuild left, or none.
+
+        As long as it is held, nobody else takes it for one that was left behind.
+        """
+        with self._reader.connect() as connection:
+            left = connection.scalars(_LEFTOVERS, {"pattern": f"^{_FRESH}{_TOKEN}$"}).all()
+            tokens = [*(schema.removeprefix(_FRESH) for schema in left), secrets.token_hex(6)]
+            token = next(each for each in tokens if connection.scalar(TRY, {"key": lock_key(each)}))
+            with released(connection, UNLOCK, lock_key(token)):
+                yield token
 
     def _key(self, what: str) -> int:
-        return _lock_key(f"{self.schema} {what}")
+        return lock_key(f"{self.schema} {what}")
 
     def _check_that_it_is_ours(self, connection: Connection) -> None:
         encoding = driver(connection).info.parameter_status("server_encoding")
@@ -301,15 +317,6 @@ class PostgresDatabase(Database):
             time.sleep(0.01)
         return True
 
-    def _sweep(self) -> None:
-        """Remove what rebuilds have left that were killed."""
-        with self._reader.connect() as connection:
-            for schema in connection.scalars(_LEFTOVERS, {"pattern": _PATTERN}).all():
-                key = {"key": _lock_key(schema.rpartition("_")[2])}
-                if connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
-                    self._drop(schema)
-                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
-
     def _drop(self, schema: str) -> None:
         """Remove a schema of ours. What cannot be removed, a later rebuild will."""
         with suppress(*ERRORS), self._writer.begin() as connection:
@@ -329,6 +336,10 @@ class _Beside:
         self._live = live
         self.database = database
         self._old = old
+        self.spoilt = False
+
+    def spoil(self) -> None:
+        self.spoilt = True
 
     def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:
         while not self.database.reindex():
@@ -337,12 +348,6 @@ class _Beside:
             # Or the first queries would be planned for tables that nobody has looked at.
             connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
         return self._live.exchange(self.database.schema, self._old, agreed)
-
-
-def _lock_key(what: str) -> int:
-    """The number of an advisory lock, the same in every process."""
-    digest = hashlib.sha256(f"greenroom {what}".encode()).digest()
-    return int.from_bytes(digest[:8], signed=True)
 
 
 _LOCK: Final = b"SELECT pg_advisory_xact_lock(%s)"
@@ -360,7 +365,9 @@ _MISSING: Final = text(
     "SELECT signature FROM unnest(CAST(:signatures AS text[])) AS signature"
     " WHERE to_regprocedure(signature) IS NULL"
 )
-_PATTERN: Final = f"^{SCHEMA}_(fresh|old)_[0-9a-f]{{12}}$"
+_FRESH: Final = f"{SCHEMA}_fresh_"
+_TOKEN: Final = "[0-9a-f]{12}"  # noqa: S105 - names a schema
+_PATTERN: Final = f"^{SCHEMA}_(fresh|old)_{_TOKEN}$"
 _LEFTOVERS: Final = text(
     "SELECT nspname FROM pg_namespace WHERE nspname ~ :pattern AND pg_has_role(nspowner, 'USAGE')"
 )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -24,6 +23,7 @@ from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.lending import Lender
+from greenroom.projections.sqlite_beside import SQLiteBeside, attached, sweep, workplace
 from greenroom.projections.sqlite_bulk import SQLiteBulk
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
 from greenroom.projections.sqlite_errors import refused_row
@@ -144,18 +144,18 @@ class SQLiteDatabase(Database):
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
-    def beside(self) -> Iterator[_Beside]:
+    def beside(self) -> Iterator[SQLiteBeside]:
         """See `Database`: in a file of its own next to ours, or in memory like ours."""
-        if self._path is None:
-            with _closing(SQLiteDatabase(None, self.limit)) as database:
-                yield _Beside(self, database)
-            return
-        directory, name = self._path.parent, self._path.name
-        with (
-            tempfile.TemporaryDirectory(dir=directory, prefix=f"{name}-rebuild-") as where,
-            _closing(SQLiteDatabase(Path(where) / name, self.limit)) as database,
-        ):
-            yield _Beside(self, database)
+        with ExitStack() as until_done:
+            place = None if self._path is None else until_done.enter_context(workplace(self._path))
+            path = None if place is None or self._path is None else place.where / self._path.name
+            database = until_done.enter_context(_closing(SQLiteDatabase(path, self.limit)))
+            yield SQLiteBeside(database, lambda: self._with(database), place)
+
+    def sweep(self) -> None:
+        """See `Database`."""
+        if self._path is not None:
+            sweep(self._path)
 
     def forget(self, tables: Collection[str]) -> bool:  # noqa: ARG002 - a file has one log for all
         """See `Database`: no byte of what was deleted is left in the file or its log."""
@@ -226,7 +226,7 @@ class SQLiteDatabase(Database):
             self._turn,
             self._speaking(),
             self._writer.connect() as connection,
-            _attached(connection, fresh._uri),
+            attached(connection, fresh._uri),
             connection.begin(),
         ):
             yield connection
@@ -249,22 +249,6 @@ class SQLiteDatabase(Database):
         if code == sqlite3.SQLITE_CORRUPT:
             return StoreError(f"the views {where} are damaged; delete the file, nothing is lost")
         return StoreError(f"the views {where} cannot be used: {cause}")
-
-
-class _Beside:
-    """A second set of tables in a database of its own, whose rows can be taken over."""
-
-    def __init__(self, live: SQLiteDatabase, database: SQLiteDatabase) -> None:
-        self._live = live
-        self.database = database
-
-    def put_in_place(self, tables: Sequence[Table], agreed: Callable[[Connection], bool]) -> bool:
-        with self._live._with(self.database) as connection:  # noqa: SLF001 - its other half
-            if not agreed(connection):
-                return False
-            for table in tables:
-                _take_over(connection, table)
-            return True
 
 
 class _Reader:
@@ -369,23 +353,3 @@ def _emptied_log(connection: Connection) -> bool:
         return not busy
     finally:
         raw.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-
-
-@contextmanager
-def _attached(connection: Connection, uri: str) -> Iterator[None]:
-    """Have the database at `uri` at hand as schema `fresh`. Around, not in, a transaction."""
-    raw = _driver(connection)
-    raw.execute("ATTACH DATABASE ? AS fresh", (uri,))
-    try:
-        yield
-    finally:
-        raw.execute("DETACH DATABASE fresh")
-
-
-def _take_over(connection: Connection, table: Table) -> None:
-    """Fill `table` with what stands in the attached schema `fresh`, in the open transaction."""
-    names = ", ".join(f'"{column.name}"' for column in table.columns if not column.computed)
-    connection.exec_driver_sql(f'DELETE FROM main."{table.name}"')
-    connection.exec_driver_sql(
-        f'INSERT INTO main."{table.name}" ({names}) SELECT {names} FROM fresh."{table.name}"'
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table
 
 from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
 from greenroom.domain.errors import InvalidInput, StoreError
@@ -34,6 +32,7 @@ from greenroom.projections.participants import Participants
 from greenroom.projections.projecting import touched
 from greenroom.projections.projection import Projection
 from greenroom.projections.queries import Queries
+from greenroom.projections.rebuilding import Rebuilt, digest
 from greenroom.projections.retrying import Retried, Retrying
 from greenroom.projections.runner import Record, Records, Runner
 from greenroom.projections.sessions import Sessions
@@ -209,46 +208,54 @@ class Views:
             return self._catch_up(feed, until, progress)
 
     def rebuild(
-        self, feed: Feed, *, until: int, progress: Callable[[int], None] = lambda _: None
-    ) -> int:
+        self,
+        feed: Feed,
+        *,
+        until: int,
+        compare: bool = False,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Rebuilt:
         """Fill fresh tables from the log, up to `until` or further, and put them in place at once.
 
         Readers see the old rows until the new ones are complete. Safe beside a running
-        application, in this process or another.
+        application, in this process or another. Interrupted, the next goes on where it was.
 
         Args:
             feed: as for `catch_up`.
             until: where the log ends.
+            compare: whether to look, before, if the old tables say the same: reads all rows twice.
             progress: told the position reached, after every batch.
 
-        Returns:
-            The position of the new tables.
+        Raises:
+            StoreError: the views cannot be written; the old ones stay.
         """
         with self._database.beside() as beside:
             fresh = Views(beside.database, self._secret, self._projections)
-            found(fresh._database, self._secret, self._projections, None)
+            try:
+                found(fresh._database, self._secret, self._projections, until)
+            except StoreError:
+                beside.spoil()
+                raise
             fresh.indexes.close()  # made when the rows are there: that is quicker
+            resumed_from = fresh.position()
+            same: bool | None = None
             while True:
                 if self.past.kept():
                     fresh.past.want()
                 elif fresh.past.kept():
                     fresh.past.drop()
+                if compare and same is None:
+                    same = fresh._equals(self, feed, until, progress)
                 behind = max(until, self.position())
                 reached = fresh.catch_up(feed, until=behind, progress=progress)
                 # Short of it, the log holds no more: ours saw one that is gone.
                 if self._taken_over(beside, reached, even_back=reached < behind):
-                    return reached
+                    return Rebuilt(reached, resumed_from, same)
 
     def digest(self) -> str:
         """A hash over every row of every projection: equal views have equal digests."""
-        hashed = hashlib.sha256()
         with self._database.snapshot() as connection:
-            for table in self._tables():
-                hashed.update(table.name.encode())
-                rows = select(table).order_by(*table.primary_key.columns)
-                for row in connection.execution_options(yield_per=BATCH).execute(rows):
-                    hashed.update(json.dumps(tuple(row)).encode() + b"\n")
-        return hashed.hexdigest()
+            return digest(connection, self._tables())
 
     def close(self) -> None:
         """Release everything. Twice is fine; other calls then raise StoreClosed."""
@@ -286,12 +293,14 @@ class Views:
 
     def _forget(self, batch: Records) -> None:
         """Leave no trace of what `batch`, or an earlier one, has erased."""
-        for _, record in batch:
-            if isinstance(record, Recorded) and erased_by(record.event):
-                tables = (*touched(self._projections, record), parked)
-                self._to_forget.update(table.name for table in tables)
-                if self.past.kept():
-                    self._to_forget.update(table.name for table in PAST.tables)
+        erasing = [one for _, one in batch if isinstance(one, Recorded) and erased_by(one.event)]
+        for record in erasing:
+            tables = (*touched(self._projections, record), parked)
+            self._to_forget.update(table.name for table in tables)
+        if erasing:
+            if self.past.kept():
+                self._to_forget.update(table.name for table in PAST.tables)
+            self._database.sweep()  # nobody would ever tell what is half built
         if self._to_forget and self._database.forget(self._to_forget):
             self._to_forget.clear()
 
@@ -310,6 +319,16 @@ class Views:
                 self._known = reached
                 self.indexes.follow()
             return done
+
+    def _equals(self, old: Views, feed: Feed, until: int, progress: Callable[[int], None]) -> bool:
+        """Whether `old` says the same as we do, once both have seen the same of the log."""
+        self.catch_up(feed, until=until, progress=progress)
+        old.catch_up(feed, until=self.position())
+        with old._database.snapshot() as connection:
+            stands = standing(connection, self._projections).positions.values()
+            said = digest(connection, self._tables())
+        reached = self.catch_up(feed, until=max(stands), progress=progress)
+        return {reached} == set(stands) and self.digest() == said
 
     def _tables(self) -> Sequence[Table]:
         return [table for projection in self._projections for table in projection.tables]
