@@ -52,7 +52,9 @@ class _Unreadable(StoreError):  # noqa: N818 - the fact that a record is
     """It is the record's fault, not that of the store."""
 
 
-class _Document(Struct, Generic[E], frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Document(
+    Struct, Generic[E], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True
+):
     """All of a record that its place in the log does not say, in the order it is written."""
 
     id: EventId
@@ -64,7 +66,7 @@ class _Document(Struct, Generic[E], frozen=True, kw_only=True, forbid_unknown_fi
     event: E
 
 
-class _Content(Struct, Generic[E], frozen=True, kw_only=True):
+class _Content(Struct, Generic[E], frozen=True, gc=False, kw_only=True):
     """The part of a document that folding needs; the rest is skipped."""
 
     sealed: Sealed | UnsetType = UNSET
@@ -80,6 +82,7 @@ class _Format:
 
 
 _write: Final = Encoder().encode
+_read: Final = Decoder().decode
 _UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
 """What reading a document raises that is not as we write them."""
 
@@ -281,7 +284,7 @@ def _opened(row: Row, sealed: Sealed, event: Event, find_keys: FindKeys) -> Even
     plain = unseal(sealed, find_keys(subjects(stream)), _place(stream, row[2]))
     if plain is None:
         return event
-    types, held = _types(type(event)), json.loads(plain)
+    types, held = _types(type(event)), _read(plain)
     if unknown := held.keys() - types.keys():
         raise ValueError(f"it seals {', '.join(sorted(unknown))}, of which nothing is known")
     return replace(event, **{name: convert(value, types[name]) for name, value in held.items()})

@@ -239,7 +239,7 @@ class RecorderStore:
             for start in range(0, len(page), _OPENED):
                 rows = page[start : start + _OPENED]
                 records = decode_all(rows, find_keys, one)
-                yield from zip((row[0] for row in rows), records, strict=True)
+                yield from zip(map(_position, rows), records, strict=True)
 
     def _check_open(self) -> None:
         if self.recorder.closed:

@@ -35,7 +35,7 @@ class SubjectKey:
     secret: bytes = field(repr=False)
 
 
-class Sealed(Struct, frozen=True, forbid_unknown_fields=True):
+class Sealed(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Personal fields of one record, as they are stored."""
 
     keys: tuple[int, ...]

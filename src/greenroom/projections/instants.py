@@ -55,9 +55,9 @@ class Instants:
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""
-        at = micros(recorded.at)
+        at, position = micros(recorded.event.at), recorded.position
         for span in SPANS:
-            key = (span, recorded.position // span)
+            key = (span, position // span)
             row = rows.get(instants, key)
             if row is None:
                 begun = {"span": span, "stretch": key[1], "least": at, "greatest": at}

@@ -53,7 +53,8 @@ class Timeline:
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""
-        cid = call_of(recorded.stream)
+        stream, event = recorded.stream, recorded.event
+        cid = call_of(stream)
         if cid is None:
             return
         end = rows.get(ends, (cid,))
@@ -65,9 +66,9 @@ class Timeline:
                 "cid": cid,
                 "seq": seq,
                 "position": recorded.position,
-                "stream": recorded.stream,
+                "stream": stream,
                 "version": recorded.version,
-                "name": recorded.event.name,
-                "at": micros(recorded.at),
+                "name": event.name,
+                "at": micros(event.at),
             },
         )

@@ -95,7 +95,7 @@ class Workspace:
     def put(self, table: Table, row: Row) -> None:
         """See `Rows`."""
         page = self._pages[table]
-        page.set(page.shape.key_of(row), row)
+        page.set(page.key_of(row), row)
 
     def change(self, table: Table, key: Key, **values: Any) -> None:
         """See `Rows`."""
@@ -133,16 +133,26 @@ class Workspace:
 class _Page:
     """What is known of one table, and what of it is not written yet."""
 
-    __slots__ = ("_blanked", "_changed", "_family", "_lengths", "_swept", "known", "shape")
+    __slots__ = (
+        "_blanked",
+        "_changed",
+        "_family",
+        "_lengths",
+        "_swept",
+        "key_of",
+        "known",
+        "shape",
+    )
 
     def __init__(self, shape: Shape) -> None:
         self.shape: Final = shape
+        self.key_of: Final = shape.key_of
         self.known: Final[dict[Key, Row | None]] = {}
         """Rows by key as they are now; None for those that are not there."""
         self._changed: Final[dict[Key, None]] = {}
         """Keys of what is known and not written."""
-        self._family: Final[dict[str | int, list[Key]] | None] = {} if len(shape.keys) > 1 else None
-        """The known keys by their first part, where they have several."""
+        self._family: dict[str | int, list[Key]] | None = None
+        """The known keys by their first part, from when somebody asks on."""
         self._swept: Final[dict[Key, None]] = {}
         """Prefixes: what the database has under them is gone."""
         self._lengths: Final[set[int]] = set()
@@ -151,7 +161,7 @@ class _Page:
 
     def set(self, key: Key, row: Row | None) -> None:
         """The row with that key is this now; None for no row."""
-        if key not in self.known and self._family is not None:
+        if self._family is not None and key not in self.known:
             self._family.setdefault(key[0], []).append(key)
         self.known[key] = row
         self._changed[key] = None
@@ -171,7 +181,9 @@ class _Page:
     def known_under(self, prefix: Key) -> list[Key]:
         """The known keys that begin so."""
         if self._family is None:
-            return [prefix] if prefix in self.known else []
+            self._family = {}
+            for key in self.known:
+                self._family.setdefault(key[0], []).append(key)
         length = len(prefix)
         return [key for key in self._family.get(prefix[0], ()) if key[:length] == prefix]
 
