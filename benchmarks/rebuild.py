@@ -56,7 +56,7 @@ def rebuild(url: str) -> Rebuilt:
     with closing(open_store(url)) as store, views_of(url) as views:
         head, before = store.position(), _memory("VmRSS")
         began = perf_counter()
-        assert views.rebuild(store.salvage, until=head) == head
+        assert views.rebuild(store.salvage, until=head).position == head
         return Rebuilt(perf_counter() - began, before, _memory("VmHWM"))
 
 

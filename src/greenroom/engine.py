@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 _FOUNDER: Final = Claim("greenroom", system=True)
+_LONGEST_KEY: Final = 1000
 _ANSWER: Final = TypeAdapter(Answer)
 
 
@@ -241,11 +242,13 @@ class Greenroom(Room[LiveCore]):
             key: only those of this call (its cid); of users and call types, their stream.
 
         Raises:
+            InvalidInput: there is no such projection.
             StoreError: the store cannot be read, or the views cannot be written.
         """
-        for value, path in ((projection, "projection"), (key, "key")):
-            if value is not None and not isinstance(value, str):
-                raise InvalidInput(path, "text")
+        if projection is not None:
+            projection = checks.name(projection, "projection")
+        if key is not None:
+            key = checks.text(key, "key", _LONGEST_KEY)
         return self._views.retry(self._store.salvage, projection=projection, key=key)
 
     def rebuild(

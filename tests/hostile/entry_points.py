@@ -177,7 +177,10 @@ def _rooms() -> list[EntryPoint]:
             as_user=(1, who),
             system=(1, {"name": "scheduler"}),
             at=(1, {"moment": 7}),
-            rebuild=(0, {"progress": lambda _: None}),
+            rebuild=(0, {"progress": lambda _: None, "compare": False}),
+            retry_parked=(0, {"projection": "members", "key": "default:123"}),
+            positions=(0, {}),
+            parked=(0, {}),
         ),
         *_on(
             "PastRoom",

@@ -16,7 +16,7 @@ from tests.projections.history import CID, SECRET, History, Pair
 from tests.projections.places import Where, digest_of, execute, members_of, opened, together
 
 from greenroom.domain import call_events as call
-from greenroom.domain.errors import StoreError
+from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.membership import MemberAdded, MemberUpdated
 from greenroom.domain.message import CallId, Event, Recorded
 from greenroom.domain.ports import Damaged
@@ -152,6 +152,8 @@ def test_only_what_is_named_is_tried_again(where: Where, history: History) -> No
     assert [one.key for one in made.parked()] == [CID]
     assert [one.key for one in made.retry(history.feed, projection="members").mended] == [CID]
     assert made.digest() == digest_of(history)
+    with pytest.raises(InvalidInput, match="members"):
+        made.retry(history.feed, projection="member")
     made.close()
 
 

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from sqlalchemy import Connection, Table
 
+from greenroom.domain import checks
 from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.message import Recorded
@@ -178,8 +179,13 @@ class Views:
             key: only of this call (its cid), or of this stream of a user or a call type.
 
         Raises:
+            InvalidInput: there is no such projection.
             StoreError: the views cannot be written.
         """
+        names = [each.name for each in self._projections]
+        if projection is not None and projection not in names:
+            nearest = checks.nearest(projection, names)
+            raise InvalidInput("projection", f"one of {', '.join(names)}", nearest)
         return Retrying(self._database, self._projections, feed, BATCH).run(projection, key)
 
     def catch_up(
