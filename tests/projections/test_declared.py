@@ -71,9 +71,9 @@ def plan(views: Views, run: Any) -> str:
     fetch = database.fetch
     said = "EXPLAIN QUERY PLAN " if database.dialect.driver.name == "sqlite" else "EXPLAIN "
 
-    def explained(sql: str, arguments: Any) -> Any:
-        asked.extend((str(row[-1]), None) for row in fetch(said + sql, arguments))
-        return fetch(sql, arguments)
+    def explained(sql: str, arguments: Any, **how: bool) -> Any:
+        asked.extend((str(row[-1]), None) for row in fetch(said + sql, arguments, **how))
+        return fetch(sql, arguments, **how)
 
     database.fetch = explained  # type: ignore[method-assign] # listens in
     try:

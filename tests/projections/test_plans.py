@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 from tests.projections.history import CID, History
 from tests.projections.places import Where, execute, opened
 
-from greenroom.projections import questions
+from greenroom.projections import postgres_readers, questions
 from greenroom.projections.pages import Page
+from greenroom.projections.postgres import PostgresDatabase
 from greenroom.projections.query import Fields, SortKey
 from greenroom.projections.views import Views
 
@@ -44,15 +47,35 @@ class Crowd(NamedTuple):
     """Large views, and what they say of a statement before they run it."""
 
     views: Views
-    plan: Callable[[str, Sequence[Any]], Sequence[str]]
+    plan: Callable[..., Sequence[str]]
 
 
-def explained_by_sqlite(views: Views, sql: str, arguments: Sequence[Any]) -> Sequence[str]:
+def explained_by_sqlite(
+    views: Views, sql: str, arguments: Sequence[Any], **_: bool
+) -> Sequence[str]:
     return [row[3] for row in views._database.fetch(f"EXPLAIN QUERY PLAN {sql}", arguments)]
 
 
-def explained_by_postgres(views: Views, sql: str, arguments: Sequence[Any]) -> Sequence[str]:
-    found = views._database.fetch(f"EXPLAIN {sql}", arguments)
+def explained_by_postgres(
+    views: Views, sql: str, arguments: Sequence[Any], *, steady: bool = False
+) -> Sequence[str]:
+    """How it is done, for these values or, if `steady`, for any."""
+    database = views._database
+    assert isinstance(database, PostgresDatabase)
+    readers = database._limited.once if steady else database._limited.each
+    numbered = "".join(
+        f"${number}{rest}" if number else rest for number, rest in enumerate(sql.split("%s"))
+    )
+    reader = readers.take()
+    connection = reader.connection
+    try:
+        connection.execute(f"PREPARE asked AS {numbered}".encode())
+        values = ", ".join(["%s"] * len(arguments))
+        asked = f"EXPLAIN EXECUTE asked({values})" if arguments else "EXPLAIN EXECUTE asked"
+        found = psycopg.ClientCursor(connection).execute(asked.encode(), arguments).fetchall()
+        connection.execute("DEALLOCATE asked")
+    finally:
+        readers.give_back(reader)
     return [line.strip().removeprefix("->").strip() for (line,) in found]
 
 
@@ -77,11 +100,11 @@ def crowd(
         execute(
             where, f"INSERT INTO {table} ({columns}) SELECT {values} FROM {COUNTED[request.param]}"
         )
-    explained = explained_by_sqlite
+    explained: Callable[..., Sequence[str]] = explained_by_sqlite
     if request.param == "postgres":
         explained = explained_by_postgres
         execute(where, "ANALYZE")
-    yield Crowd(views, lambda sql, arguments: explained(views, sql, arguments))
+    yield Crowd(views, partial(explained, views))
     views.close()
 
 
@@ -105,13 +128,61 @@ def whole(line: str) -> bool:
     return expected is not None and int(expected[3]) > MANY / 100
 
 
+@pytest.mark.slow
+def test_a_plan_that_is_kept_walks_along_an_index_even_if_tables_were_small(
+    postgres_url: str,
+) -> None:
+    history = History()
+    history.created()
+    for user_id in ("thierry", "alice", "charlie", "jaewoong"):
+        history.added(user_id)
+    views = opened(postgres_url, history)
+    few = Crowd(views, partial(explained_by_postgres, views))
+    for sort in sorts(KINDS["members"]):
+        for plan in plans(few, asking(few, "members", sort=sort, limit=1)):
+            assert not [
+                line for line in plan if re.match(r"(Seq Scan|Bitmap|Sort +\(cost)", line)
+            ], plan
+    views.close()
+
+
+@pytest.mark.slow
+def test_what_was_planned_once_is_planned_again_after_a_while(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History()
+    history.created()
+    views = opened(postgres_url, history)
+    assert isinstance(views._database, PostgresDatabase)
+    views.queries.members(CID)
+    connection = (reader := views._database._limited.once.take()).connection
+    views._database._limited.once.give_back(reader)
+    for setting in ("enable_indexscan = off", "enable_seqscan = on"):
+        connection.execute(f"SET {setting}".encode())
+
+    def kept() -> str:
+        name, types = connection.execute(
+            "SELECT name, parameter_types::text[] FROM pg_prepared_statements"
+        ).fetchall()[0]
+        asked = f"EXPLAIN EXECUTE {name}({', '.join(['NULL'] * len(types))})"
+        return str(connection.execute(asked.encode(), prepare=False).fetchall())
+
+    assert "Seq Scan" not in kept()
+    views.queries.members(CID)
+    assert "Seq Scan" not in kept()
+    monkeypatch.setattr(postgres_readers, "STALE", 0.0)
+    views.queries.members(CID)
+    assert "Seq Scan" in kept()
+    views.close()
+
+
 def plans(crowd: Crowd, ask: Callable[..., Page[Any]]) -> Iterator[Sequence[str]]:
     """How the first page is found, the one behind it, and the way back."""
     fetch, seen = crowd.views._database.fetch, []
 
-    def noted(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
-        seen.append((sql, arguments))
-        return fetch(sql, arguments)
+    def noted(sql: str, arguments: Sequence[Any], **how: bool) -> list[tuple[Any, ...]]:
+        seen.append((sql, arguments, how))
+        return fetch(sql, arguments, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crowd.views._database, "fetch", noted)
@@ -119,8 +190,8 @@ def plans(crowd: Crowd, ask: Callable[..., Page[Any]]) -> Iterator[Sequence[str]
         assert first.next, "a page of many"
         ask(cursor=ask(cursor=first.next).prev)
     assert len(seen) == 3
-    for sql, arguments in seen:
-        yield crowd.plan(sql, arguments)
+    for sql, arguments, how in seen:
+        yield crowd.plan(sql, arguments, **how)
 
 
 def sorts(fields: Fields) -> Iterator[list[SortKey]]:
@@ -183,9 +254,9 @@ def test_people_are_looked_up_by_a_rare_name_and_met_by_a_common_one(
 ) -> None:
     fetch, seen = crowd.views._database.fetch, list[tuple[str, Sequence[Any]]]()
 
-    def noted(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def noted(sql: str, arguments: Sequence[Any], **how: bool) -> list[tuple[Any, ...]]:
         seen.append((sql, arguments))
-        return fetch(sql, arguments)
+        return fetch(sql, arguments, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crowd.views._database, "fetch", noted)

@@ -71,9 +71,9 @@ def test_a_query_is_compiled_once_for_all_its_values(
     asked: list[str] = []
     fetch = views._database.fetch
 
-    def noted(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def noted(sql: str, arguments: Sequence[Any], **how: bool) -> list[tuple[Any, ...]]:
         asked.append(sql)
-        return fetch(sql, arguments)
+        return fetch(sql, arguments, **how)
 
     monkeypatch.setattr(views._database, "fetch", noted)
     for user_id in people:

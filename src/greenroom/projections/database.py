@@ -51,12 +51,16 @@ class Database(ABC):
         """The same for several statements that see one state."""
 
     @abstractmethod
-    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def fetch(
+        self, sql: str, arguments: Sequence[Any], *, steady: bool = False
+    ) -> list[tuple[Any, ...]]:
         """The rows of a query that others thought up.
 
         Args:
             sql: compiled for `dialect.driver`.
             arguments: of its parameters, in their order.
+            steady: whether one plan is the best for all arguments: an index gives the rows one by
+                one, in their order.
 
         Raises:
             QueryTooSlow: reading took longer than `limit`.

@@ -32,6 +32,7 @@ from greenroom.projections.rows import Row
 from greenroom.projections.shapes import shape
 from greenroom.projections.sql import Expression, where
 from greenroom.projections.statements import ROWS, Statement, Statements, compiled
+from greenroom.projections.steady import finds_one, is_steady, room
 
 T = TypeVar("T")
 
@@ -93,9 +94,17 @@ class Asked(Struct, frozen=True):
 class Pages(Generic[T]):
     """The pages of one kind of query; keeps its statements."""
 
-    def __init__(self, question: Question[T], database: Database) -> None:
+    def __init__(self, question: Question[T], database: Database, *, steady: bool) -> None:
+        """Answer `question`.
+
+        Args:
+            question: what is asked, and of which tables.
+            database: where they stand.
+            steady: whether there are queries of them that the database may plan once.
+        """
         self.question = question
         self._database = database
+        self._plans_once = steady and database.dialect.knows_values
         self._statements = Statements()
         self._narrowing = Narrowing(question.source, database)
 
@@ -107,9 +116,9 @@ class Pages(Generic[T]):
         """
         asked = self._narrowed(asked)
         statement, arguments = self.prepared(asked)
-        found = self._database.fetch(statement.sql, arguments)
+        found = self._database.fetch(statement.sql, arguments, steady=statement.steady)
         cursor, limit = asked.cursor, asked.limit
-        more = len(found) > limit
+        more = len(found) > limit  # by one, or by some if it is planned once
         rows = found[:limit] if more else found
         if cursor is not None and cursor.back:
             rows.reverse()
@@ -135,8 +144,10 @@ class Pages(Generic[T]):
         looks = shape(asked.filter, values)
         keys = () if cursor is None else cursor.key
         way = None if cursor is None else (cursor.back, cursor.behind)
+        rows = room(asked.limit) if self._is_steady(asked) else None
         statement = self._statements.get(
-            (looks, asked.sort, way, scope.shape), lambda: self._made(asked, len(values))
+            (looks, asked.sort, way, scope.shape, rows),
+            lambda: self._made(asked, len(values), rows),
         )
         given = (asked.limit + 1, *scope.values.values(), *keys, *values)
         return statement, statement.arguments(given)
@@ -157,30 +168,42 @@ class Pages(Generic[T]):
         counted = select(func.count()).select_from(limited)
         return compiled(counted, names, self._database.dialect.driver)
 
-    def _made(self, asked: Asked, values: int) -> Statement:
+    def _is_steady(self, asked: Asked) -> bool:
+        """Whether the database may plan it once, for all values."""
+        return (
+            self._plans_once
+            and asked.scope.shape is None
+            and is_steady(asked.filter, asked.sort, self.question.fields)
+        )
+
+    def _made(self, asked: Asked, values: int, rows: int | None) -> Statement:
         names = [
             "rows",
             *asked.scope.values,
             *(f"k{n}" for n in range(0 if asked.cursor is None else len(asked.sort))),
             *(f"v{n}" for n in range(values)),
         ]
-        return compiled(self._select(asked), names, self._database.dialect.driver)
+        limit = ROWS if rows is None else literal_column(str(rows))
+        return compiled(
+            self._select(asked).limit(limit),
+            names,
+            self._database.dialect.driver,
+            steady=rows is not None,
+        )
 
     def _select(self, asked: Asked) -> Select[Anything]:
         question, cursor = self.question, asked.cursor
         back = cursor is not None and cursor.back
         columns = [question.source.sort(key.field, descending=key.descending) for key in asked.sort]
         falling = [key.descending != back for key in asked.sort]
-        statement = (
-            self._matching(asked, [*question.columns, *columns])
-            .order_by(
+        statement = self._matching(asked, [*question.columns, *columns])
+        if not finds_one(asked.filter, question.fields):
+            statement = statement.order_by(
                 *(
                     column.desc() if down else column.asc()
                     for column, down in zip(columns, falling, strict=True)
                 )
             )
-            .limit(ROWS)
-        )
         if cursor is None:
             return statement
         mark = [bindparam(f"k{n}", type_=column.type) for n, column in enumerate(columns)]

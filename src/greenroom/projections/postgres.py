@@ -13,11 +13,9 @@ import psycopg
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
-from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
+from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
-from greenroom.projections.forks import connects_anew
-from greenroom.projections.lending import Lender
 from greenroom.projections.postgres_bulk import PostgresBulk
 from greenroom.projections.postgres_dialect import PostgresDialect
 from greenroom.projections.postgres_engine import (
@@ -30,6 +28,7 @@ from greenroom.projections.postgres_engine import (
 )
 from greenroom.projections.postgres_functions import FUNCTIONS
 from greenroom.projections.postgres_locks import TRY, UNLOCK, lock_key, released
+from greenroom.projections.postgres_readers import EACH, Readers
 
 SCHEMA: Final = "greenroom_views"
 """Where the views stand, in the database of the events or in any other."""
@@ -61,18 +60,8 @@ class PostgresDatabase(Database):
         self._writer = self._server.engine(
             schema, _WRITERS, autocommit=False, synchronous_commit="off"
         )
-        # Planned once for all values, a query may take a hundred times as long.
-        custom = {"plan_cache_mode": "force_custom_plan"}
-        self._reader = self._server.engine(schema, _READERS, autocommit=True, **custom)
-        # 0 would be none.
-        timeout = str(max(1, round(limit / timedelta(milliseconds=1))))
-        self._limited = Lender(
-            lambda: self._server.connect(
-                schema, {**custom, "statement_timeout": timeout}, autocommit=True
-            ),
-            _READERS,
-        )
-        connects_anew(self._limited)
+        self._reader = self._server.engine(schema, _READERS, autocommit=True, **EACH)
+        self._limited = Readers(self._server, schema, limit, _READERS)
         self._indexing: psycopg.Connection[Any] | None = None
 
     @contextmanager
@@ -100,25 +89,12 @@ class PostgresDatabase(Database):
         ):
             yield connection.execution_options(isolation_level="REPEATABLE READ")
 
-    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def fetch(
+        self, sql: str, arguments: Sequence[Any], *, steady: bool = False
+    ) -> list[tuple[Any, ...]]:
         """See `Database`."""
-        begun = time.monotonic()
         with self._speaking():
-            reader = self._taken()
-            try:
-                return reader.execute(sql.encode(), arguments).fetchall()
-            except psycopg.errors.QueryCanceled as error:
-                if timedelta(seconds=time.monotonic() - begun) < self.limit:
-                    raise
-                raise QueryTooSlow("filters", "a query answered in time") from error
-            finally:
-                self._limited.give_back(reader)
-
-    def _taken(self) -> psycopg.Connection[Any]:
-        """A connection that is whole, as far as can be told without asking the server."""
-        while not is_idle(reader := self._limited.take()):
-            self._limited.drop(reader)
-        return reader
+            return self._limited.fetch(sql, arguments, steady=steady)
 
     def bulk(self, connection: Connection) -> PostgresBulk:
         """See `Database`."""

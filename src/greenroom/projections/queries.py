@@ -180,7 +180,8 @@ class _Pages:
     """The pages of each query over the same tables."""
 
     def __init__(self, tables: Tables, database: Database) -> None:
-        self.members = Pages(questions.members(tables), database)
-        self.calls = Pages(questions.calls(tables), database)
-        self.participants = Pages(questions.participants(tables), database)
-        self.sessions = Pages(questions.sessions(tables), database)
+        now = tables is NOW  # what once stood there is found by positions, which are values
+        self.members = Pages(questions.members(tables), database, steady=now)
+        self.calls = Pages(questions.calls(tables), database, steady=now)
+        self.participants = Pages(questions.participants(tables), database, steady=now)
+        self.sessions = Pages(questions.sessions(tables), database, steady=now)

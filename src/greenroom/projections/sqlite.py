@@ -96,7 +96,13 @@ class SQLiteDatabase(Database):
         """See `Database`; every transaction is one."""
         return self.read()
 
-    def fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def fetch(
+        self,
+        sql: str,
+        arguments: Sequence[Any],
+        *,
+        steady: bool = False,  # noqa: ARG002 - no value changes any plan
+    ) -> list[tuple[Any, ...]]:
         """See `Database`."""
         self._check_open()
         if self._path is None:

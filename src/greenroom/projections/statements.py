@@ -34,6 +34,8 @@ class Statement:
     """For each parameter: the index among the values given, and what to make of the value."""
     constants: tuple[Any, ...]
     """Values that never change; their indexes are negative."""
+    steady: bool = False
+    """Whether one plan is the best for all values."""
 
     def arguments(self, given: Sequence[Any]) -> list[Any]:
         """The values of the parameters in their order."""
@@ -58,13 +60,16 @@ _CHANGES: Final[Mapping[str, Change]] = {"behind": behind, "folded": str.casefol
 """By suffix: `v3__behind` is what `behind` makes of the value `v3`."""
 
 
-def compiled(select: ClauseElement, names: Sequence[str], driver: Driver) -> Statement:
+def compiled(
+    select: ClauseElement, names: Sequence[str], driver: Driver, *, steady: bool = False
+) -> Statement:
     """`select` as `driver` takes it.
 
     Args:
         select: its parameters have names; those with none are constants.
         names: of the values that will be given, in their order.
         driver: one with positional parameters.
+        steady: whether one plan is the best for all values.
     """
     made = select.compile(dialect=driver)
     if not isinstance(made, SQLCompiler):
@@ -80,7 +85,8 @@ def compiled(select: ClauseElement, names: Sequence[str], driver: Driver) -> Sta
         typed = _typed(made.binds[name], driver)
         places.append((names.index(said), _chained(_CHANGES.get(suffix), typed)))
     values = made.params
-    return Statement(str(made), tuple(places), tuple(values[name] for name in constants))
+    never_changing = tuple(values[name] for name in constants)
+    return Statement(str(made), tuple(places), never_changing, steady)
 
 
 class Statements:
