@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import (
@@ -49,23 +50,30 @@ class Instants:
     tables = (instants,)
     events = frozenset[type[Event]](EVENTS.values())
 
-    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:  # noqa: ARG002 - as in `Projection`
-        """See `Projection`: none, so few stretches hold a batch that each is read as it comes."""
-        return ()
+    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
+        """See `Projection`."""
+        return _stretches(SPANS, recorded.position // SPANS[0])
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""
-        at, position = micros(recorded.event.at), recorded.position
-        for span in SPANS:
-            key = (span, position // span)
+        at = micros(recorded.event.at)
+        for _, key in _stretches(SPANS, recorded.position // SPANS[0]):
             row = rows.get(instants, key)
             if row is None:
-                begun = {"span": span, "stretch": key[1], "least": at, "greatest": at}
+                span, stretch = key
+                begun = {"span": span, "stretch": stretch, "least": at, "greatest": at}
                 rows.put(instants, begun)
             elif at < row["least"]:
                 rows.put(instants, {**row, "least": at})
             elif at > row["greatest"]:
                 rows.put(instants, {**row, "greatest": at})
+
+
+@lru_cache(maxsize=64)
+def _stretches(spans: Sequence[int], shortest: int) -> Sequence[tuple[Table, Key]]:
+    """The rows of a short stretch and of the longer ones that it lies in."""
+    begin = shortest * spans[0]
+    return [(instants, (span, begin // span)) for span in spans]
 
 
 def stretch_until(connection: Connection, at: int) -> range | None:
