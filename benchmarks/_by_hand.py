@@ -86,12 +86,13 @@ _POINT: Final = f"{_SELECT} AND m.user_id = ?{_ORDER}"
 _FIRST: Final = f"{_SELECT}{_ORDER}"
 _NEXT: Final = f"{_SELECT} AND (m.created_at, m.user_id) > (?, ?){_ORDER}"
 _OFFSET: Final = (
-    f"SELECT {_COLUMNS} FROM (SELECT * FROM members m WHERE cid = ?"
+    f"SELECT {_COLUMNS} FROM (SELECT cid, user_id FROM members WHERE cid = ?"
     " AND EXISTS (SELECT 1 FROM calls WHERE cid = ? AND NOT deleted)"
-    f" ORDER BY created_at, user_id LIMIT {PAGE + 1} OFFSET ?) m"
+    f" ORDER BY created_at, user_id LIMIT {PAGE + 1} OFFSET ?) k"
+    " JOIN members m ON m.cid = k.cid AND m.user_id = k.user_id"
     " LEFT JOIN users u ON u.user_id = m.user_id ORDER BY m.created_at, m.user_id"
 )
-"""Only the rows of the page are joined with their users."""
+"""Rows are skipped in the index; only those of the page are looked up."""
 _PREFIX: Final = (
     f"SELECT {_COLUMNS} FROM {{}} WHERE m.cid = ? AND u.user_id = m.user_id"
     " AND EXISTS (SELECT 1 FROM calls WHERE cid = ? AND NOT deleted)"
