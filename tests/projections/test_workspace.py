@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
-from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,13 +23,15 @@ from sqlalchemy import (
     delete,
     select,
 )
-from tests.projections.places import Where
 
 from greenroom.projections.bulk import Changes, Key, Row, Shape, Values
 from greenroom.projections.columns import TEXT
 from greenroom.projections.database import Database
 from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.workspace import Workspace
+from greenroom.testing.postgres import PrivatePostgres
+
+LIMIT = timedelta(seconds=20)
 
 metadata = MetaData()
 
@@ -186,29 +188,27 @@ BATCHES = st.lists(
 )
 
 
-@pytest.fixture(
-    scope="session", params=["memory", pytest.param("postgres", marks=pytest.mark.slow)]
-)
-def database(request: pytest.FixtureRequest) -> Database:
-    """With the tables, in some state; it is not to be closed."""
-    where = None if request.param == "memory" else request.getfixturevalue("sorted_otherwise")
-    return _database(where)
+@pytest.fixture(scope="module", params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """With the tables, in some state."""
+    with ExitStack() as stack:
+        if request.param == "memory":
+            made: Database = SQLiteDatabase(None, LIMIT)
+        else:
+            server: PrivatePostgres = request.getfixturevalue("postgres")
+            made = _on_postgres(stack.enter_context(server.database()))
+        stack.callback(made.close)
+        with made.write() as connection:
+            metadata.create_all(connection)
+        yield made
 
 
-@cache
-def _database(where: Where) -> Database:
-    limit = timedelta(seconds=20)
-    if where is None:
-        made: Database = SQLiteDatabase(None, limit)
-    else:
-        from greenroom.projections.postgres import PostgresDatabase  # noqa: PLC0415 - slow tests
+def _on_postgres(url: str) -> Database:
+    from greenroom.projections.postgres import PostgresDatabase  # noqa: PLC0415 - slow tests
 
-        assert isinstance(where, str)
-        made = PostgresDatabase(where, limit)
-        with made.founding() as connection:
-            made.clear(connection)
-    with made.write() as connection:
-        metadata.create_all(connection)
+    made = PostgresDatabase(url, LIMIT)
+    with made.founding() as connection:
+        made.clear(connection)
     return made
 
 
