@@ -15,9 +15,13 @@ from tests.projections.history import CID, History
 from tests.projections.places import Where, execute, opened
 
 from greenroom.projections import postgres_readers, questions
+from greenroom.projections.calls import calls
+from greenroom.projections.narrowing import Narrowing
 from greenroom.projections.pages import Page
+from greenroom.projections.parse import parse
 from greenroom.projections.postgres import PostgresDatabase
-from greenroom.projections.query import Fields, SortKey
+from greenroom.projections.query import Elsewhere, Fields, SortKey
+from greenroom.projections.tables import NOW
 from greenroom.projections.views import Views
 
 MANY = 100_000
@@ -100,6 +104,7 @@ def crowd(
         execute(
             where, f"INSERT INTO {table} ({columns}) SELECT {values} FROM {COUNTED[request.param]}"
         )
+    execute(where, f"UPDATE calls SET member_count = {MANY} WHERE cid = '{CID}'")
     explained: Callable[..., Sequence[str]] = explained_by_sqlite
     if request.param == "postgres":
         explained = explained_by_postgres
@@ -264,6 +269,26 @@ def test_people_are_looked_up_by_a_rare_name_and_met_by_a_common_one(
     plan = crowd.plan(*seen[-1])
     assert not [line for line in plan if whole(line) and not few], plan
     assert any("users_by_name" in line for line in plan) is few, plan
+
+
+@pytest.mark.parametrize(("members", "looked_up"), [(100, False), (MANY, True)])
+def test_whether_a_name_is_rare_depends_on_how_many_are_in_the_call(
+    members: int, *, looked_up: bool
+) -> None:
+    """Of a hundred, sixty are met at once; of a hundred thousand they are the few."""
+    history = History()
+    history.created()
+    for number in range(60):
+        history.upserted(f"user-{number}", name=f"Jo {number}")
+    views = opened(None, history)
+    with views._database.write() as connection:
+        connection.execute(calls.update().values(member_count=members))
+    tree = parse({"user.name": {"$autocomplete": "jo"}}, questions.MEMBER_FIELDS)
+    narrowing = Narrowing(questions.members(NOW).source, views._database)
+    found = narrowing.narrowed(tree, {"cid": CID})
+    assert isinstance(found, Elsewhere)
+    assert found.few is looked_up
+    views.close()
 
 
 def test_a_plan_that_goes_through_everything_is_noticed(crowd: Crowd) -> None:

@@ -24,6 +24,8 @@ from greenroom.projections.statements import ROWS, Statement, Statements, compil
 FEW: Final = 2000
 """Looking up so many takes a few milliseconds. Where there are more of them in a million, a page is
 found among some ten thousand, which takes no longer."""
+PAGE: Final = 26
+"""Rows of the usual page, and one more."""
 
 
 class Narrowing:
@@ -67,8 +69,9 @@ class Narrowing:
         looks = shape(comparison, [])
         statement = self._statements.get(looks, lambda: self._made(comparison, scope))
         given = (FEW + 1, *scope.values(), *comparison.values)
-        ((found,),) = self._database.fetch(statement.sql, statement.arguments(given))
-        return bool(found <= FEW)
+        ((found, rows),) = self._database.fetch(statement.sql, statement.arguments(given))
+        # Looked up, all are read; met on the way, a page's share of the rows.
+        return bool(found <= FEW and found * found <= PAGE * (rows or 0))
 
     def _made(self, comparison: Comparison, scope: Mapping[str, Anything]) -> Statement:
         place = self._source.elsewhere[comparison.field]
@@ -79,5 +82,5 @@ class Narrowing:
             .limit(ROWS)
             .subquery()
         )
-        counted = select(func.count()).select_from(there)
+        counted = select(func.count(), place.rows).select_from(there)
         return compiled(counted, ["rows", *scope, "v0"], self._database.dialect.driver)

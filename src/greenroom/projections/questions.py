@@ -117,7 +117,11 @@ def members(tables: Tables) -> Question[MemberItem]:
                 "user.custom": users.c.custom,
             },
             folded={"user_id": table.c.user_id_folded, "user.name": users.c.name_folded},
-            elsewhere={"user.name": Place(table.c.user_id, users.c.user_id, users.c.name_folded)},
+            elsewhere={
+                "user.name": Place(
+                    table.c.user_id, users.c.user_id, users.c.name_folded, _size(tables)
+                )
+            },
         ),
         [
             *(table.c[name] for name in MEMBER_COLUMNS),
@@ -190,6 +194,12 @@ def sessions(tables: Tables) -> Question[SessionItem]:
         _of_call(tables, table),
         session_item,
     )
+
+
+def _size(tables: Tables) -> Expression:
+    """How many members the call has."""
+    counted = select(tables.calls.c.member_count)
+    return counted.where(tables.calls.c.cid == bindparam("cid", type_=TEXT)).scalar_subquery()
 
 
 def _of_call(tables: Tables, table: FromClause) -> Callable[[Hashable], ColumnElement[bool]]:

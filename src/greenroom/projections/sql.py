@@ -48,6 +48,8 @@ class Place(NamedTuple):
     """What rows of ours have in common with those there."""
     its_key: Expression
     folded: Expression
+    rows: Expression
+    """How many rows of ours there are."""
 
 
 class Source:
