@@ -285,6 +285,8 @@ def _asked(place: _Place, value: object, where: str) -> Scalar:
 
 def _scalar(kind: Kind, value: object, where: str) -> Scalar:
     """`value` as one that fields of `kind` are compared with; null means that nothing is there."""
+    if type(value) is str and kind is Kind.TEXT:  # what most are
+        return _text(value, where)
     if value is None and kind is not Kind.NAMES:
         return None
     match kind:

@@ -116,8 +116,7 @@ Row = Mapping[str, object]
 sets of names as collections."""
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(Struct, frozen=True):
     """One field to sort by; make it with `asc` or `desc`. Null comes last either way."""
 
     field: str
