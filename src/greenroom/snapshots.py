@@ -20,6 +20,7 @@ from msgspec.json import Decoder, Encoder
 from msgspec.structs import asdict
 from pydantic import BaseModel
 
+from greenroom.adapters.compiling import COMPILING
 from greenroom.domain.message import StreamId
 from greenroom.domain.ports import EventStore, Shelf, Snapshot
 from greenroom.domain.streams import DECIDERS, EVENTS, decider_of
@@ -157,7 +158,8 @@ def _reader(kind: str) -> Callable[[bytes], Any]:
         (name, dict[get_args(hints[name])] if name in maps else hints[name])  # type: ignore[misc]  # made at run time
         for name in _fields(state)
     ]
-    decode = Decoder(defstruct(state.__name__, fields), dec_hook=_model).decode
+    with COMPILING:
+        decode = Decoder(defstruct(state.__name__, fields), dec_hook=_model).decode
 
     def read(written: bytes) -> Any:
         found = asdict(decode(written))

@@ -21,6 +21,7 @@ from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, to_builtins
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import fields, replace
 
+from greenroom.adapters.compiling import COMPILING
 from greenroom.adapters.sealing import Sealed, SubjectKey, seal, unseal
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.message import (
@@ -243,8 +244,9 @@ def _document(
 def _format(name: str) -> _Format:
     """Compiled when first needed: all of them at once would slow every import."""
     event_class = EVENTS[name]
-    document: Decoder[Any] = Decoder(_Document[event_class])  # type: ignore[valid-type]  # one per class, made at run time
-    content: Decoder[Any] = Decoder(_Content[event_class])  # type: ignore[valid-type]  # the same
+    with COMPILING:
+        document: Decoder[Any] = Decoder(_Document[event_class])  # type: ignore[valid-type]  # one per class, made at run time
+        content: Decoder[Any] = Decoder(_Content[event_class])  # type: ignore[valid-type]  # the same
     return _Format(document.decode, content.decode)
 
 
