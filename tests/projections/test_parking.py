@@ -343,6 +343,7 @@ def as_the_log_tells_it(history: History) -> Callable[[int], Iterable[Pair]]:
     return lambda after: [(position, told(record)) for position, record in history.feed(after)]
 
 
+@pytest.mark.slow
 @given(histories(), st.sets(st.integers(0, 150)), st.integers(1, 9), st.integers(0, 150))
 def test_any_events_fail_and_are_tried_again_and_nothing_is_missing(
     history: History, failing: set[int], size: int, tried_at: int

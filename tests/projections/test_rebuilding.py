@@ -219,14 +219,14 @@ def test_readers_find_one_set_or_the_other_and_never_fail(
 
     def rebuild() -> None:
         try:
-            for _ in range(8):
+            for _ in range(4):
                 made.rebuild(history.feed, until=history.head)
         finally:
             over.set()
 
     digest = made.digest()
     together(rebuild, until_over(count), until_over(compare))
-    assert len(asked) > 8
+    assert len(asked) > 4
     made.close()
     reading.close()
 
