@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import Refused
+from greenroom.domain.errors import GreenroomError
 from greenroom.domain.message import EntryId, Event, Role, Team
 from greenroom.domain.operations import life, people, policy, presence, rings
 from greenroom.domain.operations.members import Member
@@ -19,7 +19,7 @@ from greenroom.domain.turn import Claim
 from greenroom.testing.history import EMBEDDER, START, History
 
 E = TypeVar("E", bound=Event)
-R = TypeVar("R", bound=Refused)
+R = TypeVar("R", bound=GreenroomError)
 Who = Claim | str
 Wanted = Operation[CallTurn]
 

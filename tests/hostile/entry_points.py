@@ -181,6 +181,9 @@ def _rooms() -> list[EntryPoint]:
             retry_parked=(0, {"projection": "members", "key": "default:123"}),
             positions=(0, {}),
             parked=(0, {}),
+            keep_past=(0, {"progress": lambda _: None}),
+            drop_past=(0, {}),
+            kept_past=(0, {}),
         ),
         *_on(
             "PastRoom",
