@@ -303,6 +303,49 @@ def test_functions_of_another_build_are_not_taken_for_ours(
     views.close()
 
 
+@pytest.mark.parametrize(
+    ("said", "by_its_values"),
+    [
+        ({"$gte": 2990}, True),
+        ({"$gte": 10, "$lt": 20}, True),
+        ({"$gt": 5000}, True),
+        ({"$gt": 300}, False),
+    ],
+)
+def test_a_range_is_started_at_its_values_where_few_lie_in_it(
+    where: Where, history: History, said: dict[str, int], *, by_its_values: bool
+) -> None:
+    for number in range(3000):
+        history.added(f"painter-{number:04}", custom={"seat": 2999 - number})
+    declare(history, {"members": {"seat": "number"}})
+    views = settled(opened(where, history))
+
+    def ask(queries: Queries) -> None:
+        filters = {"role": "call_member", "custom.seat": said}
+        declared: Declared = {"seat": ("number",)}
+        first = queries.members(CID, filters=filters, limit=4, declared=declared)
+        low, high = said.get("$gte", said.get("$gt", -2) + 1), said.get("$lt", 3000)
+        seats = list(range(min(high, 3000) - 1, low - 1, -1))
+        assert [item.custom["seat"] for item in first.items] == seats[:4]
+        if len(seats) > 4:
+            second = queries.members(
+                CID, filters=filters, limit=4, cursor=first.next, declared=declared
+            )
+            assert [item.custom["seat"] for item in second.items] == seats[4:8]
+
+    looked = [line for line in plan(views, ask).splitlines() if " USING INDEX " in line]
+    by_index = ["of_custom_" in line for line in looked if "members" in line]
+    if views._database.dialect.knows_values:
+        assert not by_index
+    elif by_its_values:
+        assert by_index
+        assert all(by_index)
+    else:
+        # Looked into for each page, and then left alone.
+        assert by_index == [True, False, True, False]
+    views.close()
+
+
 KINDS: Declared = {
     "a": ("string",),
     "b": ("number",),

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from greenroom.domain.errors import InvalidInput
+from greenroom.projections.crowds import Crowds
 from greenroom.projections.cursor import Cursor, Signer
 from greenroom.projections.database import Database
 from greenroom.projections.narrowing import Narrowing
@@ -107,6 +108,7 @@ class Pages(Generic[T]):
         self._plans_once = steady and database.dialect.knows_values
         self._statements = Statements()
         self._narrowing = Narrowing(question.source, database)
+        self._crowds = Crowds(question.source, database, question.fields.default)
 
     def read(self, asked: Asked, signer: Signer) -> Page[T]:
         """The page that was `asked` for; `signer` signs its cursors.
@@ -134,7 +136,9 @@ class Pages(Generic[T]):
         )
 
     def _narrowed(self, asked: Asked) -> Asked:
-        narrowed = self._narrowing.narrowed(asked.filter, asked.scope.values)
+        values = asked.scope.values
+        narrowed = self._narrowing.narrowed(asked.filter, values)
+        narrowed = self._crowds.avoided(narrowed, values, asked.sort[0])
         return asked if narrowed is asked.filter else structs.replace(asked, filter=narrowed)
 
     def prepared(self, asked: Asked) -> tuple[Statement, Sequence[Anything]]:

@@ -78,6 +78,8 @@ class Comparison(Struct, frozen=True):
     """One value; any number of them for `$in`; none for `$exists`; folded for `$autocomplete`."""
     declared: tuple[FieldKind, ...] = ()
     """As what the path is declared: there are indexes of values of these kinds."""
+    indexed: bool = True
+    """Whether these are to be used; `crowds` says where not."""
 
 
 class All(Struct, frozen=True):

@@ -57,7 +57,7 @@ def _comparison(comparison: Comparison, values: list[Anything]) -> Hashable:
     if comparison.kind is Kind.JSON:
         values.append(comparison.path)
         if comparison.declared:  # an index is used only where its path is written out
-            field = (field, comparison.path, comparison.declared)
+            field = (field, comparison.path, comparison.declared, comparison.indexed)
     if op is Op.AUTOCOMPLETE:
         values.extend(its_values)
         return (field, op, not str(its_values[0]).rstrip(LAST))

@@ -16,7 +16,9 @@ from sqlalchemy import (
     and_,
     bindparam,
     false,
+    func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -205,6 +207,8 @@ def _json(
     typed: dict[FieldKind, Expression] = {
         kind: dialect.typed(column, comparison.path, kind) for kind in comparison.declared
     }
+    if not comparison.indexed:
+        typed = {kind: _in_no_index(value) for kind, value in typed.items()}
     at = _JsonAt(dialect.json_at(column, path), typed)
     match comparison.op:
         case Op.EXISTS:
@@ -221,6 +225,11 @@ def _json(
             return at.is_text(lambda text: _RANGES[op](text, slots[0].parameter(text.type)))
         case op:
             return at.is_number(lambda number: _RANGES[op](number, slots[0].parameter(Double())))
+
+
+def _in_no_index(value: Expression) -> Expression:
+    """`value`, in words that no index has, nor one of the rows where it is not null."""
+    return func.coalesce(value, null(), type_=value.type)
 
 
 class _JsonAt:
