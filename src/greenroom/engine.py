@@ -29,6 +29,7 @@ from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
+from greenroom.projections.following import Following
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.parking import Parked
 from greenroom.projections.rebuilding import Rebuilt
@@ -67,6 +68,7 @@ class Greenroom(Room[LiveCore]):
         self._views = views
         self._outbox = outbox
         self._pruning: Drive | None = None
+        self._timers: Sequence[Drive] = ()
         self._closed = False
         self.call_types: Final = CallTypes(core)
         """Call types: settings and grants."""
@@ -293,7 +295,7 @@ class Greenroom(Room[LiveCore]):
                 closing.callback(self._core.media.stop)
             if self._pruning is not None:
                 closing.callback(self._pruning.stop)
-            for drive in self._core.drives:
+            for drive in (*self._timers, *self._core.drives):
                 closing.callback(drive.stop)
 
     def _begin(self, notifier: Notifier | None, media: MediaPort | None, kept: timedelta) -> None:
@@ -301,14 +303,22 @@ class Greenroom(Room[LiveCore]):
         if notifier is not None:
             deadlines = DeadlineTicker(self._core)
             deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
-            for ticker in (deadlines, deliveries):
-                self._core.drives.append(self._core.clock.drive(ticker))
+            self._timers = [self._core.clock.drive(each) for each in (deadlines, deliveries)]
+            self._core.drives += self._followed(self._timers)
             # Not among the drives that every command wakes: what it does waits for the hour.
             pruning = PruningTicker(self._store, self._core.clock, kept)
             self._pruning = self._core.clock.drive(pruning)
         if media is not None:
             self._core.media = MediaLink(media)
             self._core.media.start(self._core)
+
+    def _followed(self, timers: Sequence[Drive]) -> Sequence[Drive]:
+        """What commands wake: `timers`, or where the views follow by themselves, that alone."""
+        lead = self._views.lead()
+        if lead is None or self._core.clock.waits:
+            return timers
+        seen = self._core.seen
+        return [Following(lead, self._store.position, lambda head: seen(followed=head), timers)]
 
     def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
         if checks.is_instant(moment):

@@ -37,9 +37,9 @@ class Process:
             self._executor.submit(_close).result(PATIENCE)
         self._executor.shutdown()
 
-    def open(self, url: str) -> None:
+    def open(self, url: str, *, timers: bool = False) -> None:
         """Leave the room it was in, and open the one at `url`."""
-        self._executor.submit(_open, url).result(PATIENCE)
+        self._executor.submit(_open, url, timers=timers).result(PATIENCE)
 
     def leave(self) -> None:
         """Leave the room it is in."""
@@ -64,9 +64,9 @@ class Process:
             self._executor.submit(os.getpid).result(PATIENCE)  # fails once it is gone
 
 
-def _open(url: str) -> None:
+def _open(url: str, *, timers: bool) -> None:
     _close()
-    _rooms.append(Greenroom.open(url, create=False, timers=False))
+    _rooms.append(Greenroom.open(url, create=False, timers=timers))
 
 
 def _close() -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from greenroom.domain.errors import GreenroomError, StoreClosed, StoreError
 from greenroom.projections.bulk import Bulk
 from greenroom.projections.dialect import Dialect
+from greenroom.projections.leading import Lead
 
 SCHEMA_VERSION = 2
 """Of the bookkeeping tables; projections have versions of their own."""
@@ -109,6 +110,18 @@ class Database(ABC):
     @abstractmethod
     def lasting(self, connection: Connection) -> Callable[[], bool]:
         """Says, asked later, whether what was committed by now is there for certain."""
+
+    @abstractmethod
+    def lead(self) -> Lead | None:
+        """The role of who follows the log, not taken yet; None in memory, where nobody does."""
+
+    @abstractmethod
+    def look_over(self, tables: Collection[str]) -> None:
+        """Take note of how large these tables are by now, where plans depend on it.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
 
     @abstractmethod
     def index_changes(self, connection: Connection) -> Sequence[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
+from functools import cache
 from typing import Final, Protocol
 
 
@@ -28,6 +30,18 @@ class Forking(Protocol):
         ...
 
 
+class Pausing(Protocol):
+    """Does work by itself, in a thread, that must not be copied half done."""
+
+    def before_fork(self) -> None:
+        """Come to rest; return when nothing is being done."""
+        ...
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        ...
+
+
 def survives_forks(one: Forking) -> None:
     """Let `one` know, in every child that is forked while it lives."""
     _FORKS.add(one)
@@ -47,11 +61,50 @@ def rests_before_forks(engine: Connecting) -> None:
     _RESTING.add(engine)
 
 
+def pauses_for_forks(one: Pausing) -> None:
+    """Let `one` know before and after this process forks, while it lives.
+
+    Before anybody else is told: what it is doing may need the connections of others.
+    """
+    _watch_forks()
+    _PAUSING.add(one)
+
+
+@cache
+def _watch_forks() -> None:
+    # The last to register is the first to be told, and whatever is used by now is imported.
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_go_on_in_child)
+
+
+_PAUSING: Final[weakref.WeakSet[Pausing]] = weakref.WeakSet()
+_PAUSED: Final[list[Pausing]] = []
+"""As long as a fork takes."""
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Forks."""
 _FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
 _ENGINES: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
 _RESTING: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
 _OF_THE_PARENT: Final[list[object]] = []
 """Connections that a child has copies of. Collected, they would say goodbye in its name."""
+
+
+def _pause() -> None:
+    _ONE_AT_A_TIME.acquire()
+    for one in list(_PAUSING):
+        one.before_fork()
+        _PAUSED.append(one)
+
+
+def _go_on() -> None:
+    while _PAUSED:
+        _PAUSED.pop().after_fork_in_parent()
+    _ONE_AT_A_TIME.release()
+
+
+def _go_on_in_child() -> None:
+    _PAUSED.clear()
+    _ONE_AT_A_TIME.release()
 
 
 def _start_anew() -> None:

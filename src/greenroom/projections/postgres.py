@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -27,6 +28,7 @@ from greenroom.projections.postgres_engine import (
     sqlstate,
 )
 from greenroom.projections.postgres_functions import FUNCTIONS
+from greenroom.projections.postgres_leading import PostgresLead
 from greenroom.projections.postgres_locks import TRY, UNLOCK, lock_key, released
 from greenroom.projections.postgres_readers import EACH, Readers
 
@@ -180,6 +182,17 @@ class PostgresDatabase(Database):
         """See `Database`: a server that crashed may have lost it, and broken the connection."""
         raw = driver(connection)
         return lambda: is_idle(raw)
+
+    def lead(self) -> PostgresLead:
+        """See `Database`."""
+        connect = partial(self._server.connect, self.schema, {}, autocommit=True)
+        return PostgresLead(connect, self._key("leader"), self._named)
+
+    def look_over(self, tables: Collection[str]) -> None:
+        """See `Database`; autovacuum would do so a minute later, as with what is locked now."""
+        with self._speaking(), self._writer.connect() as made:
+            connection = made.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {', '.join(sorted(tables))}")
 
     def index_changes(self, connection: Connection) -> Sequence[str]:
         """See `Database`."""

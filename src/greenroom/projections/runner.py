@@ -40,8 +40,9 @@ class Runner:
     def apply(self, batch: Records, after: int) -> int:
         """Apply `batch`, read from `after` on, to the projections that have not seen it.
 
-        Returns the position at which all of them now stand. Where another process has emptied
-        the tables meanwhile nothing is applied: the records before the batch are needed first.
+        Returns the position at which all of them now stand. Where other
+        processes have done it meanwhile nothing is applied; nor where one has emptied the tables:
+        the records before the batch are needed first.
 
         Raises:
             StoreError: the views cannot be written; nothing was.
@@ -56,8 +57,8 @@ class Runner:
         care = Care(self._database)
         with self._database.write() as connection:
             found = standing(connection, self._projections)
-            if found.least < after:
-                return found.least
+            if found.least < after or found.least >= last:
+                return found.least  # others emptied the tables, or did it
             if careful:
                 self._one_by_one(connection, found, batch, care)
             else:

@@ -22,6 +22,7 @@ from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew, rests_before_forks
+from greenroom.projections.leading import FileLead
 from greenroom.projections.lending import Lender
 from greenroom.projections.sqlite_beside import SQLiteBeside, attached, sweep, workplace
 from greenroom.projections.sqlite_bulk import SQLiteBulk
@@ -171,6 +172,15 @@ class SQLiteDatabase(Database):
     def lasting(self, connection: Connection) -> Callable[[], bool]:  # noqa: ARG002 - none matters
         """See `Database`: what a power cut may take away, it takes with this process."""
         return lambda: True
+
+    def lead(self) -> FileLead | None:
+        """See `Database`."""
+        if self._path is None:
+            return None
+        return FileLead(self._path.with_name(f"{self._path.name}-leader"))
+
+    def look_over(self, tables: Collection[str]) -> None:
+        """See `Database`; how large they may become was noted when they were made."""
 
     def index_changes(self, connection: Connection) -> Sequence[str]:
         """See `Database`."""

@@ -25,6 +25,7 @@ from greenroom.projections.forks import survives_forks
 from greenroom.projections.founding import found
 from greenroom.projections.instants import Instants
 from greenroom.projections.keeping import PAST, Keeping, is_kept
+from greenroom.projections.leading import Lead
 from greenroom.projections.log_index import LogIndex
 from greenroom.projections.lookups import Lookups
 from greenroom.projections.members import Members
@@ -63,6 +64,8 @@ PROJECTIONS: Final[Sequence[Projection]] = (
 )
 BATCH = 1000
 """Records in one transaction."""
+_MANY: Final = 10_000
+"""Records after which tables are not what they were."""
 TIME_LIMIT: Final = timedelta(milliseconds=250)
 """Of one query."""
 
@@ -258,6 +261,10 @@ class Views:
                 if self._taken_over(beside, reached, even_back=reached < behind):
                     return Rebuilt(reached, resumed_from, same)
 
+    def lead(self) -> Lead | None:
+        """The role of who follows the log for all on these views; None in memory."""
+        return self._database.lead()
+
     def digest(self) -> str:
         """A hash over every row of every projection: equal views have equal digests."""
         with self._database.snapshot() as connection:
@@ -274,7 +281,7 @@ class Views:
         self._writing = threading.Lock()
 
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
-        reached = self._start(until)
+        reached = before = self._start()
         while reached < until:
             for batch in _batches(feed(reached), until):
                 reached = self._runner.apply(batch, reached)
@@ -287,14 +294,15 @@ class Views:
             else:
                 break
         self._known = reached
+        if reached - before >= (_MANY if before else BATCH):
+            self._database.look_over([table.name for table in self._tables()])
         return reached
 
-    def _start(self, until: int) -> int:
-        """From where to read on. Others may be further: to read a little again costs less."""
-        if until - self._known > BATCH or not self._lasts():
-            with self._database.read() as connection:
-                self._known = standing(connection, self._projections).least
-                self._lasts = self._database.lasting(connection)
+    def _start(self) -> int:
+        """From where to read on: others may have done it all."""
+        with self._database.read() as connection:
+            self._known = standing(connection, self._projections).least
+            self._lasts = self._database.lasting(connection)
         return self._known
 
     def _forget(self, batch: Records) -> None:
