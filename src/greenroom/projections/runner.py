@@ -40,9 +40,9 @@ class Runner:
     def apply(self, batch: Records, after: int) -> int:
         """Apply `batch`, read from `after` on, to the projections that have not seen it.
 
-        Returns the position at which all of them now stand. Where other
-        processes have done it meanwhile nothing is applied; nor where one has emptied the tables:
-        the records before the batch are needed first.
+        Returns the position at which all of them now stand. Where other processes have done it
+        meanwhile nothing is applied; nor where one has emptied the tables: the records before the
+        batch are needed first.
 
         Raises:
             StoreError: the views cannot be written; nothing was.
