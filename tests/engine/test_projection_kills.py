@@ -216,10 +216,11 @@ def merged(versions: Iterable[RowMapping]) -> object:
 
 
 def things_at(url: str) -> set[str]:
-    """The files of the store, or the schemas of its database."""
+    """The files of the store, or the schemas of its database; not what may stay for ever."""
+    passing = ("-wal", "-shm", "-leader")
     if url.startswith("sqlite"):
         directory = Path(url.removeprefix("sqlite:///")).parent
-        return {one.name for one in directory.iterdir() if not one.name.endswith(("-wal", "-shm"))}
+        return {one.name for one in directory.iterdir() if not one.name.endswith(passing)}
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'")
         return {name for (name,) in found}
