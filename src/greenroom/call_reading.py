@@ -59,7 +59,7 @@ class CallReading:
             limit=limit,
             cursor=cursor,
             count=count,
-            actor=self._who,
+            actor=self._claim.user_id,
             declared=self._core.declared(self.cid),
         )
 
@@ -81,7 +81,7 @@ class CallReading:
             limit=limit,
             cursor=cursor,
             count=count,
-            actor=self._who,
+            actor=self._claim.user_id,
         )
 
     def query_sessions(
@@ -102,7 +102,7 @@ class CallReading:
             limit=limit,
             cursor=cursor,
             count=count,
-            actor=self._who,
+            actor=self._claim.user_id,
         )
 
     def history(self) -> list[HistoryEvent]:
@@ -172,10 +172,6 @@ class CallReading:
         self._readable()
         found = self._core.seen(at_least, of=self.cid).lookups.call(self.cid)
         return 0 if found is None else found.member_count
-
-    @property
-    def _who(self) -> str:
-        return f"system:{self._claim.name}" if self._claim.system else self._claim.name
 
     def _readable(self) -> None:
         self._core.rehearse(self.cid, self._claim, people.read())

@@ -218,8 +218,7 @@ class Core(ABC):
         """How the database would go about a query by the asker."""
         if cid is not None:
             declared = self.declared(cid) if kind == "members" else {}
-            actor = f"system:{claim.name}" if claim.system else claim.name
-            known: Said = {**said, "actor": actor, "declared": declared}
+            known: Said = {**said, "actor": claim.user_id, "declared": declared}
             return self.queries(cid, claim).plan(kind, cid, **known)
         views = self.seen(followed=self.follow())
         who, reader, declared = self._reader(claim, views)
@@ -245,7 +244,7 @@ class Core(ABC):
                 owner_types=frozenset(n for n, roles in may_read.items() if OWNER in roles),
                 member_roles=may_read,
             )
-        return f"{who.user_id}", reader, declared_by("calls", *types.values())
+        return who.user_id, reader, declared_by("calls", *types.values())
 
     def history(self, cid: CallId) -> list[HistoryEvent]:
         """Every event of a call, in order."""

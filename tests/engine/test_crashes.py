@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,13 +107,15 @@ def test_when_the_server_is_back_all_go_on_as_if_nothing_had_been(
         three[2].open(url)
         three[2].ask(be_impatient)
         working.append(three[2].begin(work, "charlie", books[2], time.time() + 14))
-        for _ in range(2):
+        for times in count(1):
             time.sleep(1)
             (server.kill if crash else server.stop)()
             time.sleep(0.5)
             server.start()
+            if times >= 2 and (not crash or times == 5 or notes(books[2], "unknown")):
+                break
         go_on(working, books)
-        assert notes(books[2], "unknown")
+        assert notes(books[2], "unknown") or not crash  # who stops a server lets a commit end
         done = times_done(room)
         for book in books:
             assert all(done[request_id] == 1 for request_id in notes(book, "answered"))

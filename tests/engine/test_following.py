@@ -96,7 +96,7 @@ def test_without_timers_nothing_runs_in_between(opened: Callable[..., Greenroom]
     before = set(threading.enumerate())
     room = opened(timers=False)
     add(room, "alice")
-    assert set(threading.enumerate()) <= before
+    assert comes_true(lambda: set(threading.enumerate()) <= before)
     assert not comes_true(lambda: lag_of(room) == 0, seconds=0.2)
     assert member_ids(room, at_least=0) == ["alice"]
 
@@ -109,7 +109,7 @@ def test_on_a_virtual_clock_nothing_runs_in_between_either(
     url = "memory://" if place == "memory" else f"sqlite:///{tmp_path / 'calls.db'}"
     room = rooms.open(url)
     call_of(room, "thierry").create()
-    assert set(threading.enumerate()) <= before
+    assert comes_true(lambda: set(threading.enumerate()) <= before)
 
 
 def test_of_two_one_follows_and_the_other_takes_over(opened: Callable[..., Greenroom]) -> None:
@@ -140,7 +140,7 @@ def test_closing_leaves_neither_thread_nor_leader(opened: Callable[..., Greenroo
     room = opened()
     assert comes_true(lambda: is_led(bystander))
     room.close()
-    assert set(threading.enumerate()) <= before
+    assert comes_true(lambda: set(threading.enumerate()) <= before)
     assert not is_led(bystander)
 
 

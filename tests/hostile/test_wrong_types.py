@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -102,6 +103,14 @@ class Attempt:
 
     def described(self) -> str:
         return f"{self.point.method}({self.argument}): {self.error!r}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_collected() -> Iterator[None]:
+    """What is timed does not pay for the heap that other tests have left."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 POINTS: Final = [pytest.param(point, id=point.method) for point in ENTRY_POINTS if point.good]

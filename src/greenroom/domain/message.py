@@ -60,7 +60,12 @@ class Actor(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     @property
     def user_id(self) -> UserId:
         """The acting user. For the system `system:<name>`, which no user id can be."""
-        return UserId(SYSTEM + self.name if self.system else self.name)
+        return recorded_as(self.name, system=self.system)
+
+
+def recorded_as(name: str, *, system: bool) -> UserId:
+    """How records name who acts: parts of the system as no user id can be."""
+    return UserId(SYSTEM + name if system else name)
 
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)

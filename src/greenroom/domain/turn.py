@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from greenroom.domain.call_type import CallType, CallTypeCommand
 from greenroom.domain.decider import Asker, Decider
-from greenroom.domain.message import Actor, Event, Role, StreamId, Team, UserId
+from greenroom.domain.message import Actor, Event, Role, StreamId, Team, UserId, recorded_as
 from greenroom.domain.streams import (
     decider_of,
     type_stream,
@@ -54,6 +54,11 @@ class Claim(Struct, frozen=True, gc=False):
     role: Role | None = None
     teams: tuple[Team, ...] | None = None
     system: bool = False
+
+    @property
+    def user_id(self) -> UserId:
+        """As records will name them."""
+        return recorded_as(self.name, system=self.system)
 
 
 class Step(Struct, frozen=True, gc=False):

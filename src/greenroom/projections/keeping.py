@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, column, delete, func, insert, select, table, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from greenroom.domain.errors import StoreError
 from greenroom.domain.message import Event, Recorded
@@ -21,16 +21,16 @@ from greenroom.projections.database import Database
 from greenroom.projections.past import Past, blank
 from greenroom.projections.past_tables import metadata
 from greenroom.projections.projecting import Batch, project
+from greenroom.projections.standing import Standing, positions
 
 _log = logging.getLogger(__name__)
 
 PAST: Final = Past()
 
-_POSITIONS: Final = table("positions", column("projection"), column("version"), column("position"))
-_OURS: Final = _POSITIONS.c.projection == PAST.name
-_STANDS: Final = select(_POSITIONS.c.position).where(_OURS, _POSITIONS.c.version == PAST.version)
-_OTHERS: Final = select(func.min(_POSITIONS.c.position)).where(~_OURS)
-_MOVE: Final = update(_POSITIONS).where(_OURS)
+_OURS: Final = positions.c.projection == PAST.name
+_STANDS: Final = select(positions.c.position).where(_OURS, positions.c.version == PAST.version)
+_OTHERS: Final = select(func.min(positions.c.position)).where(~_OURS)
+_MOVE: Final = update(positions).where(_OURS)
 _Pair = tuple[int, Recorded[Event] | object]
 Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
 """(position, record) pairs past the given position, positions rising: `EventStore.feed`."""
@@ -107,7 +107,7 @@ class Keeping:
             if not is_kept(connection):
                 _drop(connection)
                 metadata.create_all(connection, checkfirst=False)
-                connection.execute(insert(_POSITIONS), _START)
+                connection.execute(insert(positions), _START)
 
 
 def is_kept(connection: Connection) -> bool:
@@ -116,7 +116,7 @@ def is_kept(connection: Connection) -> bool:
 
 
 def go_along(
-    database: Database, connection: Connection, after: int, batch: Sequence[_Pair]
+    database: Database, connection: Connection, found: Standing, after: int, batch: Sequence[_Pair]
 ) -> None:
     """Take the past along with the views, in their transaction, where it is kept and level.
 
@@ -127,10 +127,11 @@ def go_along(
     Args:
         database: that `connection` is of.
         connection: with the transaction that moves the views.
+        found: where everything stood when it began.
         after: where the views stood.
         batch: (position, record) pairs past it, applied to them.
     """
-    stands = connection.execute(_STANDS).scalar()
+    stands = found.optional(PAST)
     if stands is None:
         return
     whole = [(position, one) for position, one in batch if isinstance(one, Recorded)]
@@ -156,4 +157,4 @@ def _take(database: Database, connection: Connection, stands: int, batch: Batch)
 
 def _drop(connection: Connection) -> None:
     metadata.drop_all(connection)
-    connection.execute(delete(_POSITIONS).where(_OURS))
+    connection.execute(delete(positions).where(_OURS))

@@ -257,7 +257,6 @@ def _values(place: _Place, op: Op, value: object, where: str) -> tuple[Scalar, .
     if op is Op.IN:
         if not _is_list(value) or not 1 <= len(value) <= MAX_VALUES:
             raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
-            raise InvalidFilter(where, f"a list of 1 to {MAX_VALUES} values")
         found = [_asked(place, one, f"{where}[{index}]") for index, one in enumerate(value)]
         return tuple(rounded(found))
     if op is Op.EQ:

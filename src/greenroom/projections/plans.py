@@ -11,7 +11,7 @@ from typing import Final
 
 from greenroom.projections.database import Database
 from greenroom.projections.declared import PREFIX, wanted
-from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Not
+from greenroom.projections.query import Comparison, Filter, Kind, comparisons
 from greenroom.projections.remedies import declaration
 
 
@@ -75,7 +75,7 @@ def planned(
     conditions = " ".join(one.condition or "" for one in accesses if one.table == kind)
     rest = [
         one
-        for one in _comparisons(filter)
+        for one in comparisons(filter)
         if _name(one) not in covered and not re.search(rf"\b{re.escape(one.field)}\b", conditions)
     ]
     return Plan(
@@ -171,17 +171,6 @@ def _warnings(
             yield f"every row is read until enough have the right {_name(one)}; {advice}"
     if sorts and not any("=" in (one.condition or "") and one.table == kind for one in accesses):
         yield "everything is sorted for one page; sort by a field that has an index, or narrow it"
-
-
-def _comparisons(filter: Filter) -> Iterator[Comparison]:
-    match filter:
-        case All(of=parts) | Any(of=parts):
-            for part in parts:
-                yield from _comparisons(part)
-        case Not(of=part):
-            yield from _comparisons(part)
-        case Comparison():
-            yield filter
 
 
 def _name(comparison: Comparison) -> str:

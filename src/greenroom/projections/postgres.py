@@ -216,22 +216,19 @@ class PostgresDatabase(Database):
     def reindex(self) -> bool:
         """See `Database`. Writers go on as well; it ends when older transactions have ended."""
         with self._speaking(), self._reader.connect() as connection:
-            key = {"key": self._key("indexes")}
+            key = self._key("indexes")
             # Asked for, not waited for: who waits in a statement is waited for by an index.
-            if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
+            if not connection.scalar(TRY, {"key": key}):
                 return False
-            self._indexing = driver(connection)
-            try:
-                while statements := self.index_changes(connection):
-                    for statement in statements:
-                        self._indexing.execute(statement.encode())
-                return True
-            finally:
-                self._indexing = None
+            with released(connection, UNLOCK, key):
+                self._indexing = driver(connection)
                 try:
-                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
-                except ERRORS:
-                    connection.invalidate()  # with the connection goes the lock
+                    while statements := self.index_changes(connection):
+                        for statement in statements:
+                            self._indexing.execute(statement.encode())
+                    return True
+                finally:
+                    self._indexing = None
 
     def interrupt_reindexing(self) -> None:
         """See `Database`."""

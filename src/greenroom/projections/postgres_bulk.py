@@ -31,12 +31,15 @@ class PostgresBulk:
     def load(self, wanted: Mapping[Shape, Sequence[Key]]) -> Mapping[Shape, Iterable[Values]]:
         """See `Bulk`."""
         with self._raw.pipeline():
-            asked = {shape: self._run(_select(shape), keys) for shape, keys in wanted.items()}
+            asked = {
+                shape: self._run(_select(shape, len(shape.keys)), keys)
+                for shape, keys in wanted.items()
+            }
         return {shape: cursor.fetchall() for shape, cursor in asked.items()}
 
     def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:
         """See `Bulk`."""
-        return self._run(_select_under(shape, len(prefix)), [prefix]).fetchall()
+        return self._run(_select(shape, len(prefix)), [prefix]).fetchall()
 
     def write(self, changes: Mapping[Shape, Changes]) -> None:
         """See `Bulk`."""
@@ -62,16 +65,11 @@ class PostgresBulk:
 
 
 @cache
-def _select(shape: Shape) -> bytes:
-    """The rows of all keys given."""
+def _select(shape: Shape, length: int) -> bytes:
+    """The rows whose keys begin with one of those given, each of so many values."""
     columns = ", ".join(f't."{name}"' for name in shape.columns)
-    return f'SELECT {columns} FROM "{shape.name}" AS t JOIN {_keys(shape)}'.encode()
-
-
-@cache
-def _select_under(shape: Shape, length: int) -> bytes:
-    columns = ", ".join(f't."{name}"' for name in shape.columns)
-    return f'SELECT {columns} FROM "{shape.name}" AS t JOIN {_keys(shape, length)}'.encode()
+    given = f"{_given(shape, length)} ON {_matches(shape, length)}"
+    return f'SELECT {columns} FROM "{shape.name}" AS t JOIN {given}'.encode()
 
 
 @cache
@@ -100,17 +98,13 @@ def _upsert(shape: Shape) -> bytes:
     ).encode()
 
 
-def _keys(shape: Shape, length: int | None = None) -> str:
-    return f"{_given(shape, length)} ON {_matches(shape, length)}"
-
-
-def _given(shape: Shape, length: int | None) -> str:
+def _given(shape: Shape, length: int) -> str:
     """The keys given, as a table."""
     names = shape.keys[:length]
     return f"unnest({_arrays(shape, names)}) AS k({', '.join(names)})"
 
 
-def _matches(shape: Shape, length: int | None) -> str:
+def _matches(shape: Shape, length: int) -> str:
     return " AND ".join(f't."{name}" = k."{name}"' for name in shape.keys[:length])
 
 

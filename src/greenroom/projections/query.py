@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -157,6 +157,18 @@ class Fields:
             if key.field == self.tiebreak:
                 return keys[:place]
         return (*keys, SortKey(self.tiebreak, descending=keys[-1].descending))
+
+
+def comparisons(filter: Filter) -> Iterator[Comparison]:
+    """All that `filter` compares, in order."""
+    match filter:
+        case All(of=parts) | Any(of=parts):
+            for part in parts:
+                yield from comparisons(part)
+        case Not(of=part) | Elsewhere(of=part):
+            yield from comparisons(part)
+        case Comparison():
+            yield filter
 
 
 def holds(filter: Filter, row: Row) -> bool:

@@ -171,28 +171,34 @@ def calls(tables: Tables) -> Question[CallItem]:
 def participants(tables: Tables) -> Question[ParticipantItem]:
     """Of a call, one row for each entry."""
     table = tables.participants
-    return Question(
-        "participants",
-        PARTICIPANT_FIELDS,
-        Source({name: table.c[name] for name in (*PARTICIPANT_FIELDS.kinds, "entry_id")}),
-        [table.c[name] for name in PARTICIPANT_COLUMNS],
-        table,
-        _of_call(tables, table),
-        participant_item,
+    return _of_one_table(
+        "participants", PARTICIPANT_FIELDS, tables, table, PARTICIPANT_COLUMNS, participant_item
     )
 
 
 def sessions(tables: Tables) -> Question[SessionItem]:
     """Of a call, the one that is on included."""
     table = tables.sessions
+    return _of_one_table("sessions", SESSION_FIELDS, tables, table, SESSION_COLUMNS, session_item)
+
+
+def _of_one_table(  # noqa: PLR0917 - what a question is made of, in its order
+    kind: str,
+    fields: Fields,
+    tables: Tables,
+    table: FromClause,
+    columns: Sequence[str],
+    item: Callable[[Row], T],
+) -> Question[T]:
+    """Of a call, where everything that is asked for stands under its own name."""
     return Question(
-        "sessions",
-        SESSION_FIELDS,
-        Source({name: table.c[name] for name in (*SESSION_FIELDS.kinds, "number")}),
-        [table.c[name] for name in SESSION_COLUMNS],
+        kind,
+        fields,
+        Source({name: table.c[name] for name in dict.fromkeys((*fields.kinds, fields.tiebreak))}),
+        [table.c[name] for name in columns],
         table,
         _of_call(tables, table),
-        session_item,
+        item,
     )
 
 

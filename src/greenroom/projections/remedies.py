@@ -9,7 +9,7 @@ from typing import Final
 
 from greenroom.domain.errors import QueryTooSlow
 from greenroom.domain.instants import micros_of
-from greenroom.projections.query import All, Any, Comparison, Filter, Kind, Not
+from greenroom.projections.query import Comparison, Filter, Kind, comparisons
 
 _NARROWER: Final = "ask for one of the query's own fields as well, which narrows what is searched"
 _LONGER: Final = "or allow more time, Greenroom.open(..., query_limit=...)"
@@ -28,7 +28,9 @@ def too_slow(
         scope: the cid, or empty for the whole house.
     """
     said = f"a query answered within {limit / timedelta(milliseconds=1):g} ms"
-    slow = next(_undeclared(tree), None)
+    # Inside documents, where no index can answer.
+    undeclared = (one for one in comparisons(tree) if one.kind is Kind.JSON and not one.declared)
+    slow = next(undeclared, None)
     if slow is None:
         return QueryTooSlow("filters", f"{said}; {_NARROWER}, {_LONGER}")
     name = ".".join((slow.field, *slow.path))
@@ -53,20 +55,6 @@ def _remedy(slow: Comparison, kind: str, scope: str) -> str:
     if slow.field == "custom":
         return f"keep it in a key of custom itself, which can be declared; or {_NARROWER}"
     return f"it cannot be declared; {_NARROWER}, {_LONGER}"
-
-
-def _undeclared(filter: Filter) -> Iterator[Comparison]:
-    """The comparisons inside documents that no index can answer."""
-    match filter:
-        case All(of=parts) | Any(of=parts):
-            for part in parts:
-                yield from _undeclared(part)
-        case Not(of=part):
-            yield from _undeclared(part)
-        case Comparison(kind=Kind.JSON, declared=()):
-            yield filter
-        case _:
-            pass
 
 
 def _places(filters: dict[str, Anything], name: str, where: str) -> Iterator[str]:

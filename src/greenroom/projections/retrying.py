@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,11 +11,9 @@ from sqlalchemy import Connection
 from greenroom.projections.database import Database
 from greenroom.projections.parking import Parked, all_parked, free, moved
 from greenroom.projections.projection import Projection
-from greenroom.projections.runner import Care, Record, Records
+from greenroom.projections.runner import Care, Feed, Record, Records
 from greenroom.projections.standing import Standing, key_of, standing
 
-Log = Callable[[int], Iterable[tuple[int, Record]]]
-"""(position, record) pairs past the given position, positions rising."""
 _Place = tuple[str, str]
 """Projection and key."""
 
@@ -38,7 +36,7 @@ class Retrying:
     """
 
     def __init__(
-        self, database: Database, projections: Sequence[Projection], log: Log, batch: int
+        self, database: Database, projections: Sequence[Projection], log: Feed, batch: int
     ) -> None:
         self._database = database
         self._projections = {each.name: each for each in projections}

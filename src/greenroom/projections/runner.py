@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import BigInteger, Connection, bindparam, or_, update
@@ -23,6 +23,11 @@ _log = logging.getLogger(__name__)
 Record = Recorded[Event] | Damaged
 Records = Sequence[tuple[int, Record]]
 """(position, record) pairs, positions rising."""
+Feed = Callable[[int], Iterable[tuple[int, Record]]]
+"""(position, record) pairs past the given position, positions rising: `EventStore.salvage`.
+
+With `EventStore.feed` a record that cannot be read stops everything.
+"""
 
 _LAST: Final = bindparam("last", type_=BigInteger())
 
@@ -63,7 +68,7 @@ class Runner:
                 self._one_by_one(connection, found, batch, care)
             else:
                 self._at_once(connection, found, batch)
-            go_along(self._database, connection, after, batch)
+            go_along(self._database, connection, found, after, batch)
             connection.execute(self._move, {"last": last})
         care.tell()
         return max(last, found.least)

@@ -25,7 +25,7 @@ from greenroom.projections.forks import connects_anew, rests_before_forks
 from greenroom.projections.leading import FileLead
 from greenroom.projections.lending import Lender
 from greenroom.projections.sqlite_beside import SQLiteBeside, attached, sweep, workplace
-from greenroom.projections.sqlite_bulk import SQLiteBulk
+from greenroom.projections.sqlite_bulk import SQLiteBulk, driver
 from greenroom.projections.sqlite_dialect import SQLiteDialect, add_functions
 from greenroom.projections.sqlite_errors import refused_row
 from greenroom.projections.sqlite_plans import assume_crowds
@@ -125,7 +125,7 @@ class SQLiteDatabase(Database):
 
     def bulk(self, connection: Connection) -> SQLiteBulk:
         """See `Database`."""
-        return SQLiteBulk(_driver(connection))
+        return SQLiteBulk(driver(connection))
 
     @contextmanager
     def founding(self) -> Iterator[Connection]:
@@ -133,11 +133,11 @@ class SQLiteDatabase(Database):
         with self.write() as connection:
             self._check_that_it_is_ours(connection)
             yield connection
-            assume_crowds(_driver(connection))
+            assume_crowds(driver(connection))
         if self._path is not None:
             with self.read() as connection:
                 # Readers read while somebody writes; the file remembers it.
-                _driver(connection).execute("PRAGMA journal_mode=WAL")
+                driver(connection).execute("PRAGMA journal_mode=WAL")
 
     def version(self, connection: Connection) -> int:
         """See `Database`; the file says it in its header."""
@@ -208,7 +208,7 @@ class SQLiteDatabase(Database):
             with self.write() as connection:
                 # Looked at again: others may have been quicker. One at a time, so that they can be.
                 for statement in self.index_changes(connection)[:1]:
-                    self._indexing = _driver(connection)
+                    self._indexing = driver(connection)
                     try:
                         self._indexing.execute(statement)
                         assume_crowds(self._indexing)
@@ -233,7 +233,7 @@ class SQLiteDatabase(Database):
         if self._path is not None:
             return _Reader(_connected(self._uri), self.limit)
         with self._engine.connect() as connection:
-            return _Reader(_driver(connection), self.limit)
+            return _Reader(driver(connection), self.limit)
 
     @contextmanager
     def _with(self, fresh: SQLiteDatabase) -> Iterator[Connection]:
@@ -326,14 +326,6 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection underneath."""
-    raw = connection.connection.dbapi_connection
-    if not isinstance(raw, sqlite3.Connection):
-        raise TypeError(type(raw).__name__)
-    return raw
-
-
 @contextmanager
 def _closing(database: SQLiteDatabase) -> Iterator[SQLiteDatabase]:
     try:
@@ -362,7 +354,7 @@ def _emptied_log(connection: Connection) -> bool:
 
     Outside a transaction. Until it succeeds the log may hold pages from before an erasure.
     """
-    raw = _driver(connection)
+    raw = driver(connection)
     raw.execute(f"PRAGMA busy_timeout={_CHECKPOINT_PATIENCE_MS}")
     try:
         busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -18,6 +18,7 @@ from typing import Final
 from sqlalchemy import Connection, Table
 
 from greenroom.projections.database import Database
+from greenroom.projections.sqlite_bulk import driver
 from greenroom.projections.sqlite_plans import assume_crowds
 
 _CLAIM: Final = "claim"
@@ -70,8 +71,8 @@ class SQLiteBeside:
             if not agreed(connection):
                 return False
             for table in tables:
-                _take_over(_raw(connection), table)
-            assume_crowds(_raw(connection))  # what was known of an index goes with it
+                _take_over(driver(connection), table)
+            assume_crowds(driver(connection))  # what was known of an index goes with it
             return True
 
 
@@ -100,7 +101,7 @@ def sweep(file: Path) -> None:
 @contextmanager
 def attached(connection: Connection, uri: str) -> Iterator[None]:
     """Have the database at `uri` at hand as schema `fresh`. Around, not in, a transaction."""
-    raw = _raw(connection)
+    raw = driver(connection)
     raw.execute("ATTACH DATABASE ? AS fresh", (uri,))
     try:
         yield
@@ -161,10 +162,3 @@ def _take_over(raw: sqlite3.Connection, table: Table) -> None:
     )
     for _, statement in indexes:
         raw.execute(statement)
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.dbapi_connection
-    if not isinstance(raw, sqlite3.Connection):
-        raise TypeError(type(raw).__name__)
-    return raw

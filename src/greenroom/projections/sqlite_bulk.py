@@ -8,6 +8,8 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
+from sqlalchemy import Connection
+
 from greenroom.projections.bulk import Changes, Key, Shape, Values
 
 _AT_ONCE: Final = 256
@@ -49,6 +51,14 @@ class SQLiteBulk:
             sql = _select(shape, len(asked))
             found += self._raw.execute(sql, tuple(chain.from_iterable(asked))).fetchall()
         return found
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection underneath."""
+    raw = connection.connection.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise TypeError(type(raw).__name__)
+    return raw
 
 
 def _chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

@@ -84,6 +84,14 @@ class Standing:
     versions: Mapping[str, int]
     """By projection: of its tables."""
 
+    others: Mapping[str, tuple[int, int]]
+    """Projections that were not asked for: version and position."""
+
+    def optional(self, projection: Projection) -> int | None:
+        """Up to where one of those has seen the log; None where it is not kept, or another."""
+        version, position = self.others.get(projection.name, (None, None))
+        return position if version == projection.version else None
+
     @property
     def least(self) -> int:
         """Up to where all of them have seen the log."""
@@ -111,4 +119,5 @@ def standing(connection: Connection, projections: Iterable[Projection]) -> Stand
         {name: reached[name] for name in ours},
         {name: frozenset(keys[name]) for name in ours if name in keys},
         {name: versions[name] for name in ours},
+        {name: (versions[name], reached[name]) for name in versions if name not in ours},
     )

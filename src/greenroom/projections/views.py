@@ -36,19 +36,13 @@ from greenroom.projections.projection import Projection
 from greenroom.projections.queries import Queries
 from greenroom.projections.rebuilding import Rebuilt, digest
 from greenroom.projections.retrying import Retried, Retrying
-from greenroom.projections.runner import Record, Records, Runner
+from greenroom.projections.runner import Feed, Record, Records, Runner
 from greenroom.projections.sessions import Sessions
 from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.standing import ProjectionStatus, parked, positions, standing
 from greenroom.projections.timeline import Timeline
 from greenroom.projections.user_timeline import UserTimeline
 from greenroom.projections.users import Users
-
-Feed = Callable[[int], Iterable[tuple[int, Record]]]
-"""(position, record) pairs past the given position, positions rising: `EventStore.salvage`.
-
-With `EventStore.feed` a record that cannot be read stops everything.
-"""
 
 PROJECTIONS: Final[Sequence[Projection]] = (
     Calls(),
