@@ -17,7 +17,7 @@ from greenroom.domain.errors import EntryNotFound, GreenroomError, MediaError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId
 from greenroom.domain.operations import people, presence
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session_events import Joined, Left
+from greenroom.domain.session_events import Joined, Left, MediaStatistics
 from greenroom.domain.turn import Claim
 from greenroom.media.port import Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor
@@ -80,7 +80,7 @@ class MediaLink:
             core.start_media_ticker(self)
         for _, one in present:
             if one.connected:
-                self.lost(one.entry_id)
+                self.lost(one.entry_id, 1)
 
     def follow(self) -> None:
         """Bring media in step with everything recorded so far."""
@@ -122,13 +122,24 @@ class MediaLink:
         self._require(cid, entry_id)
         return self._media.slots(entry_id)
 
-    def connected(self, entry_id: EntryId, fingerprint: str) -> None:
+    def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
         """Media flows for an entry."""
+        del epoch
         self._tell(entry_id, presence.connected(entry_id, fingerprint))
 
-    def lost(self, entry_id: EntryId) -> None:
+    def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
+        """Something of this kind arrives from an entry."""
+
+    def unpublished(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
+        """Nothing of this kind arrives from an entry any more."""
+
+    def lost(self, entry_id: EntryId, epoch: int) -> None:
         """The peer behind an entry is gone."""
+        del epoch
         self._tell(entry_id, presence.lost(entry_id))
+
+    def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
+        """A connection of an entry is over."""
 
     def stop(self) -> None:
         """Close every connection; nothing is running then. Who is in the call stays recorded."""

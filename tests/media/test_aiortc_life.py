@@ -49,9 +49,9 @@ class Closing(Witness):
         super().__init__()
         self.media = media
 
-    def lost(self, entry_id: EntryId) -> None:
+    def lost(self, entry_id: EntryId, epoch: int) -> None:
         self.media.close(entry_id)
-        super().lost(entry_id)
+        super().lost(entry_id, epoch)
         raise RuntimeError("on purpose")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from msgspec import Struct
+
 from greenroom.domain.admission import Evidence
 from greenroom.domain.message import CallId, EntryId, Event, Instant, Role, UserId
 
@@ -30,6 +32,27 @@ class Track(StrEnum):
     VIDEO = "video"
     SCREENSHARE = "screenshare"
     SCREENSHARE_AUDIO = "screenshare_audio"
+
+
+class MediaStatistics(Struct, frozen=True, kw_only=True, gc=False):
+    """What went through a media connection, from its beginning on."""
+
+    seconds: float = 0.0
+    """How long it has stood."""
+    packets_received: int = 0
+    """From the participant."""
+    bytes_received: int = 0
+    packets_sent: int = 0
+    """To the participant."""
+    bytes_sent: int = 0
+    packets_lost: int = 0
+    """Of both directions, as far as either side knows."""
+    key_frame_requests: int = 0
+    """Asked of the participant."""
+    round_trip: float | None = None
+    """Seconds to the participant and back, as measured last."""
+    jitter: float | None = None
+    """Seconds that what the participant sends comes too early or too late, as measured last."""
 
 
 class Joined(Event, frozen=True, kw_only=True):

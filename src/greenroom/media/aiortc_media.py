@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId
+from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.connection import Connection, State
 from greenroom.media.description import Description, Media
 from greenroom.media.dispatch import Dispatcher
@@ -32,6 +33,8 @@ class _Participant:
     ready: Connection | None = None
     """Opened with the entry, for its first offer."""
     connection: Connection | None = None
+    epoch: int = 0
+    """Of the last connection."""
     deadline: asyncio.TimerHandle | None = None
     """When a connection that was answered has to stand."""
     negotiating: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -106,6 +109,10 @@ class AiortcMedia:
         """What the entry receives: source by `mid` of each line that can receive."""
         self._require(entry_id)
         return self._run(self._slots(entry_id))
+
+    def statistics(self) -> Mapping[EntryId, MediaStatistics]:
+        """Nothing is counted."""
+        return {}
 
     def entries(self) -> frozenset[EntryId]:
         """Those open now."""
@@ -182,8 +189,10 @@ class AiortcMedia:
             raise MediaError("media was stopped")
         if known is None:
             ready = Connection(entry.entry_id, self._addresses, self._told)
-            self._participants[entry.entry_id] = _Participant(entry, ready)
-        elif known.entry.may_send != entry.may_send:
+            self._participants[entry.entry_id] = _Participant(entry, ready, epoch=entry.epoch)
+            return
+        known.epoch = max(known.epoch, entry.epoch)
+        if known.entry.may_send != entry.may_send:
             known.entry = replace(known.entry, may_send=entry.may_send)
             self._arrange(known.room)
 
@@ -224,6 +233,7 @@ class AiortcMedia:
         if participant.connection is not None:
             self._dismiss(participant.connection)
         participant.connection = connection
+        participant.epoch += 1
         participant.deadline = asyncio.get_running_loop().call_later(
             self._join_deadline, self._expired, connection
         )
@@ -263,17 +273,17 @@ class AiortcMedia:
         observer = self._observer
         if participant is None or participant.connection is not connection or observer is None:
             return
-        entry_id, offered = connection.entry_id, connection.offered
+        entry_id, epoch, offered = connection.entry_id, participant.epoch, connection.offered
         if state == "connected" and offered is not None:
             _cancel(participant)
             self._arrange(participant.room)
-            self._dispatcher.tell(lambda: observer.connected(entry_id, offered.fingerprint))
+            self._dispatcher.tell(lambda: observer.connected(entry_id, epoch, offered.fingerprint))
         else:
             _cancel(participant)
             participant.connection = None
             self._dismiss(connection)
             self._arrange(participant.room)
-            self._dispatcher.tell(lambda: observer.lost(entry_id))
+            self._dispatcher.tell(lambda: observer.lost(entry_id, epoch))
 
     def _expired(self, connection: Connection) -> None:
         log.info("entry %s did not connect within its deadline", connection.entry_id)

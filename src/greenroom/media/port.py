@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from greenroom.domain.message import CallId, EntryId, UserId
+from greenroom.domain.session_events import MediaStatistics
 
 Kind = Literal["audio", "video", "screenshare"]
 
 
 @dataclass(frozen=True, slots=True)
 class MediaEntry:
-    """One participant's connection, as the rules want it."""
+    """One participant, as the rules want them."""
 
     entry_id: EntryId
     cid: CallId
@@ -21,6 +22,8 @@ class MediaEntry:
     user_id: UserId
     may_send: frozenset[Kind]
     """What the others may receive of it; the rest is dropped."""
+    epoch: int = 0
+    """Number of the last connection on record; the next one to be made gets a higher one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +36,38 @@ class Source:
 
 
 class MediaObserver(Protocol):
-    """Who is told what media learns. Calls come one after another from a thread that may block."""
+    """Who is told what media learns. Calls come one after another from a thread that may block.
 
-    def connected(self, entry_id: EntryId, fingerprint: str) -> None:
+    An epoch numbers the connections of one entry, from 1 on. At most one connection sends and one
+    receives; a new one for a direction takes the place of the one before.
+    """
+
+    def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
         """Audio and video can flow; `fingerprint` is `<hash> <hex>` of the peer's certificate.
 
         Told once a connection: again when the peer came back with a new one.
         """
         ...
 
-    def lost(self, entry_id: EntryId) -> None:
-        """The peer is gone without having left.
+    def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
+        """Something of this kind arrives, and the others may receive it."""
+        ...
+
+    def unpublished(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
+        """Nothing of this kind arrives any more, or the others may not receive it."""
+        ...
+
+    def lost(self, entry_id: EntryId, epoch: int) -> None:
+        """The peer is gone without having left, or did not connect in time.
 
         The entry stays open until it is closed; another offer may bring the peer back.
+        """
+        ...
+
+    def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
+        """A connection that had stood is over, for whatever reason; told last of what concerns it.
+
+        It was lost, was replaced by another one, or its entry was closed.
         """
         ...
 
@@ -60,6 +82,7 @@ class MediaPort(Protocol):
     def open(self, entry: MediaEntry) -> None:
         """Expect this participant; again with another `may_send` to change what they may send.
 
+        The number of the next connection is above the highest `epoch` that was named so far.
         What may no longer be sent reaches nobody any more when this returns.
 
         Raises:
@@ -70,12 +93,18 @@ class MediaPort(Protocol):
     def close(self, entry_id: EntryId) -> None:
         """The participant is gone: stop forwarding to and from them, drop the connection.
 
-        Nothing is reported about it. Twice is fine, an unknown entry is fine.
+        It is not reported as lost; what was connected is reported as ended. Twice is fine, an
+        unknown entry is fine.
         """
         ...
 
     def offer(self, entry_id: EntryId, sdp: str) -> str:
         """The answer to a participant's session description; again to renegotiate.
+
+        An offer under the certificate and the credentials of a connection renegotiates that one.
+        Any other makes a new connection, in the place of those whose directions it takes: that
+        sends if it has lines that send, and receives if it has lines that receive or none that
+        send.
 
         Everybody receives the others' tracks of the same session on the media lines they offered
         as able to receive, first come, first served. A line says `a=content:slides` where it
@@ -97,10 +126,17 @@ class MediaPort(Protocol):
         """
         ...
 
+    def statistics(self) -> Mapping[EntryId, MediaStatistics]:
+        """What went through the connections that stand now, summed up by entry."""
+        ...
+
     def entries(self) -> frozenset[EntryId]:
         """Those open now."""
         ...
 
     def stop(self) -> None:
-        """Close everything; nothing is running when this returns. Twice is fine."""
+        """Close everything; nothing is running when this returns. Twice is fine.
+
+        The observer has been told of every end by then.
+        """
         ...

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
+from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import MAX_LINES, MAX_SIZE, Description
 from greenroom.media.port import Kind, MediaEntry, MediaObserver, Source
 
@@ -33,8 +34,9 @@ class Told:
 class FakeMedia:
     """A MediaPort that opens nothing, remembers what it was told, and does as the test says.
 
-    `connect` and `lose` report to the observer on the calling thread, as a peer's coming and
-    going would; `fail` makes it refuse an entry until `recover`.
+    `connect`, `publish`, `unpublish` and `lose` report to the observer on the calling thread, as
+    a peer's doings would; so does what ends a connection. `fail` makes it refuse an entry until
+    `recover`.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,10 @@ class FakeMedia:
         self._observer: MediaObserver | None = None
         self._entries: dict[EntryId, MediaEntry] = {}
         self._offers: dict[EntryId, Description] = {}
+        self._epochs: dict[EntryId, int] = {}
+        """The last connection of each open entry."""
+        self._connections: dict[EntryId, dict[int, MediaStatistics]] = {}
+        """Those that stand."""
         self._failing: set[EntryId] = set()
         self._stopped = False
         self._lock = threading.RLock()
@@ -60,14 +66,15 @@ class FakeMedia:
                 raise MediaError("media is not running; start it first")
             self._refuse_failing(entry.entry_id)
             self._entries[entry.entry_id] = entry
+            before = self._epochs.get(entry.entry_id, 0)
+            self._epochs[entry.entry_id] = max(before, entry.epoch)
 
     def close(self, entry_id: EntryId) -> None:
         """Forget the entry."""
         with self._lock:
             self.told.append(Told("close", entry_id))
             self._refuse_failing(entry_id)
-            self._entries.pop(entry_id, None)
-            self._offers.pop(entry_id, None)
+        self._forget(entry_id)
 
     def offer(self, entry_id: EntryId, sdp: str) -> str:
         """A description that answers nothing; hostile offers are refused as any port does."""
@@ -84,15 +91,26 @@ class FakeMedia:
             offered = self._offers.get(entry_id)
             return {line.mid: None for line in offered.lines if line.receives} if offered else {}
 
+    def statistics(self) -> Mapping[EntryId, MediaStatistics]:
+        """As the test said last: of each entry that is connected."""
+        with self._lock:
+            return {
+                entry_id: list(connections.values())[-1]
+                for entry_id, connections in self._connections.items()
+                if connections
+            }
+
     def entries(self) -> frozenset[EntryId]:
         """Those open now."""
-        return frozenset(self._entries)
+        with self._lock:
+            return frozenset(self._entries)
 
     def stop(self) -> None:
         """Forget every entry."""
         self.told.append(Told("stop"))
-        self._entries.clear()
         self._stopped = True
+        for entry_id in tuple(self._entries):
+            self._forget(entry_id)
 
     def entry(self, entry_id: EntryId) -> MediaEntry:
         """An open entry as it was told last.
@@ -102,15 +120,53 @@ class FakeMedia:
         """
         return self._open_entry(entry_id)
 
-    def connect(self, entry_id: EntryId, fingerprint: str = FINGERPRINT) -> None:
-        """The peer of this entry came through."""
-        assert self._observer is not None, "start the media first"
-        self._observer.connected(entry_id, fingerprint)
+    def connect(self, entry_id: EntryId, fingerprint: str = FINGERPRINT) -> int:
+        """A peer of this entry came through, over a connection more.
 
-    def lose(self, entry_id: EntryId) -> None:
-        """The peer of this entry is gone without having left."""
-        assert self._observer is not None, "start the media first"
-        self._observer.lost(entry_id)
+        Returns:
+            The epoch of that connection.
+
+        Raises:
+            MediaError: the entry is not open.
+        """
+        with self._lock:
+            self._open_entry(entry_id)
+            epoch = self._epochs[entry_id] = self._epochs[entry_id] + 1
+            self._connections.setdefault(entry_id, {})[epoch] = MediaStatistics()
+        self._observing().connected(entry_id, epoch, fingerprint)
+        return epoch
+
+    def publish(self, entry_id: EntryId, kind: Kind, *, epoch: int | None = None) -> None:
+        """Something of this kind arrives, over the entry's last connection or the one named."""
+        self._observing().published(entry_id, self._last(entry_id, epoch), kind)
+
+    def unpublish(self, entry_id: EntryId, kind: Kind, *, epoch: int | None = None) -> None:
+        """Nothing of this kind arrives any more."""
+        self._observing().unpublished(entry_id, self._last(entry_id, epoch), kind)
+
+    def measure(
+        self, entry_id: EntryId, statistics: MediaStatistics, *, epoch: int | None = None
+    ) -> None:
+        """So much went through a connection, by now."""
+        with self._lock:
+            self._connections[entry_id][self._last(entry_id, epoch)] = statistics
+
+    def lose(self, entry_id: EntryId, *, epoch: int | None = None) -> None:
+        """A peer of this entry is gone without having left; one that never came, if none had."""
+        with self._lock:
+            if epoch is None and not self._connections.get(entry_id):
+                epoch = self._epochs[entry_id] = self._last(entry_id, None) + 1
+        epoch = self._last(entry_id, epoch)
+        self._observing().lost(entry_id, epoch)
+        self.end(entry_id, epoch=epoch)
+
+    def end(self, entry_id: EntryId, *, epoch: int | None = None) -> None:
+        """A connection is over; one that is over already is not told of again."""
+        epoch = self._last(entry_id, epoch)
+        with self._lock:
+            statistics = self._connections.get(entry_id, {}).pop(epoch, None)
+        if statistics is not None:
+            self._observing().ended(entry_id, epoch, statistics)
 
     def fail(self, entry_id: EntryId) -> None:
         """Refuse to open or close this entry from now on."""
@@ -119,6 +175,21 @@ class FakeMedia:
     def recover(self, entry_id: EntryId) -> None:
         """Do as told again."""
         self._failing.discard(entry_id)
+
+    def _forget(self, entry_id: EntryId) -> None:
+        """End the entry's connections, and know it no more."""
+        for epoch in tuple(self._connections.get(entry_id, ())):
+            self.end(entry_id, epoch=epoch)
+        with self._lock:
+            for known in (self._entries, self._offers, self._epochs, self._connections):
+                known.pop(entry_id, None)
+
+    def _last(self, entry_id: EntryId, epoch: int | None) -> int:
+        return self._epochs.get(entry_id, 0) if epoch is None else epoch
+
+    def _observing(self) -> MediaObserver:
+        assert self._observer is not None, "start the media first"
+        return self._observer
 
     def _open_entry(self, entry_id: EntryId) -> MediaEntry:
         entry = self._entries.get(entry_id)
@@ -131,32 +202,72 @@ class FakeMedia:
             raise MediaError(f"told to fail for entry {entry_id}")
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """One thing that media reported."""
+
+    what: Literal["connected", "published", "unpublished", "lost", "ended"]
+    entry_id: EntryId
+    epoch: int
+    fingerprint: str = ""
+    """Only with `connected`."""
+    kind: Kind | None = None
+    """Only with `published` and `unpublished`."""
+    statistics: MediaStatistics | None = None
+    """Only with `ended`."""
+
+
 @dataclass
 class Witness:
     """A MediaObserver that remembers what it heard, and lets a test wait for it."""
 
-    connections: list[tuple[EntryId, str]] = field(default_factory=list)
-    """(entry, fingerprint) pairs in the order they were told."""
-    losses: list[EntryId] = field(default_factory=list)
-    """Entries in the order they were told."""
-    _news: threading.Condition = field(default_factory=threading.Condition, repr=False)
+    news: list[News] = field(default_factory=list)
+    """Everything, in the order it was told."""
+    _arrived: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
-    def connected(self, entry_id: EntryId, fingerprint: str) -> None:
-        """Remember it."""
-        with self._news:
-            self.connections.append((entry_id, fingerprint))
-            self._news.notify_all()
+    @property
+    def connections(self) -> list[tuple[EntryId, str]]:
+        """(entry, fingerprint) pairs in the order they were told."""
+        return [(one.entry_id, one.fingerprint) for one in self.told("connected")]
 
-    def lost(self, entry_id: EntryId) -> None:
+    @property
+    def losses(self) -> list[EntryId]:
+        """Entries in the order they were told."""
+        return [one.entry_id for one in self.told("lost")]
+
+    def told(self, what: str, entry_id: EntryId | None = None) -> list[News]:
+        """The news of one sort, of everybody or of one entry."""
+        return [one for one in self.news if one.what == what and entry_id in (None, one.entry_id)]
+
+    def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
         """Remember it."""
-        with self._news:
-            self.losses.append(entry_id)
-            self._news.notify_all()
+        self._hear(News("connected", entry_id, epoch, fingerprint=fingerprint))
+
+    def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
+        """Remember it."""
+        self._hear(News("published", entry_id, epoch, kind=kind))
+
+    def unpublished(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
+        """Remember it."""
+        self._hear(News("unpublished", entry_id, epoch, kind=kind))
+
+    def lost(self, entry_id: EntryId, epoch: int) -> None:
+        """Remember it."""
+        self._hear(News("lost", entry_id, epoch))
+
+    def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
+        """Remember it."""
+        self._hear(News("ended", entry_id, epoch, statistics=statistics))
 
     def heard(self, enough: Callable[[Witness], bool], timeout: float = 10) -> bool:
         """Wait until `enough` says so; False after `timeout` seconds."""
-        with self._news:
-            return self._news.wait_for(lambda: enough(self), timeout)
+        with self._arrived:
+            return self._arrived.wait_for(lambda: enough(self), timeout)
+
+    def _hear(self, news: News) -> None:
+        with self._arrived:
+            self.news.append(news)
+            self._arrived.notify_all()
 
 
 def offer_sdp(
