@@ -32,6 +32,8 @@ from greenroom.domain.streams import session_stream
 from greenroom.testing.postgres import PrivatePostgres
 from greenroom.testing.store_events import added, pinned, upserted
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.adapters.copier"])
 

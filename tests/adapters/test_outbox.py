@@ -363,6 +363,7 @@ events = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.tuples(events, st.booleans(), st.booleans()), max_size=8))
 def test_however_the_log_is_followed_and_the_outbox_reopened_everybody_hears_it_once(
     steps: list[tuple[Event, bool, bool]], tmp_path_factory: pytest.TempPathFactory
@@ -390,6 +391,7 @@ def test_however_the_log_is_followed_and_the_outbox_reopened_everybody_hears_it_
     other.close()
 
 
+@pytest.mark.slow
 def test_two_outboxes_that_follow_and_deliver_at_once_tell_everybody_once(
     world: World, durable: Where
 ) -> None:

@@ -181,6 +181,7 @@ def test_a_full_disk_records_nothing_and_is_over_when_there_is_space(store: SQLi
     assert [to_builtins(event)["user_id"] for event in store.events(STAGE)] == ["user-1", "user-2"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fails_records_nothing(path: Path) -> None:
     """The kernel refuses to let the file grow: a real write error, in a process of its own."""
     program = """if True:

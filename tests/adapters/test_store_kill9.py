@@ -30,6 +30,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.adapters.kill9_writer"])
 
 
+@pytest.mark.slow
 def test_five_kills_of_whoever_writes_to_a_file(tmp_path: Path) -> None:
     kill_writers_of_a_file(tmp_path / "calls.db", trials=5)
 

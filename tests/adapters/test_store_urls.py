@@ -88,6 +88,7 @@ def test_without_its_extra_a_server_cannot_be_used(monkeypatch: pytest.MonkeyPat
         open_store("postgresql://localhost/calls")
 
 
+@pytest.mark.slow
 def test_a_server_is_asked_for_only_where_its_url_is_used() -> None:
     program = "import greenroom, sys; assert 'psycopg' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -209,6 +209,7 @@ async def test_closing_goes_on_to_the_end_whether_anybody_waits_for_it_or_not(
     assert 1 <= waits < number
 
 
+@pytest.mark.slow
 @MOMENTS
 async def test_opening_that_is_cancelled_leaves_nothing_open(when: When, file_url: str) -> None:
     number, waits, opened = 0, 0, list[aio.Greenroom]()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.aio.conftest import Rooms
 
+pytestmark = pytest.mark.slow
+
 
 async def admitted(joining: Awaitable[aio.Entry]) -> bool:
     """Whether somebody got in."""

@@ -138,6 +138,7 @@ async def told_later(ask: Callable[[], Awaitable[Any]]) -> Any:
         return type(refusal), str(refusal)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, phases=NO_SHRINKING)
 @given(courses(shortest=6, longest=14), cids(), st.booleans())
 def test_a_course_of_wishes_is_answered_alike(

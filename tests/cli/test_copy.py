@@ -25,6 +25,8 @@ from greenroom.testing import RecordingNotifier
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.postgres import PrivatePostgres
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Any]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)

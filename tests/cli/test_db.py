@@ -129,6 +129,7 @@ class TestStatus:
         due_at = datetime.fromisoformat(found["due_at"])
         assert timedelta(0) < due_at - clock.now() < timedelta(minutes=5)
 
+    @pytest.mark.slow
     def test_nothing_is_written_by_looking(self, run: Run, clinic: str) -> None:
         do(clinic, "PRAGMA user_version = 1")
         directory = Path(clinic.removeprefix("sqlite:///")).parent

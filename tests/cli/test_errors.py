@@ -133,6 +133,7 @@ def test_an_error_is_described_with_its_own_facts() -> None:
     }
 
 
+@pytest.mark.slow
 @given(st.text() | st.dictionaries(st.text(), st.integers() | st.text()).map(json.dumps))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_a_filter_or_refused_as_one(said: str) -> None:
@@ -148,6 +149,7 @@ def test_any_text_is_a_filter_or_refused_as_one(said: str) -> None:
     assert refused.value.path == "--filter"
 
 
+@pytest.mark.slow
 @given(words=st.lists(st.text(st.characters(exclude_characters="\0"), max_size=8), max_size=4))
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -161,6 +163,7 @@ def test_whatever_stands_on_the_command_line_no_exception_escapes(
         assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.slow
 def test_asking_leaves_nothing_in_the_log(run: Run, clinic: str) -> None:
     with Greenroom.open(clinic, timers=False) as room:
         before = room.position

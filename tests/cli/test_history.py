@@ -48,6 +48,7 @@ def test_a_deleted_call_keeps_its_history_for_the_system_alone(run: Run, clinic:
     assert run("history", CID, "--as", "thierry").exit_code == 1
 
 
+@pytest.mark.slow
 def test_an_erased_call_tells_no_more_what_was_personal(run: Run, clinic: str) -> None:
     with Greenroom.open(clinic, timers=False) as room:
         room.system("gdpr").call("default", "appointment-2").delete(hard=True)

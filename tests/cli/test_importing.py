@@ -23,6 +23,7 @@ def crowd(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_file_is_taken_in_and_taken_in_once(run: Run, clinic: str, crowd: Path) -> None:
     first = json.loads(run("import-members", CID, str(crowd), "--json").stdout)
     there = first["updated"] + first["unchanged"]

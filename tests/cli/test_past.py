@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from greenroom import Greenroom
 
 Run = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_the_past_is_kept_until_it_is_dropped(run: Run, clinic: str) -> None:
     with Greenroom.open(clinic, timers=False) as room:
         head = room.position

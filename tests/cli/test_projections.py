@@ -60,6 +60,7 @@ def test_nothing_is_parked_where_all_is_well(run: Run, clinic: str) -> None:
     assert run("projections", "retry").exit_code == 0
 
 
+@pytest.mark.slow
 def test_what_is_parked_is_named_with_its_reason_and_tried_again(
     run: Run, clinic: str, trouble: Callable[[], None]
 ) -> None:

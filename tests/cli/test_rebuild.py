@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from greenroom import Greenroom
 
 Run = Callable[..., Any]
@@ -31,6 +33,7 @@ def test_a_lost_file_of_views_is_no_loss(run: Run, clinic: str) -> None:
     assert run("calls", "--json").stdout == before
 
 
+@pytest.mark.slow
 def test_old_views_that_went_wrong_are_told_from_those_that_did_not(run: Run, clinic: str) -> None:
     run("calls")
     right = run("rebuild", "--compare")

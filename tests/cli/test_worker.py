@@ -72,6 +72,7 @@ def test_a_deadline_falls_due_in_a_worker_that_ends_when_told(store: str, number
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_once_does_what_is_due_now_and_exits(run: Run, store: str) -> None:
     early = run("worker", "--once", "--store", store, "--json")
     assert json.loads(early.stdout)["notified"] == {"session_started": 1}

@@ -156,6 +156,7 @@ def test_what_cannot_be_explained_is_refused_with_its_path(
     assert fault.value.nearest == nearest
 
 
+@pytest.mark.slow
 @settings(max_examples=20, phases=NO_SHRINKING)
 @given(cids(), courses(shortest=5, longest=15))
 def test_what_is_explained_is_what_happens(cid: str, course: Sequence[Wish]) -> None:

@@ -156,6 +156,7 @@ def test_an_iterable_that_fails_keeps_its_error(room: Greenroom) -> None:
     assert len(ids(room)) == SOME
 
 
+@pytest.mark.slow
 def test_the_iterable_is_read_as_it_is_needed(room: Greenroom) -> None:
     read = done = 0
     furthest = 0

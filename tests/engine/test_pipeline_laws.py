@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from tests.engine.clerk import (
@@ -299,6 +300,7 @@ courses = st.lists(steps, min_size=3, max_size=12)
 happenings = st.lists(recordings, min_size=2, max_size=8)
 
 
+@pytest.mark.slow
 @WIDER
 @given(courses, happenings, st.sampled_from((1, 3, CAPACITY)), st.booleans())
 @example(

@@ -75,6 +75,7 @@ def test_a_snapshot_of_any_beginning_leads_to_the_same_end(history: Told, data: 
         check_cut(stream, events, data.draw(st.integers(0, len(events))))
 
 
+@pytest.mark.slow
 @given(courses(longest=15), st.data())
 def test_so_it_does_for_whatever_the_rules_let_happen(course: list[Any], data: Any) -> None:
     history = History()

@@ -136,6 +136,7 @@ def received(url: str, wishes: list[tuple[EntryPoint, Mapping[str, Any]]]) -> No
         assert [one.seq for one in _history(house)] == list(range(1, len(_history(house)) + 1))
 
 
+@pytest.mark.slow
 @given(wishes=st.lists(attempts(), min_size=5, max_size=15))
 def test_only_greenrooms_own_errors_come_out(
     wishes: list[tuple[EntryPoint, Mapping[str, Any]]],

@@ -61,6 +61,7 @@ def test_an_entry_told_to_fail_is_refused_until_it_recovers() -> None:
     assert media.entry(E1) == ENTRY
 
 
+@pytest.mark.slow
 def test_no_media_library_is_loaded_before_real_media_is_wanted() -> None:
     modules = "greenroom, greenroom.media.port, greenroom.media.reactor, greenroom.testing.media"
     program = f"import sys, {modules}; print({{'aiortc', 'av', 'aioice'}} & set(sys.modules))"
