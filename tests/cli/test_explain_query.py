@@ -80,3 +80,12 @@ def test_a_wrong_question_is_refused(
     result = run("explain-query", *said)
     assert result.exit_code == 2
     assert path in result.stderr
+
+
+def test_what_is_planned_once_is_explained_as_it_is_run(postgres_url: str) -> None:
+    with Greenroom.open(postgres_url, timers=False) as room:
+        call = room.as_user("thierry").call("default", "123")
+        call.create(member_ids=["alice", "tommaso"])
+        plan = room.as_user("thierry").explain_query("members", call.cid)
+    assert not plan.sorts  # though two rows would be sorted in no time
+    assert all(one.index is not None for one in plan.accesses)

@@ -131,9 +131,7 @@ class Pages(Generic[T]):
         """How the page that was `asked` for would be read."""
         statement, arguments = self.prepared(self._narrowed(asked))
         kind, scope = self.question.kind, asked.scope.name
-        return planned(
-            self._database, asked.filter, statement.sql, arguments, kind=kind, scope=scope
-        )
+        return planned(self._database, asked.filter, statement, arguments, kind=kind, scope=scope)
 
     def _narrowed(self, asked: Asked) -> Asked:
         values = asked.scope.values

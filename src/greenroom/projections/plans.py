@@ -13,6 +13,7 @@ from greenroom.projections.database import Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.query import Comparison, Filter, Kind, comparisons
 from greenroom.projections.remedies import declaration
+from greenroom.projections.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Plan:
 def planned(
     database: Database,
     filter: Filter,
-    sql: str,
+    statement: Statement,
     arguments: Sequence[Anything],
     *,
     kind: str,
@@ -56,7 +57,7 @@ def planned(
     Args:
         database: that would run it.
         filter: what was asked for.
-        sql: compiled for the driver.
+        statement: that asks for it.
         arguments: of its parameters.
         kind: of query, which is also the name of its table.
         scope: the cid, or empty for the whole house.
@@ -65,9 +66,9 @@ def planned(
         StoreError: the database cannot be read.
     """
     if database.dialect.driver.name == "sqlite":
-        steps, accesses, sorts = _on_sqlite(database, sql, arguments)
+        steps, accesses, sorts = _on_sqlite(database, statement, arguments)
     else:
-        steps, accesses, sorts = _on_postgres(database, sql, arguments)
+        steps, accesses, sorts = _on_postgres(database, statement, arguments)
     with database.read() as connection:
         declared = wanted(connection, database.dialect)
     labels = {name: f"the declared field {index.field}" for name, index in declared.items()}
@@ -79,7 +80,7 @@ def planned(
         if _name(one) not in covered and not re.search(rf"\b{re.escape(one.field)}\b", conditions)
     ]
     return Plan(
-        sql,
+        statement.sql,
         tuple(arguments),
         tuple(steps),
         tuple(accesses),
@@ -98,8 +99,8 @@ _ACCESS: Final = re.compile(
 _Read = tuple[Sequence[str], Sequence[Access], bool]
 
 
-def _on_sqlite(database: Database, sql: str, arguments: Sequence[Anything]) -> _Read:
-    rows = database.fetch(f"EXPLAIN QUERY PLAN {sql}", arguments)
+def _on_sqlite(database: Database, statement: Statement, arguments: Sequence[Anything]) -> _Read:
+    rows = database.fetch(f"EXPLAIN QUERY PLAN {statement.sql}", arguments)
     steps = [str(row[-1]) for row in rows]
     accesses = [
         Access(found["table"], found["index"] or found["key"], found["condition"])
@@ -109,9 +110,10 @@ def _on_sqlite(database: Database, sql: str, arguments: Sequence[Anything]) -> _
     return steps, accesses, any("TEMP B-TREE FOR" in step for step in steps)
 
 
-def _on_postgres(database: Database, sql: str, arguments: Sequence[Anything]) -> _Read:
-    steps = [str(row[0]) for row in database.fetch(f"EXPLAIN {sql}", arguments)]
-    ((said,),) = database.fetch(f"EXPLAIN (FORMAT JSON) {sql}", arguments)
+def _on_postgres(database: Database, statement: Statement, arguments: Sequence[Anything]) -> _Read:
+    sql, steady = statement.sql, statement.steady
+    steps = [str(row[0]) for row in database.fetch(f"EXPLAIN {sql}", arguments, steady=steady)]
+    ((said,),) = database.fetch(f"EXPLAIN (FORMAT JSON) {sql}", arguments, steady=steady)
     tree = json.loads(said) if isinstance(said, str) else said
     nodes = list(_nodes(tree[0]["Plan"]))
     return steps, _accesses(nodes), any("Sort" in node["Node Type"] for node in nodes)
