@@ -19,7 +19,7 @@ from tests.house.golden_story import told
 from greenroom.adapters.codec import FindKeys, Row, decode, decode_events, encode
 from greenroom.adapters.sealing import SubjectKey
 from greenroom.domain.message import Decided, Event, StreamId
-from greenroom.domain.streams import DECIDERS, EVENTS, decider_of, subjects
+from greenroom.domain.streams import DECIDERS, EVENTS, call_in, call_of, decider_of, subjects
 
 GOLDEN: Final = Path(__file__).parent / "golden" / "stored_events.jsonl"
 
@@ -92,6 +92,11 @@ def test_a_golden_record_is_read_as_what_was_told(line: Line) -> None:
     for field in Decided.__struct_fields__:
         assert getattr(record, field) == getattr(expected, field), field
     assert decode_event(line.row, keys) == record.event
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_names_the_call_that_its_stream_belongs_to(name: str) -> None:
+    assert call_in(STORY[name].event) == call_of(STORY[name].stream)
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -38,7 +39,7 @@ from greenroom.domain.membership import (
     RingRejected,
 )
 from greenroom.domain.message import CallId, Event, Recorded
-from greenroom.domain.streams import call_of
+from greenroom.domain.streams import call_in
 from greenroom.projections.bulk import Key, Row
 from greenroom.projections.columns import TEXT, json_text, metadata, micros, micros_or_none
 from greenroom.projections.workspace import Rows
@@ -142,8 +143,8 @@ class Calls:
 
     def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
         """See `Projection`."""
-        cid = call_of(recorded.stream)
-        return () if cid is None else ((calls, (cid,)),)
+        cid = call_in(recorded.event)
+        return () if cid is None else _row_of(cid)
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""
@@ -166,6 +167,12 @@ class Calls:
                 _erase(rows, cid)
             case _:
                 _change(rows, recorded.event)
+
+
+@lru_cache(maxsize=64)
+def _row_of(cid: CallId) -> Sequence[tuple[Table, Key]]:
+    """The row of a call; the same object for many records."""
+    return ((calls, (cid,)),)
 
 
 def _change(rows: Rows, event: Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Final
 
 from sqlalchemy import (
@@ -52,21 +53,35 @@ class Instants:
 
     def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
         """See `Projection`."""
-        return _stretches(SPANS, recorded.position // SPANS[0])
+        return _stretches(SPANS, _shortest(recorded))
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""
-        at = micros(recorded.event.at)
-        for _, key in _stretches(SPANS, recorded.position // SPANS[0]):
-            row = rows.get(instants, key)
-            if row is None:
-                span, stretch = key
-                begun = {"span": span, "stretch": stretch, "least": at, "greatest": at}
-                rows.put(instants, begun)
-            elif at < row["least"]:
-                rows.put(instants, {**row, "least": at})
-            elif at > row["greatest"]:
-                rows.put(instants, {**row, "greatest": at})
+        self.apply_all((recorded,), rows)
+
+    def apply_all(self, records: Sequence[Recorded[Event]], rows: Rows) -> None:
+        """The same: a stretch is written once, however many of the records lie in it."""
+        for shortest, together in groupby(records, _shortest):
+            ats = [recorded.event.at for recorded in together]
+            least, greatest = micros(min(ats)), micros(max(ats))
+            for _, key in _stretches(SPANS, shortest):
+                _widen(rows, key, least, greatest)
+
+
+def _widen(rows: Rows, key: Key, least: int, greatest: int) -> None:
+    """Let a stretch reach from `least`, or before, to `greatest`, or past it."""
+    row = rows.get(instants, key)
+    if row is not None:
+        least, greatest = min(least, row["least"]), max(greatest, row["greatest"])
+    span, stretch = key
+    widened = {"span": span, "stretch": stretch, "least": least, "greatest": greatest}
+    if widened != row:
+        rows.put(instants, widened)
+
+
+def _shortest(recorded: Recorded[Event]) -> int:
+    """The number of the short stretch that a record lies in."""
+    return recorded.position // SPANS[0]
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Table
@@ -12,12 +12,13 @@ from greenroom.domain.message import Event, Recorded
 from greenroom.projections.bulk import Changes, Key, Shape, Values
 from greenroom.projections.database import Database
 from greenroom.projections.projection import Projection
-from greenroom.projections.workspace import Workspace
+from greenroom.projections.workspace import Rows, Workspace
 
 Batch = Sequence[tuple[int, Recorded[Event]]]
 """(position, record) pairs, positions rising."""
-_Heeding: TypeAlias = Mapping[type[Event], Sequence[tuple[Projection, int]]]
-"""Who is to be shown events of a kind, and the position each stands at."""
+_Shares: TypeAlias = Mapping[Projection, Sequence[Recorded[Event]]]
+"""What each projection heeds of a batch."""
+_ApplyAll: TypeAlias = Callable[[Sequence[Recorded[Event]], Rows], None]
 
 
 def project(
@@ -34,13 +35,12 @@ def project(
             skipped.
         batch: the records that follow.
     """
-    heeding = _heeding(seen)
+    shares = _shares(seen, batch)
     rows = Workspace(database.bulk(connection))
-    rows.expect(_needs(heeding, batch))
-    for position, recorded in batch:
-        for projection, at in heeding[type(recorded.event)]:
-            if position > at:
-                projection.apply(recorded, rows)
+    rows.expect(_needs(shares))
+    for projection, records in shares.items():  # none looks at the rows of another
+        if records:
+            _apply(projection, records, rows)
     rows.flush()
 
 
@@ -57,19 +57,37 @@ def touched(projections: Iterable[Projection], recorded: Recorded[Event]) -> Col
     return others.union(rows.touched())
 
 
-def _heeding(seen: Mapping[Projection, int]) -> _Heeding:
-    heeding: defaultdict[type[Event], list[tuple[Projection, int]]] = defaultdict(list)
+def _apply(projection: Projection, records: Sequence[Recorded[Event]], rows: Workspace) -> None:
+    apply_all: _ApplyAll | None = getattr(projection, "apply_all", None)
+    if apply_all is not None:
+        apply_all(records, rows)
+        return
+    apply = projection.apply
+    for recorded in records:
+        apply(recorded, rows)
+
+
+def _shares(seen: Mapping[Projection, int], batch: Batch) -> _Shares:
+    shares: dict[Projection, list[Recorded[Event]]] = {projection: [] for projection in seen}
+    heeding: defaultdict[type[Event], list[tuple[int, list[Recorded[Event]]]]] = defaultdict(list)
     for projection, at in seen.items():
         for kind in projection.events:
-            heeding[kind].append((projection, at))
-    return heeding
-
-
-def _needs(heeding: _Heeding, batch: Batch) -> Iterator[tuple[Table, Key]]:
+            heeding[kind].append((at, shares[projection]))
     for position, recorded in batch:
-        for projection, at in heeding[type(recorded.event)]:
+        for at, share in heeding[type(recorded.event)]:
             if position > at:
-                yield from projection.needs(recorded)
+                share.append(recorded)
+    return shares
+
+
+def _needs(shares: _Shares) -> Iterator[tuple[Table, Key]]:
+    for projection, records in shares.items():
+        heard: Iterable[tuple[Table, Key]] = ()
+        for recorded in records:
+            wanted = projection.needs(recorded)
+            if wanted is not heard:  # many records in a row may need the same
+                heard = wanted
+                yield from wanted
 
 
 class _Nothing:

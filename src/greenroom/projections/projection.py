@@ -17,6 +17,9 @@ class Projection(Protocol):
 
     What it makes of them depends on the records alone, and it reads no table but its own: so it
     can be emptied and filled again from the log at any time, by itself, with the same result.
+
+    One that heeds nearly everything may also have `apply_all(records, rows)`: what `apply` does
+    with each of them in their order, where many together are less to do.
     """
 
     @property

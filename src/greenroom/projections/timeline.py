@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, get_args
 
 from sqlalchemy import BigInteger, Column, Integer, Table
 
 from greenroom.domain.call_events import CallEvent
 from greenroom.domain.membership import MembershipEvent
-from greenroom.domain.message import Event, Recorded
+from greenroom.domain.message import CallId, Event, Recorded
 from greenroom.domain.session_events import SessionEvent
-from greenroom.domain.streams import call_of
+from greenroom.domain.streams import call_in
 from greenroom.projections.bulk import Key
 from greenroom.projections.columns import TEXT, metadata, micros
 from greenroom.projections.workspace import Rows
@@ -48,27 +49,43 @@ class Timeline:
 
     def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
         """See `Projection`."""
-        cid = call_of(recorded.stream)
-        return () if cid is None else ((ends, (cid,)),)
+        cid = call_in(recorded.event)
+        return () if cid is None else _end_of(cid)
 
     def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
         """See `Projection`."""
-        stream, event = recorded.stream, recorded.event
-        cid = call_of(stream)
-        if cid is None:
-            return
-        end = rows.get(ends, (cid,))
-        seq = 1 if end is None else end["seq"] + 1
-        rows.put(ends, {"cid": cid, "seq": seq})
-        rows.put(
-            timeline,
-            {
-                "cid": cid,
-                "seq": seq,
-                "position": recorded.position,
-                "stream": stream,
-                "version": recorded.version,
-                "name": event.name,
-                "at": micros(event.at),
-            },
-        )
+        self.apply_all((recorded,), rows)
+
+    def apply_all(self, records: Sequence[Recorded[Event]], rows: Rows) -> None:
+        """The same: where a call's timeline ends is looked up and written once."""
+        reached: dict[CallId, int] = {}
+        for recorded in records:
+            event, cid = recorded.event, call_in(recorded.event)
+            if cid is None:
+                continue
+            seq = reached[cid] = 1 + (reached[cid] if cid in reached else _end(rows, cid))
+            rows.put(
+                timeline,
+                {
+                    "cid": cid,
+                    "seq": seq,
+                    "position": recorded.position,
+                    "stream": recorded.stream,
+                    "version": recorded.version,
+                    "name": event.name,
+                    "at": micros(event.at),
+                },
+            )
+        for cid, seq in reached.items():
+            rows.put(ends, {"cid": cid, "seq": seq})
+
+
+def _end(rows: Rows, cid: CallId) -> int:
+    end = rows.get(ends, (cid,))
+    return 0 if end is None else end["seq"]
+
+
+@lru_cache(maxsize=64)
+def _end_of(cid: CallId) -> Sequence[tuple[Table, Key]]:
+    """The row that says where the timeline of a call ends; the same object for many records."""
+    return ((ends, (cid,)),)
