@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from greenroom.adapters.ids import Ids
 from greenroom.answers import (
     Answer,
+    EntryState,
     Explanation,
     HistoryEvent,
     SessionState,
@@ -20,7 +21,7 @@ from greenroom.answers import (
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind, Place
-from greenroom.domain.errors import ReadOnly
+from greenroom.domain.errors import EntryNotFound, ReadOnly
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -45,6 +46,7 @@ from greenroom.projections.plans import Plan
 from greenroom.projections.queries import Kind, Queries, Said
 from greenroom.projections.query import Declared, SortKey
 from greenroom.projections.reader import Reader
+from greenroom.tickets import Ticket, Tickets, Use
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
@@ -67,6 +69,7 @@ class Core(ABC):
     def __init__(self, store: EventStore, ids: Ids, watchers: Watchers) -> None:
         self.ids: Final = ids
         self.watchers: Final = watchers
+        self.tickets: Final = Tickets(store.secret)
         self._store = store
 
     @abstractmethod
@@ -126,10 +129,30 @@ class Core(ABC):
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Media signalling of an entry."""
 
+    def candidates(self, cid: CallId, entry_id: EntryId, fragment: str) -> None:
+        """More signalling of an entry; none of it has a connection where there is no media."""
+        del cid, fragment
+        raise EntryNotFound(entry_id)
+
+    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> None:
+        """Drop a connection of an entry; there is none where there is no media."""
+        del cid, entry_id, ufrag
+
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom an entry receives; nobody where there is no media."""
         del cid, entry_id
         return {}
+
+    def ticket(self, entry: EntryState, uses: tuple[Use, ...], seconds: int) -> str:
+        """A ticket for an entry."""
+        return self.tickets.write(Ticket.of(entry, uses, seconds, self.now()))
+
+    def shown(self, ticket: str, use: Use | None) -> EntryState:
+        """The entry that a ticket was made for."""
+        read = self.tickets.read(ticket)
+        if use is not None:
+            read.admits(use, self.now())
+        return read.entry()
 
     def queries(self, cid: CallId, claim: Claim, at_least: int | None = None) -> Queries:
         """The queries about one call.

@@ -16,13 +16,15 @@ from greenroom.adapters.notifiers import LoggingNotifier
 from greenroom.adapters.outbox import Outbox
 from greenroom.adapters.stores import PostgresStore, SQLiteStore, open_store
 from greenroom.answers import Answer, recorded
+from greenroom.call_handle import CallHandle
 from greenroom.desk import Command
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.operations.policy import define_built_in_types
 from greenroom.domain.ports import Clock, Drive, EventStore, Notifier
 from greenroom.domain.turn import Claim
-from greenroom.handles import Room
+from greenroom.entry import Entry
+from greenroom.handles import Room, claim_of
 from greenroom.intake import IN_FLIGHT
 from greenroom.live import LiveCore
 from greenroom.media.port import MediaPort
@@ -50,6 +52,8 @@ from greenroom.tickers import (
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
+
+    from greenroom.tickets import Use
 
 _FOUNDER: Final = Claim("greenroom", system=True)
 _LONGEST_KEY: Final = 1000
@@ -180,6 +184,22 @@ class Greenroom(Room[LiveCore]):
     def outbox(self) -> Outbox:
         """Notifications and what became of them."""
         return self._outbox
+
+    def entry(self, ticket: str, use: Use | None = None) -> Entry:
+        """The entry that `ticket` was made for, whether it is still in the call or not.
+
+        Args:
+            ticket: as `entry.ticket()` made it, in this process or another on the same store.
+            use: what is to be begun, `publish` or `watch`; None to go on with, or to end, what
+                was begun: then the ticket may have expired.
+
+        Raises:
+            InvalidTicket: it is damaged, forged, or of another store.
+            TicketExpired: it was valid once.
+            NotAllowed: it was made for another use.
+        """
+        state = self._core.shown(ticket, use)
+        return Entry(CallHandle(self._core, claim_of(state.user_id), state.cid), state)
 
     def at(self, moment: datetime | int) -> PastRoom:
         """The room as it was: read-only.

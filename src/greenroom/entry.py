@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from greenroom.answers import Done, EntryState
+from greenroom.domain import checks
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations import presence
 
 if TYPE_CHECKING:
     from greenroom.call_handle import CallHandle
     from greenroom.media.port import Source
+    from greenroom.tickets import Use
 
 
 class Entry:
@@ -67,6 +69,23 @@ class Entry:
         """
         return self._call._core.offer(self._call.cid, self.entry_id, sdp)  # noqa: SLF001 - the handle's own part
 
+    def candidates(self, fragment: str) -> None:
+        """Media signalling: addresses that this client learned of after its offer (trickle ICE).
+
+        Args:
+            fragment: as RFC 8840 has it; under the `ice-ufrag` of the offer they belong to.
+
+        Raises:
+            EntryNotFound: the entry has left, was put out, or offered nothing yet.
+            MediaError: they cannot be understood, or belong to no connection of this client.
+        """
+        self._call._core.candidates(self._call.cid, self.entry_id, fragment)  # noqa: SLF001 - as above
+
+    def hang_up(self, ufrag: str) -> None:
+        """Drop the connection whose offer had this `ice-ufrag`; the entry stays in the call."""
+        ufrag = checks.text(ufrag, "ufrag", 256)
+        self._call._core.hang_up(self._call.cid, self.entry_id, ufrag)  # noqa: SLF001 - as above
+
     def slots(self) -> Mapping[str, Source | None]:
         """Whom this client receives: by `mid` of each media line it offered to receive on.
 
@@ -74,6 +93,20 @@ class Entry:
         people come and go.
         """
         return self._call._core.slots(self._call.cid, self.entry_id)  # noqa: SLF001 - as above
+
+    def ticket(self, *uses: Use, seconds: int = 60) -> str:
+        """What this client shows to set its media up over HTTP (`greenroom.http`); a secret.
+
+        It is good for this entry alone, and dies with it; a new one does not undo an old one.
+
+        Args:
+            uses: what it may begin: `publish` (WHIP), `watch` (WHEP); both without.
+            seconds: how long it may begin something, up to a day; what was begun goes on.
+
+        Raises:
+            InvalidInput: with the path of the fault.
+        """
+        return self._call._core.ticket(self.state, uses, seconds)  # noqa: SLF001 - as above
 
     def leave(self, *, request_id: str | None = None) -> Done:
         """Close this connection; again records nothing."""

@@ -178,6 +178,12 @@ def system_claim(name: str) -> Claim:
     return Claim(checks.name(name, "name"), system=True)
 
 
+def claim_of(user_id: str) -> Claim:
+    """Who acts, from the user id that records name them by."""
+    prefix, colon, name = user_id.partition(":")
+    return system_claim(name) if colon and prefix == "system" else claim(user_id, None, None)
+
+
 def asked_of(kind: object, cid: object) -> CallId | None:
     """The call that a query of this kind is about; None for a query of calls.
 

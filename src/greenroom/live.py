@@ -16,7 +16,7 @@ from greenroom.core import Core
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import StoreError
+from greenroom.domain.errors import EntryNotFound, StoreError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
@@ -222,6 +222,17 @@ class LiveCore(Core):
                 self.media = MediaLink.installed()
         self.media.start(self)
         return self.media.offer(cid, entry_id, sdp)
+
+    def candidates(self, cid: CallId, entry_id: EntryId, fragment: str) -> None:
+        """Hand them to media."""
+        if self.media is None:
+            raise EntryNotFound(entry_id)
+        self.media.candidates(cid, entry_id, fragment)
+
+    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> None:
+        """Let media do it."""
+        if self.media is not None:
+            self.media.hang_up(cid, entry_id, ufrag)
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """As media has arranged it."""

@@ -113,6 +113,21 @@ class MediaLink:
         self._require(cid, entry_id)
         return self._media.offer(entry_id, sdp)
 
+    def candidates(self, cid: CallId, entry_id: EntryId, fragment: str) -> None:
+        """Addresses of a participant that it learned of after its offer.
+
+        Raises:
+            EntryNotFound: the entry is not in the call.
+            MediaError: they cannot be understood, or are of no connection of the entry.
+        """
+        self._require(cid, entry_id)
+        self._media.candidates(entry_id, fragment)
+
+    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> None:
+        """Drop one connection of a participant; where there is none such, that is fine."""
+        if self._calls.get(entry_id) == cid:
+            self._media.hang_up(entry_id, ufrag)
+
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom a participant receives on which of their media lines.
 

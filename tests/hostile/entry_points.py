@@ -241,7 +241,11 @@ NOT_HERE: Final = {
         ("UserHandle.import_members", "CallHandle.import_members"),
         "test_importing.py: what the iterable raises is passed on",
     ),
-    "Entry.offer": "test_offers.py",
+    **dict.fromkeys(
+        ("Entry.offer", "Entry.candidates", "Entry.hang_up"),
+        "test_offers.py",
+    ),
+    **dict.fromkeys(("Entry.ticket", "Greenroom.entry"), "test_tickets.py"),
     "Entry.slots": "takes nothing",
 }
 """Public methods that are tried elsewhere."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import pytest
@@ -49,6 +50,16 @@ EVIL: Final[dict[str, Callable[[], object]]] = {**NEVER, **STRANGE}
 def test_what_is_no_text_is_no_offer(what: str, entry: Entry) -> None:
     with pytest.raises(errors.MediaError):
         entry.offer(EVIL[what]())  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("what", EVIL)
+def test_what_is_no_text_names_no_connection(what: str, entry: Entry) -> None:
+    entry.offer(offer_sdp(*TWO_WAY))
+    with pytest.raises(errors.MediaError):
+        entry.candidates(EVIL[what]())  # type: ignore[arg-type]  # that is the point
+    with suppress(errors.InvalidInput):  # some of it is text, which is of no connection
+        entry.hang_up(EVIL[what]())  # type: ignore[arg-type]  # that is the point
+    assert set(entry.slots()) == {"0", "1"}
 
 
 def test_who_left_or_was_put_out_cannot_offer(call: CallHandle, entry: Entry) -> None:

@@ -14,6 +14,7 @@ from greenroom.aio.mirror import answering, blocking, command
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.turn import Claim
 from greenroom.projections.items import MemberItem
+from greenroom.tickets import Use
 
 
 class CallState(answers.CallState):
@@ -66,6 +67,11 @@ class Entry:
         """The entry and its call."""
         return repr(self.asking)
 
+    @classmethod
+    def of(cls, call: CallHandle, state: answers.EntryState) -> Entry:
+        """The entry that a join was answered."""
+        return cls(call, entry.Entry(call.asking, state))
+
     @property
     def reading(self) -> entry.Entry:
         """The same for threads."""
@@ -101,7 +107,13 @@ class Entry:
         """Place in the whole log of the join's last event."""
         return self.state.position
 
+    def ticket(self, *uses: Use, seconds: int = 60) -> str:
+        """What this client shows over HTTP; arguments as for `greenroom.Entry.ticket`."""
+        return self.reading.ticket(*uses, seconds=seconds)
+
     offer = blocking(entry.Entry.offer)
+    candidates = blocking(entry.Entry.candidates)
+    hang_up = blocking(entry.Entry.hang_up)
     slots = blocking(entry.Entry.slots)
     leave = command(entry.Entry.leave)
 

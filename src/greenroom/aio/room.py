@@ -14,9 +14,10 @@ from greenroom import engine, past
 from greenroom.adapters.outbox import Outbox
 from greenroom.aio.asking import Asking, AskingNow, AskingThePast
 from greenroom.aio.desk import AsyncDesk
-from greenroom.aio.handles import CallTypes, UserHandle, Users
+from greenroom.aio.handles import CallHandle, CallTypes, Entry, UserHandle, Users
 from greenroom.aio.mirror import blocking
-from greenroom.handles import claim, system_claim
+from greenroom.handles import claim, claim_of, system_claim
+from greenroom.tickets import Use
 
 P = ParamSpec("P")
 
@@ -141,6 +142,11 @@ class Greenroom(Room):
     keep_past = blocking(engine.Greenroom.keep_past)
     drop_past = blocking(engine.Greenroom.drop_past)
     kept_past = blocking(engine.Greenroom.kept_past)
+
+    def entry(self, ticket: str, use: Use | None = None) -> Entry:
+        """The entry that `ticket` was made for; arguments as for `greenroom.Greenroom.entry`."""
+        state = self.reading.entry(ticket, use).state
+        return Entry.of(CallHandle(self._asking, claim_of(state.user_id), state.cid), state)
 
     async def position(self) -> int:
         """Of the last event in the log."""

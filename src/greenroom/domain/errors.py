@@ -17,11 +17,13 @@ GreenroomError
 |   |-- RequestsDisabled        requests_disabled
 |   |-- RingingDisabled         ringing_disabled
 |   |-- CallTypeNotFound        call_type_not_found
-|   `-- CallTypeExists          call_type_exists
+|   |-- CallTypeExists          call_type_exists
+|   `-- TicketExpired           ticket_expired         .expired_at
 |-- InvalidInput                invalid_input          .path .expected .nearest
 |   |-- InvalidFilter           invalid_filter
 |   |-- InvalidSort             invalid_sort
 |   |-- InvalidCursor           invalid_cursor
+|   |-- InvalidTicket           invalid_ticket
 |   `-- QueryTooSlow            query_too_slow
 |-- Conflict                    conflict               others wrote first, again and again
 |   `-- Repeated                repeated               the request id is known: ask for its answer
@@ -233,6 +235,18 @@ class CallTypeExists(Refused):
         self.name = name
 
 
+class TicketExpired(Refused):
+    """The ticket was valid once; what was begun with it goes on, and may be ended with it."""
+
+    code = "ticket_expired"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(
+            f"the ticket expired at {expired_at.isoformat()}; ask the entry for another"
+        )
+        self.expired_at = expired_at
+
+
 class InvalidInput(GreenroomError):
     """What was passed in cannot be meant; nothing was recorded."""
 
@@ -264,6 +278,12 @@ class InvalidCursor(InvalidInput):
     """The cursor is damaged, forged, or of another query."""
 
     code = "invalid_cursor"
+
+
+class InvalidTicket(InvalidInput):
+    """The ticket is damaged, forged, or of another store."""
+
+    code = "invalid_ticket"
 
 
 class QueryTooSlow(InvalidInput):

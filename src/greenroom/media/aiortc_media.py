@@ -17,6 +17,7 @@ from greenroom.media.connection import Connection, State
 from greenroom.media.description import Description, Media
 from greenroom.media.dispatch import Dispatcher
 from greenroom.media.forwarding import Incoming
+from greenroom.media.fragment import Fragment
 from greenroom.media.port import MediaEntry, MediaObserver, Source
 from greenroom.media.slots import arrange
 
@@ -104,6 +105,16 @@ class AiortcMedia:
         """
         self._require(entry_id)
         return self._run(self._offer(entry_id, Description.of_offer(sdp)))
+
+    def candidates(self, entry_id: EntryId, fragment: str) -> None:
+        """Addresses of the peer that it learned of after its offer."""
+        self._require(entry_id)
+        self._run(self._trickle(entry_id, Fragment.of(fragment)))
+
+    def hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+        """Drop the connection whose offer had this ICE user name; the entry stays open."""
+        if entry_id in self._participants:
+            self._run(self._hang_up(entry_id, ufrag))
 
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """What the entry receives: source by `mid` of each line that can receive."""
@@ -253,6 +264,22 @@ class AiortcMedia:
         self._arrange(participant.room)
         return answer
 
+    async def _trickle(self, entry_id: EntryId, fragment: Fragment) -> None:
+        participant = self._require(entry_id)
+        async with participant.negotiating:
+            connection = _under(participant, fragment.ufrag)
+            if connection is None:
+                raise MediaError("no connection has this a=ice-ufrag; offer from a new connection")
+            await connection.add_candidates(fragment.candidates)
+
+    async def _hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+        participant = self._participants.get(entry_id)
+        if participant is None:
+            return
+        async with participant.negotiating:
+            if _under(participant, ufrag) is not None:
+                await self._disconnect(participant)
+
     async def _slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         connection = self._require(entry_id).connection
         if connection is None:
@@ -334,6 +361,13 @@ def _sendable(participant: _Participant) -> Iterator[Incoming]:
         for track in connection.tracks():
             if track.source.kind in participant.entry.may_send:
                 yield track
+
+
+def _under(participant: _Participant, ufrag: str) -> Connection | None:
+    """The participant's connection whose offer had this ICE user name."""
+    connection = participant.connection
+    offered = None if connection is None else connection.offered
+    return connection if offered is not None and offered.ufrag == ufrag else None
 
 
 def _cancel(participant: _Participant) -> None:

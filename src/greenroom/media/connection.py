@@ -12,10 +12,11 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.sdp import candidate_from_sdp
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
-from greenroom.media.description import Description, Line
+from greenroom.media.description import MAX_CANDIDATES, Description, Line
 from greenroom.media.forwarding import Incoming, Outgoing
 from greenroom.media.port import Source
 from greenroom.media.wire import Wire, use_addresses
@@ -54,6 +55,7 @@ class Connection:
         self._peer.on("connectionstatechange", self._changed)
         self._incoming: list[Incoming] = []
         self._outgoing: list[Outgoing] = []
+        self._trickled = 0
 
     async def answer(self, offer: Description) -> str:
         """The answer to a first or a further offer.
@@ -80,6 +82,15 @@ class Connection:
             incoming.line = outgoing.line = line
         self.offered = offer
         return answer
+
+    async def add_candidates(self, candidates: Sequence[str]) -> None:
+        """Try these addresses of the peer as well; no more than an offer may name in all."""
+        assert self.offered is not None, "trickled into the connection of an offer"  # noqa: S101 - a bug here
+        for said in candidates[: max(0, MAX_CANDIDATES - self._trickled)]:
+            self._trickled += 1
+            candidate = candidate_from_sdp(said)
+            candidate.sdpMid = self.offered.lines[0].mid  # everything is bundled onto it
+            await self._peer.addIceCandidate(candidate)
 
     def tracks(self) -> Iterator[Incoming]:
         """The lines that the participant sends on, as of the last offer."""

@@ -29,7 +29,7 @@ RESENDING: Final = "rtx/90000"
 _MEDIA_LINE = re.compile(r"(audio|video) [0-9]{1,5}(?:/1)? UDP/TLS/RTP/SAVPF((?: [0-9]{1,3})+)")
 _DYNAMIC = re.compile(r"9[6-9]|1[01][0-9]|12[0-7]")
 _MID = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
-_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
+UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _FINGERPRINT = re.compile(
     r"(sha-256|sha-384|sha-512) ([0-9A-F]{2}(?::[0-9A-F]{2})+)", re.IGNORECASE
@@ -98,7 +98,7 @@ class Description:
             raise MediaError("expected another a=mid on every media line")
         if len({fingerprint for fingerprint, _, _ in secrets}) > 1:
             raise MediaError("expected one certificate for all media lines (bundled)")
-        transport = [*_written(secrets[0]), *_candidates(described[0][1])]
+        transport = [*_written(secrets[0]), *candidates_in(described[0][1])]
         written = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
         written.append(f"a=group:BUNDLE {' '.join(line.mid for line in lines)}")
         for line, (heading, attributes) in zip(lines, described, strict=True):
@@ -139,13 +139,14 @@ def _split(sdp: object) -> tuple[Attributes, Sequence[tuple[str, Attributes]]]:
         raise MediaError(f"expected at most {MAX_CANDIDATES} candidates")
     ends = [*starts[1:], len(rows)]
     sections = [
-        (rows[start][2:], _attributes(rows[start + 1 : end]))
+        (rows[start][2:], attributes_of(rows[start + 1 : end]))
         for start, end in zip(starts, ends, strict=True)
     ]
-    return _attributes(rows[: starts[0]]), sections
+    return attributes_of(rows[: starts[0]]), sections
 
 
-def _attributes(rows: Sequence[str]) -> Attributes:
+def attributes_of(rows: Sequence[str]) -> Attributes:
+    """Name and value of each `a=` row."""
     parts = (row[2:].partition(":") for row in rows if row.startswith("a="))
     return [(name, value.strip()) for name, _, value in parts]
 
@@ -174,7 +175,7 @@ def _secrets(attributes: Attributes) -> tuple[str, str, str]:
     prints = (_FINGERPRINT.fullmatch(value) for value in _values(attributes, "fingerprint"))
     found = next((match for match in prints if match), None)
     ufrag, password = (next(_values(attributes, name), "") for name in ("ice-ufrag", "ice-pwd"))
-    if not found or not _UFRAG.fullmatch(ufrag) or not _PASSWORD.fullmatch(password):
+    if not found or not UFRAG.fullmatch(ufrag) or not _PASSWORD.fullmatch(password):
         raise MediaError("expected a=fingerprint, a=ice-ufrag and a=ice-pwd on every media line")
     return f"{found[1].lower()} {found[2].upper()}", ufrag, password
 
@@ -185,7 +186,7 @@ def _written(secrets: tuple[str, str, str]) -> Iterator[str]:
     yield "a=setup:actpass"
 
 
-def _candidates(attributes: Attributes) -> Iterator[str]:
+def candidates_in(attributes: Attributes) -> Iterator[str]:
     """The addresses that packets can be sent to at once."""
     for value in _values(attributes, "candidate"):
         match = _CANDIDATE.fullmatch(value)

@@ -108,11 +108,29 @@ class MediaPort(Protocol):
 
         Everybody receives the others' tracks of the same session on the media lines they offered
         as able to receive, first come, first served. A line says `a=content:slides` where it
-        shares a screen (RFC 4796). Candidates stand in both descriptions; none trickle.
+        shares a screen (RFC 4796). All candidates stand in the answer.
 
         Raises:
             MediaError: no such entry is open, or the description cannot be used; a connection
                 that is running goes on as before.
+        """
+        ...
+
+    def candidates(self, entry_id: EntryId, fragment: str) -> None:
+        """Addresses of the peer that it learned of after its offer (RFC 8840), some at a time.
+
+        Those of a sort that is not used here are left out, and so are those that are too many.
+
+        Raises:
+            MediaError: no such entry is open, the fragment cannot be used, or it names no
+                connection of the entry: an ICE restart is a new connection here.
+        """
+        ...
+
+    def hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+        """Drop the connection whose offer had this ICE user name; the entry stays open.
+
+        It is not reported as lost. No such connection, or no such entry, is fine.
         """
         ...
 

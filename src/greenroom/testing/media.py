@@ -14,7 +14,8 @@ from typing import Final, Literal
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
-from greenroom.media.description import MAX_LINES, MAX_SIZE, Description
+from greenroom.media.description import MAX_CANDIDATES, MAX_LINES, MAX_SIZE, Description
+from greenroom.media.fragment import Fragment
 from greenroom.media.port import Kind, MediaEntry, MediaObserver, Source
 
 FINGERPRINT: Final = "sha-256 " + ":".join(["AB"] * 32)
@@ -25,7 +26,7 @@ FINGERPRINT: Final = "sha-256 " + ":".join(["AB"] * 32)
 class Told:
     """One thing that a port was told to do."""
 
-    what: Literal["start", "open", "close", "offer", "stop"]
+    what: Literal["start", "open", "close", "offer", "hang_up", "stop"]
     entry_id: EntryId | None = None
     may_send: frozenset[Kind] | None = None
     """Only with `open`."""
@@ -83,6 +84,25 @@ class FakeMedia:
             self._open_entry(entry_id)
             self._offers[entry_id] = Description.of_offer(sdp)
             return "v=0\r\ns=fake\r\n"
+
+    def candidates(self, entry_id: EntryId, fragment: str) -> None:
+        """Refused where they belong to another offer than the entry's last, else forgotten."""
+        with self._lock:
+            self._open_entry(entry_id)
+            offered, told = self._offers.get(entry_id), Fragment.of(fragment)
+            if offered is None or offered.ufrag != told.ufrag:
+                raise MediaError("no connection has this a=ice-ufrag")
+
+    def hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+        """End the entry's last connection, if this was its offer."""
+        with self._lock:
+            self.told.append(Told("hang_up", entry_id))
+            offered = self._offers.get(entry_id)
+            if offered is None or offered.ufrag != ufrag:
+                return
+            del self._offers[entry_id]
+        if self._connections.get(entry_id):
+            self.end(entry_id)
 
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """The lines of the entry's offer that can receive; nothing is ever put on them."""
@@ -297,6 +317,31 @@ def offer_sdp(
 
 TWO_WAY: Final = (("audio", "sendrecv"), ("video", "sendrecv"))
 """The lines of a plain two-party call."""
+
+TRICKLE: Final = (
+    "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n"
+    "m=audio 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n"
+    "a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\n"
+    "a=candidate:2 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active\r\n"
+    "a=candidate:3 1 udp 2122260222 somebody.local 61765 typ host\r\n"
+    "a=end-of-candidates\r\n"
+)
+"""Candidates for an offer of `offer_sdp`: one that can be used, and two that are left out."""
+
+HOSTILE_FRAGMENTS: Final[Mapping[str, object]] = {
+    "nothing": "",
+    "not a string": b"a=ice-ufrag:abcd\r\n",
+    "None": None,
+    "json": '{"candidate": ""}',
+    "an offer": offer_sdp(("audio", "sendrecv")),
+    "too long": TRICKLE + "a=" + "x" * MAX_SIZE,
+    "no connection named": TRICKLE.replace("a=ice-ufrag:", "a=ice-frag:"),
+    "two connections named": TRICKLE + "a=ice-ufrag:dcba\r\n",
+    "a name that is none": TRICKLE.replace("abcd", "a" * 300),
+    "too many": TRICKLE + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * MAX_CANDIDATES,
+    "a candidate that is none": TRICKLE + "a=candidate:1 1 udp\r\n",
+}
+"""Fragments that nobody means well with, by what is wrong."""
 
 HOSTILE: Final[Mapping[str, object]] = {
     "nothing": "",

@@ -10,7 +10,7 @@ import pytest
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.media.port import Kind, MediaEntry, MediaPort
-from greenroom.testing.media import HOSTILE, TWO_WAY, Witness, offer_sdp
+from greenroom.testing.media import HOSTILE, HOSTILE_FRAGMENTS, TRICKLE, TWO_WAY, Witness, offer_sdp
 
 
 class MediaPortContract:
@@ -82,6 +82,40 @@ class MediaPortContract:
         lines = (("audio", "sendrecv"), ("video", "sendonly"), ("video", "recvonly"))
         media.offer(EntryId("entry-thierry"), offer_sdp(*lines))
         assert media.slots(EntryId("entry-thierry")) == {"0": None, "2": None}
+
+    def test_candidates_go_to_the_connection_that_they_name(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        for _ in range(2):
+            media.candidates(EntryId("entry-thierry"), TRICKLE)
+        with pytest.raises(MediaError, match="ufrag"):
+            media.candidates(EntryId("entry-thierry"), TRICKLE.replace("abcd", "other"))
+        with pytest.raises(MediaError, match="entry-alice"):
+            media.candidates(EntryId("entry-alice"), TRICKLE)
+
+    @pytest.mark.parametrize("wrong", HOSTILE_FRAGMENTS)
+    def test_hostile_candidates_are_refused(self, media: MediaPort, wrong: str) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        with pytest.raises(MediaError):
+            media.candidates(EntryId("entry-thierry"), HOSTILE_FRAGMENTS[wrong])  # type: ignore[arg-type]  # the point
+        media.candidates(EntryId("entry-thierry"), TRICKLE)
+
+    def test_hanging_up_ends_the_connection_and_not_the_entry(self, media: MediaPort) -> None:
+        witness = Witness()
+        media.start(witness)
+        media.open(self.entry())
+        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.hang_up(EntryId("entry-thierry"), "other")
+        assert media.slots(EntryId("entry-thierry")) != {}
+        media.hang_up(EntryId("entry-thierry"), "abcd")
+        assert media.slots(EntryId("entry-thierry")) == {}
+        media.hang_up(EntryId("entry-thierry"), "abcd")
+        media.hang_up(EntryId("entry-alice"), "abcd")
+        assert media.entries() == {"entry-thierry"}
+        assert not witness.heard(lambda heard: bool(heard.losses), timeout=0.1)
 
     def test_leaving_is_not_a_loss(self, media: MediaPort) -> None:
         witness = Witness()
