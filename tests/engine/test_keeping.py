@@ -12,7 +12,7 @@ from tests.engine.test_erasure import files_that_say
 from tests.engine.test_past import seen
 
 from greenroom import Greenroom, KeptPast, Member, errors
-from greenroom.projections import past as projection
+from greenroom.projections import versions
 from greenroom.projections.as_of import Replayed
 
 HEALTH = "hypertension-and-a-peanut-allergy"
@@ -169,7 +169,7 @@ def test_what_it_cannot_take_holds_up_nobody(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(projection.Past, "apply", broken)
+    monkeypatch.setattr(versions.Versions, "workspace", broken)
     position = something(room, 1)
     assert seen(room)
     kept = room.kept_past()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import pytest
-from sqlalchemy import RowMapping, select
 from tests.engine.deeds import look
 from tests.engine.mortals import (
     PATIENCE,
@@ -25,11 +23,11 @@ from tests.engine.mortals import (
     position_first,
     rebuild,
 )
+from tests.projections.test_past import kept_in
 
 from greenroom import Greenroom, Member
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import ERASING
-from greenroom.projections.past_tables import TABLES
 from greenroom.projections.views import Views
 
 pytestmark = pytest.mark.slow
@@ -86,7 +84,7 @@ def test_so_it_does_where_the_past_is_kept(url: str) -> None:
         room.keep_past()
         fresh.catch_up(room._store.feed, until=room.position)
         fresh.past.keep(room._store.feed)
-        assert past_of(room._views) == past_of(fresh)
+        assert kept_in(room._views) == kept_in(fresh)
 
 
 def test_the_exam_notices_positions_that_are_moved_before_the_rows(tmp_path: Path) -> None:
@@ -193,26 +191,6 @@ def refilled(room: Greenroom) -> str:
     with closing(Views.open(None, secret=room._store.secret)) as views:
         views.catch_up(room._store.feed, until=room.position)
         return views.digest()
-
-
-def past_of(views: Views) -> Mapping[str, object]:
-    """What was, by table: the values of rows, and the positions from and before which they held.
-
-    What was erased leaves versions that say the same; those that follow each other count as one.
-    """
-    with views._database.snapshot() as connection:
-        return {one.name: merged(connection.execute(select(one)).mappings()) for one in TABLES}
-
-
-def merged(versions: Iterable[RowMapping]) -> object:
-    found: defaultdict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
-    for version in sorted(versions, key=lambda one: one.get("since", 0)):
-        held = tuple(value for name, value in version.items() if name not in {"since", "until"})
-        since, until = version.get("since", 0), version.get("until", 0)
-        if found[held] and found[held][-1][1] == since:
-            since, _ = found[held].pop()
-        found[held].append((since, until))
-    return dict(found)
 
 
 def things_at(url: str) -> set[str]:

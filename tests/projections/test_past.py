@@ -2,39 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 from tests.projections.histories import CIDS, histories
-from tests.projections.history import History
+from tests.projections.history import SECRET, History
 from tests.projections.places import Where
 from tests.projections.test_as_of import of_call, of_house, recorded, seen_up_to
 
 from greenroom.domain.call_events import CallDeleted, WentLive
 from greenroom.domain.membership import MemberUpdated, RingAccepted
+from greenroom.domain.message import Event, Recorded
 from greenroom.domain.ports import EventStore
 from greenroom.domain.session_events import MediaConnected
 from greenroom.projections import past_tables
 from greenroom.projections.as_of import Kept, Replayed, Seen
+from greenroom.projections.keeping import KeptPast
 from greenroom.projections.past import Past
-from greenroom.projections.projecting import project
 from greenroom.projections.tables import NOW
 from greenroom.projections.views import Views
 
 
-def fill(views: Views, store: EventStore, batches: Sequence[int]) -> None:
-    """Take the tables of the past to the last of these positions, batch by batch."""
+class Feeds(Protocol):
+    """A log, as far as it is needed here."""
+
+    def feed(
+        self, after: int = 0, *, until: int | None = None
+    ) -> Iterator[tuple[int, Recorded[Event]]]: ...
+
+
+Take = Callable[[Views, Feeds, Sequence[int]], None]
+
+
+class Telling:
+    """A log that tells what was erased nevertheless, as those do that were read before it was."""
+
+    def __init__(self, history: History) -> None:
+        self._pairs = history.pairs
+
+    def feed(
+        self, after: int = 0, *, until: int | None = None
+    ) -> Iterator[tuple[int, Recorded[Event]]]:
+        """See `EventStore`."""
+        return (pair for pair in self._pairs if after < pair[0] <= (until or pair[0]))
+
+
+def fill(views: Views, store: Feeds, batches: Sequence[int]) -> None:
+    """Take the tables of the past to the last of these positions, batch by batch, afterwards."""
+    views.catch_up(store.feed, until=batches[-1])
     for after, until in pairwise([0, *batches]):
         with views._database.write() as connection:
             if not after:
                 past_tables.metadata.create_all(connection)
             records = list(store.feed(after, until=until))
-            project(views._database, connection, {Past(): after}, records)
+            Past().fill(views._database, connection, after, records)
+
+
+def go_along(views: Views, store: Feeds, batches: Sequence[int]) -> None:
+    """Take views and past there together."""
+    views.past.want()
+    for until in batches:
+        views.catch_up(store.feed, until=until)
+        assert views.past.kept() == KeptPast(until, whole=True)
+
+
+WAYS = pytest.mark.parametrize("take", [fill, go_along], ids=["afterwards", "along"])
 
 
 def agree(views: Views, store: EventStore, position: int) -> None:
@@ -44,17 +82,59 @@ def agree(views: Views, store: EventStore, position: int) -> None:
     then.close()
 
 
+def kept_in(views: Views) -> Mapping[str, object]:
+    """What was, by table: the values of rows, and the positions from and before which they held.
+
+    What was erased leaves versions that say the same; those that follow each other count as one.
+    """
+    with views._database.snapshot() as connection:
+        return {
+            one.name: _merged(connection.execute(select(one)).mappings())
+            for one in past_tables.TABLES
+        }
+
+
+def _merged(versions: Iterable[RowMapping]) -> object:
+    found: defaultdict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
+    for version in sorted(versions, key=lambda one: one.get("since", 0)):
+        held = tuple(value for name, value in version.items() if name not in {"since", "until"})
+        since, until = version.get("since", 0), version.get("until", 0)
+        if found[held] and found[held][-1][1] == since:
+            since, _ = found[held].pop()
+        found[held].append((since, until))
+    return dict(found)
+
+
+def some_batches(head: int, data: st.DataObject) -> list[int]:
+    cuts = data.draw(st.sets(st.integers(1, head), max_size=4)) if head > 1 else set()
+    return sorted(cuts | {head})
+
+
 @pytest.mark.slow
+@WAYS
 @given(histories(), st.data())
-def test_kept_is_as_it_was(history: History, data: st.DataObject) -> None:
+def test_kept_is_as_it_was(take: Take, history: History, data: st.DataObject) -> None:
     store = recorded(history)
     head = store.position()
-    views = seen_up_to(store, head)
-    cuts = data.draw(st.sets(st.integers(1, head), max_size=4)) if head > 1 else set()
-    fill(views, store, sorted(cuts | {head}) or [0])
+    views = Views.open(None, secret=store.secret)
+    take(views, store, some_batches(head, data))
     for position in data.draw(st.lists(st.integers(0, head), min_size=3, max_size=3)):
         agree(views, store, position)
     views.close()
+
+
+@pytest.mark.slow
+@given(histories(), st.data())
+def test_going_along_or_afterwards_in_any_batches_the_same_is_kept(
+    history: History, data: st.DataObject
+) -> None:
+    store = recorded(history)
+    one, other = (Views.open(None, secret=store.secret) for _ in range(2))
+    go_along(one, store, some_batches(store.position(), data))
+    fill(other, store, some_batches(store.position(), data))
+    assert kept_in(one) == kept_in(other)
+    for views in (one, other):
+        views.close()
 
 
 def eventful() -> History:
@@ -109,13 +189,13 @@ def told() -> tuple[EventStore, list[Any]]:
 
 
 @pytest.mark.parametrize("step", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 100))])
+@WAYS
 def test_at_every_position_of_a_day_full_of_everything(
-    where: Where, step: int, told: tuple[EventStore, list[Any]]
+    where: Where, take: Take, step: int, told: tuple[EventStore, list[Any]]
 ) -> None:
     store, said = told
     views = Views.open(where, secret=store.secret)
-    views.catch_up(store.feed, until=store.position())
-    fill(views, store, [*range(step, store.position(), step), store.position()])
+    take(views, store, [*range(step, store.position(), step), store.position()])
     for position, then in enumerate(said):
         assert everything(Kept(views, position)) == then, position
         if step == 1:
@@ -125,16 +205,31 @@ def test_at_every_position_of_a_day_full_of_everything(
     views.close()
 
 
-def test_nothing_of_what_was_erased_stands_in_any_version(history: History) -> None:
+@WAYS
+@pytest.mark.parametrize("step", [1, 7])
+def test_however_it_is_cut_into_batches_the_same_is_kept(take: Take, step: int) -> None:
+    store = recorded(eventful())
+    one, other = (Views.open(None, secret=store.secret) for _ in range(2))
+    go_along(one, store, [store.position()])
+    take(other, store, [*range(step, store.position(), step), store.position()])
+    assert kept_in(one) == kept_in(other)
+    for views in (one, other):
+        views.close()
+
+
+@WAYS
+@pytest.mark.parametrize("at_once", [True, False])
+def test_nothing_of_what_was_erased_stands_in_any_version(
+    take: Take, history: History, *, at_once: bool
+) -> None:
     history.upserted("member-5", name="Charlie")
     history.added("member-99", custom={"secret": 1})
-    views = seen_up_to(recorded(history), 0)
-    fill(views, recorded(history), [history.head])
+    history.of_member(MemberUpdated, "member-99", role="host", custom={"secret": 2})
+    before = history.head
     history.forgotten("member-5")
     history.in_call(CallDeleted, hard=True)
-    erasures = history.pairs[-2:]
-    with views._database.write() as connection:
-        project(views._database, connection, {Past(): history.head - 10}, erasures)
+    views = Views.open(None, secret=SECRET)
+    take(views, Telling(history), [history.head] if at_once else [before, history.head])
     with views._database.read() as connection:
         for table in past_tables.TABLES:
             rows = str(connection.execute(select(table)).all())

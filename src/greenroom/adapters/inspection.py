@@ -138,7 +138,7 @@ def _requests(tables: Tables) -> RequestsStatus:
 
 
 def _views(tables: Tables, position: int) -> ViewsStatus:
-    current = {one.name: one.version for one in (*PROJECTIONS, PAST)}
+    current = {one.name: one.version for one in PROJECTIONS} | {PAST.name: PAST.version}
     try:
         found = tables.views_positions()
         parked = tables.views_parked()

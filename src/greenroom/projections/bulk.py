@@ -26,9 +26,9 @@ class Shape:
         self.name: Final = table.name
         self.keys: Final = tuple(column.name for column in table.primary_key.columns)
         self.columns: Final = tuple(c.name for c in table.columns if not c.computed)
-        self.key_of: Final = _several(self.keys)
+        self.key_of: Final = several(self.keys)
         """The key of a row."""
-        self.values_of: Final = _several(self.columns)
+        self.values_of: Final = several(self.columns)
         """The values of a row, in the order of `columns`."""
 
     def row(self, values: Values) -> Row:
@@ -44,6 +44,15 @@ class Blank(NamedTuple):
     values: Row
 
 
+class Moved(NamedTuple):
+    """Rows found by some of their columns get another value in one of these."""
+
+    column: str
+    found_by: Sequence[str]
+    values: Sequence[Values]
+    """For each: its value in `column` from now on, then those that it is found by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What becomes of one table, in this order."""
@@ -54,6 +63,8 @@ class Changes:
     dropped: Sequence[Key]
     put: Sequence[Values]
     """Whole rows, inserted or written over those with the same key."""
+    moved: Sequence[Moved] = ()
+    """Comes first of all."""
 
 
 class Bulk(Protocol):
@@ -78,7 +89,7 @@ def shape_of(table: Table) -> Shape:
     return Shape(table)
 
 
-def _several(names: Sequence[str]) -> Callable[[Row], Values]:
+def several(names: Sequence[str]) -> Callable[[Row], Values]:
     """These items of a row, as a tuple also where it is one."""
     if len(names) > 1:
         return itemgetter(*names)

@@ -20,7 +20,7 @@ from greenroom.domain.streams import erased_by
 from greenroom.projections.database import Database
 from greenroom.projections.past import Past, blank
 from greenroom.projections.past_tables import metadata
-from greenroom.projections.projecting import Batch, project
+from greenroom.projections.projecting import Batch
 from greenroom.projections.standing import Standing, positions
 
 _log = logging.getLogger(__name__)
@@ -118,11 +118,12 @@ def is_kept(connection: Connection) -> bool:
 def go_along(
     database: Database, connection: Connection, found: Standing, after: int, batch: Sequence[_Pair]
 ) -> None:
-    """Take the past along with the views, in their transaction, where it is kept and level.
+    """Take the past along by itself, in the transaction that moves the views.
 
-    Where it is behind, somebody is filling it; but what `batch` erases is gone from it at once.
-    What it cannot take leaves it behind: the past is then read from the log, and nobody else is
-    held up. `keep` says what is wrong.
+    For what is unusual: what follows from the changes of the views is written with them. Where the
+    past is behind, somebody is filling it; but what `batch` erases is gone from it at once. What
+    it cannot take leaves it behind: the past is then read from the log, and nobody else is held
+    up. `keep` says what is wrong.
 
     Args:
         database: that `connection` is of.
@@ -131,7 +132,7 @@ def go_along(
         after: where the views stood.
         batch: (position, record) pairs past it, applied to them.
     """
-    stands = found.optional(PAST)
+    stands = PAST.stands(found)
     if stands is None:
         return
     whole = [(position, one) for position, one in batch if isinstance(one, Recorded)]
@@ -150,9 +151,14 @@ def go_along(
             blank(connection, one.event)
 
 
+def went_along(connection: Connection, position: int) -> None:
+    """Take note that the past has been taken along to `position` with the views."""
+    connection.execute(_MOVE.where(positions.c.position < position).values(position=position))
+
+
 def _take(database: Database, connection: Connection, stands: int, batch: Batch) -> None:
-    project(database, connection, {PAST: stands}, batch)
-    connection.execute(_MOVE.values(position=max(stands, batch[-1][0])))
+    PAST.fill(database, connection, stands, batch)
+    went_along(connection, batch[-1][0])
 
 
 def _drop(connection: Connection) -> None:

@@ -1,90 +1,65 @@
-"""The projection `past`: every version of every row, for whoever asks often about long ago."""
+"""The past, for whoever asks often about long ago: what is kept of it, and up to where."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy import Connection, Table, update
 
-from greenroom.domain.call_events import CallCreated, CallDeleted, SessionStarted
-from greenroom.domain.membership import (
-    MemberAdded,
-    MemberRemoved,
-    RingAccepted,
-    RingMissed,
-    RingRejected,
-)
-from greenroom.domain.message import Event, Recorded
-from greenroom.domain.session_events import Joined, Left
-from greenroom.domain.user import UserErased, UserUpserted
-from greenroom.projections.bulk import Key
-from greenroom.projections.calls import Calls, answers, calls
-from greenroom.projections.members import Members, members
-from greenroom.projections.participants import Participants, participants
-from greenroom.projections.past_tables import (
-    ASIDE,
-    CALLS,
-    KEPT,
-    MEMBERS,
-    TABLES,
-    USERS,
-)
+from greenroom.domain.call_events import CallDeleted
+from greenroom.domain.message import Event
+from greenroom.domain.user import UserErased
+from greenroom.projections.calls import Calls
+from greenroom.projections.database import Database
+from greenroom.projections.members import Members
+from greenroom.projections.participants import Participants
+from greenroom.projections.past_tables import CALLS, MEMBERS, TABLES, USERS, Versioned
+from greenroom.projections.projecting import Batch, project
 from greenroom.projections.projection import Projection
-from greenroom.projections.sessions import Sessions, sessions
-from greenroom.projections.users import Users, users
-from greenroom.projections.versions import Versions, held
-from greenroom.projections.workspace import Rows
-
-_OF_NOW: Final[Sequence[Projection]] = (Calls(), Members(), Participants(), Sessions(), Users())
-
-
-def _heeding() -> Mapping[type[Event], Sequence[Projection]]:
-    heeding: defaultdict[type[Event], list[Projection]] = defaultdict(list)
-    for projection in _OF_NOW:
-        for kind in projection.events:
-            heeding[kind].append(projection)
-    return heeding
-
-
-_HEEDING: Final = _heeding()
-_NOBODYS: Final[Mapping[str, Any]] = {"custom": "{}"}
-_UNKNOWN: Final[Mapping[str, Any]] = {"name": None, "name_folded": None, "custom": "{}"}
+from greenroom.projections.sessions import Sessions
+from greenroom.projections.standing import Standing
+from greenroom.projections.users import Users
+from greenroom.projections.versions import Refilling, Versions
 
 
 class Past:
-    """Keeps the versions that the projections of now would have overwritten.
+    """The versions that the projections of now would have overwritten.
 
-    What is erased is blank in all of them; that there was somebody, or something, stays, as it
-    does in the log. Whoever is a member of a call that was erased is left as they are: nobody is
-    shown the members of such a call.
+    It has no rule of its own: what becomes of the rows of now says what they were. What is erased
+    is blank in all versions; that there was somebody, or something, stays, as it does in the log.
+    Whoever is a member of a call that was erased is left as they are: nobody is shown the members
+    of such a call.
     """
 
-    name = "past"
-    version = 1
-    tables = TABLES
-    events: frozenset[type[Event]] = frozenset(_HEEDING)
+    name: Final = "past"
+    """Under which its position is kept."""
+    version: Final = 2
+    """Raised whenever its tables change: older ones are not read, and dropped when it is kept."""
+    tables: Final = TABLES
+    of: Final[Sequence[Projection]] = (Calls(), Members(), Participants(), Sessions(), Users())
+    """Those whose rows have one."""
 
-    def needs(self, recorded: Recorded[Event]) -> Iterable[tuple[Table, Key]]:
-        """See `Projection`."""
-        for projection in _HEEDING[type(recorded.event)]:
-            for table, key in projection.needs(recorded):
-                yield _kept_at(table, key)
-        for table, key in _written(recorded.event):
-            yield _kept_at(table, key)
+    def stands(self, found: Standing) -> int | None:
+        """Up to where it has been filled; None where it is not kept."""
+        return found.optional(self.name, self.version)
 
-    def apply(self, recorded: Recorded[Event], rows: Rows) -> None:
-        """See `Projection`."""
-        event = recorded.event
-        if isinstance(event, CallDeleted) and event.hard:
-            for table in (CALLS.versions, MEMBERS.versions):
-                rows.erase_where(table, "cid", event.cid, **_NOBODYS)
-        if isinstance(event, UserErased):
-            rows.erase_where(USERS.versions, "user_id", event.user_id, **_UNKNOWN)
-        versions = Versions(rows, recorded.position)
-        for projection in _HEEDING[type(event)]:
-            projection.apply(recorded, versions)
+    def beside(self, found: Standing) -> Versions | None:
+        """Keeps the versions of what becomes of the rows of now.
+
+        None where these are not the ones that held last in its tables.
+        """
+        stands = self.stands(found)
+        level = all(
+            found.positions.get(each.name) == stands and each.name not in found.parked
+            for each in self.of
+        )
+        return Versions() if level and stands is not None else None
+
+    def fill(self, database: Database, connection: Connection, stands: int, batch: Batch) -> None:
+        """Take it from where it stands past `batch`, in the open transaction, by itself."""
+        seen = dict.fromkeys(self.of, stands)
+        project(database, connection, seen, batch, versions=Refilling())
 
 
 def blank(connection: Connection, event: Event) -> Iterable[Table]:
@@ -95,38 +70,17 @@ def blank(connection: Connection, event: Event) -> Iterable[Table]:
     """
     match event:
         case CallDeleted(hard=True, cid=cid):
-            for table in (CALLS.versions, MEMBERS.versions):
-                connection.execute(update(table).where(table.c.cid == cid).values(_NOBODYS))
-            return (CALLS.versions, MEMBERS.versions)
+            return _blank(connection, (CALLS, MEMBERS), "cid", cid)
         case UserErased(user_id=user_id):
-            for table, nothing in ((MEMBERS.versions, _NOBODYS), (USERS.versions, _UNKNOWN)):
-                connection.execute(update(table).where(table.c.user_id == user_id).values(nothing))
-            return (MEMBERS.versions, USERS.versions)
+            return _blank(connection, (MEMBERS, USERS), "user_id", user_id)
         case _:
             return ()
 
 
-def _kept_at(table: Table, key: Key) -> tuple[Table, Key]:
-    """Where the row stands that holds still."""
-    if table in KEPT:
-        return KEPT[table].versions, held(KEPT[table], key)
-    return ASIDE[table], key
-
-
-def _written(event: Event) -> Iterator[tuple[Table, Key]]:
-    """Rows that are written without a look at them, except by those who keep what was."""
-    match event:
-        case MemberAdded(cid=cid, user_id=user_id) | MemberRemoved(cid=cid, user_id=user_id):
-            yield members, (cid, user_id)
-        case Joined(cid=cid, entry_id=entry_id) | Left(cid=cid, entry_id=entry_id):
-            yield participants, (cid, entry_id)
-        case RingAccepted() | RingRejected() | RingMissed():
-            yield answers, (event.cid, event.user_id)
-        case SessionStarted(cid=cid, session=number):
-            yield sessions, (cid, number)
-        case CallCreated(cid=cid):
-            yield calls, (cid,)
-        case UserUpserted(user_id=user_id) | UserErased(user_id=user_id):
-            yield users, (user_id,)
-        case _:
-            pass
+def _blank(
+    connection: Connection, those: Sequence[Versioned], column: str, value: str
+) -> Sequence[Table]:
+    for kept in those:
+        table, nothing = kept.versions, dict(kept.personal)
+        connection.execute(update(table).where(table.c[column] == value).values(nothing))
+    return [kept.versions for kept in those]

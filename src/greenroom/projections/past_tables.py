@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,7 +25,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
-from greenroom.projections.bulk import Key, Row, shape_of
+from greenroom.projections.bulk import Row, Values, several, shape_of
 from greenroom.projections.calls import answers, calls
 from greenroom.projections.members import members
 from greenroom.projections.participants import participants
@@ -43,6 +42,8 @@ metadata: Final = MetaData()
 POSITION: Final = bindparam("position", type_=BigInteger())
 LATEST: Final = bindparam("latest", type_=BigInteger())
 
+_NOTHING: Final[Row] = {}
+
 
 @dataclass(eq=False)
 class Versioned:
@@ -50,7 +51,7 @@ class Versioned:
 
     now: Table
     versions: Table
-    """Its rows, each from position `since` to before `until`."""
+    """Its rows without the counters, each from position `since` to before `until`."""
     place: int
     """Of `until` within the key, whose other parts are those of the row."""
     crowd: bool = False
@@ -58,17 +59,20 @@ class Versioned:
     counters: tuple[str, ...] = ()
     """Columns that change all the time: they make no new version, but stand in `counts`."""
     counts: Table | None = None
-    """What the counters say from a position on."""
+    """What the counters say from a position on; at `OPEN`, what they say in the end."""
+    personal: Row = field(default_factory=dict)
+    """Of what is erased, every version says this instead."""
 
     @cached_property
-    def key_of(self) -> Callable[[Row], Key]:
-        """The key that a row has now."""
-        return shape_of(self.now).key_of
+    def steady_of(self) -> Callable[[Row], Values]:
+        """What makes a new version of a row when it changes, in the order of the columns."""
+        apart = {*shape_of(self.now).keys, *self.counters}
+        return several([name for name in shape_of(self.now).columns if name not in apart])
 
     @cached_property
-    def steady_of(self) -> Callable[[Row], object]:
-        """What of a row makes a new version when it changes."""
-        return itemgetter(*(n for n in shape_of(self.now).columns if n not in self.counters))
+    def counted_of(self) -> Callable[[Row], Values]:
+        """What the counters of a row say."""
+        return several(self.counters)
 
 
 def _kept(
@@ -77,6 +81,7 @@ def _kept(
     place: int | None = None,
     crowd: bool = False,
     counters: tuple[str, ...] = (),
+    personal: Row = _NOTHING,
 ) -> Versioned:
     """Tables for the past of `now`.
 
@@ -92,12 +97,12 @@ def _kept(
         metadata,
         *key,
         Column("since", BigInteger, nullable=False),
-        *(_copied(column) for column in now.columns if column.name not in keys),
+        *(_copied(column) for column in now.columns if column.name not in {*keys, *counters}),
         *(Index(f"{name}_by_{'_'.join(names)}", *names, "since", "until") for names in indexes),
         sqlite_with_rowid=False,
     )
     if not counters:
-        return Versioned(now, versions, place, crowd)
+        return Versioned(now, versions, place, crowd, personal=personal)
     counts = Table(
         f"{now.name}_counted",
         metadata,
@@ -106,7 +111,7 @@ def _kept(
         *(_copied(now.c[name]) for name in counters),
         sqlite_with_rowid=False,
     )
-    return Versioned(now, versions, place, crowd, counters, counts)
+    return Versioned(now, versions, place, crowd, counters, counts, personal)
 
 
 def _copied(column: Column[Any]) -> Column[Any]:
@@ -128,14 +133,21 @@ CALLS: Final = _kept(
     ("starts_at_falling", "cid"),
     ("created_by", "cid"),
     counters=("member_count",),
+    personal={"custom": "{}"},
 )
-MEMBERS: Final = _kept(members, ("cid", "created_at", "user_id"), ("user_id", "cid"), crowd=True)
+MEMBERS: Final = _kept(
+    members,
+    ("cid", "created_at", "user_id"),
+    ("user_id", "cid"),
+    crowd=True,
+    personal={"custom": "{}"},
+)
 # Those who are in a call are found together when all of them leave.
 PARTICIPANTS: Final = _kept(participants, ("cid", "joined_at", "entry_id"), place=1)
 SESSIONS: Final = _kept(
     sessions, ("cid", "started_at", "number"), counters=("participant_count", "entry_count")
 )
-USERS: Final = _kept(users)
+USERS: Final = _kept(users, personal={"name": None, "name_folded": None, "custom": "{}"})
 ANSWERS: Final = _kept(answers)
 KEPT: Final = {kept.now: kept for kept in (CALLS, MEMBERS, PARTICIPANTS, SESSIONS, USERS, ANSWERS)}
 """By table of now."""

@@ -45,6 +45,10 @@ class PostgresBulk:
         """See `Bulk`."""
         with self._raw.pipeline():
             for shape, change in changes.items():
+                for moved in change.moved:
+                    if moved.values:
+                        sql = _move(shape, moved.column, tuple(moved.found_by))
+                        self._run(sql, moved.values)
                 for length in {len(prefix) for prefix in change.swept}:
                     self._delete(shape, [key for key in change.swept if len(key) == length])
                 for blank in change.blanked:
@@ -83,6 +87,17 @@ def _delete(shape: Shape, length: int) -> bytes:
 def _update(shape: Shape, column: str, names: Sequence[str]) -> bytes:
     values = ", ".join(f'"{name}" = %s' for name in names)
     return f'UPDATE "{shape.name}" SET {values} WHERE "{column}" = %s'.encode()
+
+
+@cache
+def _move(shape: Shape, column: str, found_by: Sequence[str]) -> bytes:
+    matches = " AND ".join(f't."{name}" = k.by_{name}' for name in found_by)
+    given = f"unnest({_arrays(shape, (column, *found_by))})"
+    names = ", ".join(f"by_{name}" for name in found_by)
+    return (
+        f'UPDATE "{shape.name}" AS t SET "{column}" = k.other'
+        f" FROM {given} AS k(other, {names}) WHERE {matches}"
+    ).encode()
 
 
 @cache

@@ -12,6 +12,7 @@ from greenroom.domain.message import Event, Recorded
 from greenroom.projections.bulk import Changes, Key, Shape, Values
 from greenroom.projections.database import Database
 from greenroom.projections.projection import Projection
+from greenroom.projections.versions import Versions
 from greenroom.projections.workspace import Rows, Workspace
 
 Batch = Sequence[tuple[int, Recorded[Event]]]
@@ -22,7 +23,12 @@ _ApplyAll: TypeAlias = Callable[[Sequence[Recorded[Event]], Rows], None]
 
 
 def project(
-    database: Database, connection: Connection, seen: Mapping[Projection, int], batch: Batch
+    database: Database,
+    connection: Connection,
+    seen: Mapping[Projection, int],
+    batch: Batch,
+    *,
+    versions: Versions | None = None,
 ) -> None:
     """Write, in the open transaction, what takes each projection past `batch`.
 
@@ -34,13 +40,15 @@ def project(
         seen: the projections, each with the position it stands at: records up to there are
             skipped.
         batch: the records that follow.
+        versions: keeps those of the rows that are changed; None where nobody wants them.
     """
     shares = _shares(seen, batch)
-    rows = Workspace(database.bulk(connection))
+    bulk = database.bulk(connection)
+    rows = Workspace(bulk) if versions is None else versions.workspace(bulk)
     rows.expect(_needs(shares))
     for projection, records in shares.items():  # none looks at the rows of another
         if records:
-            _apply(projection, records, rows)
+            _apply(projection, records, rows, versions)
     rows.flush()
 
 
@@ -57,13 +65,19 @@ def touched(projections: Iterable[Projection], recorded: Recorded[Event]) -> Col
     return others.union(rows.touched())
 
 
-def _apply(projection: Projection, records: Sequence[Recorded[Event]], rows: Workspace) -> None:
+def _apply(
+    projection: Projection,
+    records: Sequence[Recorded[Event]],
+    rows: Workspace,
+    versions: Versions | None,
+) -> None:
+    has_past = versions is not None and versions.concern(projection.tables)
     apply_all: _ApplyAll | None = getattr(projection, "apply_all", None)
-    if apply_all is not None:
+    if apply_all is not None and not has_past:
         apply_all(records, rows)
         return
     apply = projection.apply
-    for recorded in records:
+    for recorded in records if versions is None else versions.through(records):
         apply(recorded, rows)
 
 

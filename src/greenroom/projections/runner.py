@@ -12,11 +12,12 @@ from greenroom.domain.message import Event, Recorded
 from greenroom.domain.ports import Damaged
 from greenroom.domain.streams import EVENTS, erased_by
 from greenroom.projections.database import Database
-from greenroom.projections.keeping import go_along
+from greenroom.projections.keeping import PAST, go_along, went_along
 from greenroom.projections.parking import Parked, free, hush, park
 from greenroom.projections.projecting import project
 from greenroom.projections.projection import Projection
 from greenroom.projections.standing import Standing, key_of, positions, standing
+from greenroom.projections.versions import Versions
 
 _log = logging.getLogger(__name__)
 
@@ -64,16 +65,26 @@ class Runner:
             found = standing(connection, self._projections)
             if found.least < after or found.least >= last:
                 return found.least  # others emptied the tables, or did it
+            versions = None if careful else PAST.beside(found)
             if careful:
                 self._one_by_one(connection, found, batch, care)
             else:
-                self._at_once(connection, found, batch)
-            go_along(self._database, connection, found, after, batch)
+                self._at_once(connection, found, batch, versions)
+            if versions is None:
+                go_along(self._database, connection, found, after, batch)
+            else:
+                went_along(connection, last)
             connection.execute(self._move, {"last": last})
         care.tell()
         return max(last, found.least)
 
-    def _at_once(self, connection: Connection, found: Standing, batch: Records) -> None:
+    def _at_once(
+        self,
+        connection: Connection,
+        found: Standing,
+        batch: Records,
+        versions: Versions | None = None,
+    ) -> None:
         """The usual way. Anything unusual is left to `_one_by_one`."""
         whole = [(position, one) for position, one in batch if isinstance(one, Recorded)]
         if len(whole) < len(batch):
@@ -85,7 +96,9 @@ class Runner:
                 records = whole
                 if kept_out:
                     records = [pair for pair in whole if key_of(pair[1].stream) not in kept_out]
-                project(self._database, connection, seen, records)
+                # Rows that have a past are those of projections that have nothing parked.
+                kept = None if kept_out else versions
+                project(self._database, connection, seen, records, versions=kept)
         except Exception as error:
             if self._database.refusal(error) is None:
                 raise

@@ -35,6 +35,8 @@ class SQLiteBulk:
         """See `Bulk`."""
         run = self._raw.executemany
         for shape, change in changes.items():
+            for moved in change.moved:
+                run(_move(shape, moved.column, tuple(moved.found_by)), moved.values)
             for prefix in change.swept:
                 self._raw.execute(_delete(shape, len(prefix)), prefix)
             for blank in change.blanked:
@@ -97,6 +99,12 @@ def _delete(shape: Shape, length: int) -> str:
 def _update(shape: Shape, column: str, names: Sequence[str]) -> str:
     values = ", ".join(f'"{name}" = ?' for name in names)
     return f'UPDATE "{shape.name}" SET {values} WHERE "{column}" = ?'
+
+
+@cache
+def _move(shape: Shape, column: str, found_by: Sequence[str]) -> str:
+    matches = " AND ".join(f'"{name}" = ?' for name in found_by)
+    return f'UPDATE "{shape.name}" SET "{column}" = ? WHERE {matches}'
 
 
 @cache

@@ -87,10 +87,10 @@ class Standing:
     others: Mapping[str, tuple[int, int]]
     """Projections that were not asked for: version and position."""
 
-    def optional(self, projection: Projection) -> int | None:
+    def optional(self, name: str, version: int) -> int | None:
         """Up to where one of those has seen the log; None where it is not kept, or another."""
-        version, position = self.others.get(projection.name, (None, None))
-        return position if version == projection.version else None
+        found, position = self.others.get(name, (None, None))
+        return position if found == version else None
 
     @property
     def least(self) -> int:

@@ -1,101 +1,220 @@
-"""Rows that keep their past: what changes leaves the version that was."""
+"""The past as a by-product: rows that change in a workspace leave the versions they were."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import Table
 
-from greenroom.projections.bulk import Key, Row
-from greenroom.projections.past_tables import ASIDE, KEPT, OPEN, Versioned
-from greenroom.projections.workspace import Rows
+from greenroom.domain.message import Event, Recorded
+from greenroom.projections.bulk import (
+    Blank,
+    Bulk,
+    Changes,
+    Key,
+    Moved,
+    Row,
+    Shape,
+    Values,
+    shape_of,
+)
+from greenroom.projections.past_tables import ASIDE, KEPT, OPEN, TABLES, Versioned
+from greenroom.projections.workspace import Page, Pages, Workspace, blanked
+
+_NOT_LOOKED_AT: Final[Row] = {}
+"""Instead of a row that the database may have or not."""
 
 
 class Versions:
-    """`Rows` for the projections of now, kept as versions in the tables of the past.
+    """Makes workspaces that keep the versions of what is changed in them, and tells them when."""
 
-    Several changes at one position leave one version.
+    def __init__(self) -> None:
+        """Stand before all positions."""
+        self.position = 0
+        """At which rows change now."""
+
+    def workspace(self, bulk: Bulk) -> Workspace:
+        """One that writes the versions of its rows together with them."""
+        return Workspace(bulk, _KeptPages(self))
+
+    def concern(self, tables: Collection[Table]) -> bool:
+        """Whether rows of some of `tables` have versions."""
+        return not KEPT.keys().isdisjoint(tables)
+
+    def through(self, records: Iterable[Recorded[Event]]) -> Iterator[Recorded[Event]]:
+        """The records; what is changed before the next one changes at the position of this."""
+        for recorded in records:
+            self.position = recorded.position
+            yield recorded
+
+
+class Refilling(Versions):
+    """The same where nothing but the past is written, from where its tables are on.
+
+    The rows that held last are those of now, as far as it has been told.
     """
 
-    def __init__(self, rows: Rows, position: int) -> None:
-        """Keep in `rows` what changes at `position`."""
-        self._rows = rows
-        self._position = position
+    def workspace(self, bulk: Bulk) -> Workspace:
+        """One that writes versions, and no rows of now."""
+        return super().workspace(_Held(bulk))
 
-    def get(self, table: Table, key: Key) -> Row | None:
-        """See `Rows`."""
+
+class _KeptPages(Pages):
+    def __init__(self, versions: Versions) -> None:
+        super().__init__()
+        self._versions = versions
+
+    def _made(self, table: Table) -> Page:
         if table in KEPT:
-            kept = KEPT[table]
-            return self._rows.get(kept.versions, held(kept, key))
-        return self._rows.get(ASIDE[table], key)
+            return _KeptPage(KEPT[table], self._versions)
+        return _CopiedPage(shape_of(table)) if table in ASIDE else super()._made(table)
 
-    def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
-        """See `Rows`. Where `until` follows the prefix in the key, only these are read."""
-        if table not in KEPT:
-            return self._rows.under(ASIDE[table], *prefix)
-        kept = KEPT[table]
-        here = (*prefix, OPEN) if len(prefix) == kept.place else prefix
-        return [row for row in self._rows.under(kept.versions, *here) if row["until"] == OPEN]
 
-    def put(self, table: Table, row: Row) -> None:
-        """See `Rows`."""
-        if table in KEPT:
-            self._put(KEPT[table], row)
-        elif table in ASIDE:
-            self._rows.put(ASIDE[table], row)
+class _CopiedPage(Page):
+    """What projections lean on and nobody asks: written twice, without a past."""
 
-    def change(self, table: Table, key: Key, **values: Any) -> None:
-        """See `Rows`."""
-        row = self.get(table, key)
-        if row is not None:
-            self.put(table, {**row, **values})
+    def written(self) -> Iterator[tuple[Shape, Changes]]:
+        changes = self.changes()
+        yield self.shape, changes
+        yield shape_of(ASIDE[self.shape.table]), changes
 
-    def drop(self, table: Table, key: Key) -> None:
-        """See `Rows`."""
-        if table in KEPT:
-            kept = KEPT[table]
-            row = self._rows.get(kept.versions, held(kept, key))
-            if row is not None:
-                self._rows.drop(kept.versions, held(kept, key))
-                self._close(kept, row)
-        elif table in ASIDE:
-            self._rows.drop(ASIDE[table], key)
 
-    def drop_under(self, table: Table, *prefix: str | int) -> None:
-        """See `Rows`."""
-        if table in ASIDE:
-            self._rows.drop_under(ASIDE[table], *prefix)
-        if table in KEPT:
-            for row in self.under(table, *prefix):
-                self.drop(table, KEPT[table].key_of(row))
+class _KeptPage(Page):
+    """A table of now, and what becomes of the versions of its rows.
 
-    def erase_under(self, table: Table, *prefix: str | int) -> None:
-        """See `Rows`; what is personal in earlier versions is for `Past` to blank."""
-        if table not in KEPT or not KEPT[table].crowd:
-            self.drop_under(table, *prefix)
+    Several changes at one position leave one version. That the version ends which the database
+    holds for the present one is said of a key without a look at it.
+    """
 
-    def erase_where(self, table: Table, column: str, value: str | int, **blank: Any) -> None:
-        """See `Rows`: over every version."""
-        self._rows.erase_where(KEPT[table].versions, column, value, **blank)
+    def __init__(self, kept: Versioned, versions: Versions) -> None:
+        super().__init__(shape_of(kept.now))
+        self._kept = kept
+        self._versions = versions
+        self._begun: dict[Key, tuple[int, Row]] = {}
+        """Versions that begin in this batch and hold still: since when, and what they say."""
+        self._over: list[tuple[Key, int, int, Row]] = []
+        """Versions that begin and end in it: since when and until when, and what they said."""
+        self._ended: list[Values] = []
+        """Where versions end that had begun before it, and their keys."""
+        self._cleared: list[Values] = []
+        """The same for all versions under a prefix of one part; after the former."""
+        self._counted: dict[tuple[Key, int], Values] = {}
+        """What counters said from a position on."""
+        self._blanks: list[Blank] = []
 
-    def _put(self, kept: Versioned, row: Row) -> None:
-        key = kept.key_of(row)
-        before = self._rows.get(kept.versions, held(kept, key))
-        since = self._position
+    def set(self, key: Key, row: Row | None) -> None:
+        before = self.known.get(key, _NOT_LOOKED_AT)
+        if before is _NOT_LOOKED_AT and self.is_swept(key):
+            before = None
+        super().set(key, row)
+        kept, now = self._kept, self._versions.position
+        if kept.counts is not None and row is not None:
+            self._count(key, before, row)
+        if before and row is not None and kept.steady_of(before) == kept.steady_of(row):
+            return
         if before is not None:
-            if kept.steady_of(before) == kept.steady_of(row):
-                since = before["since"]
-            else:
-                self._close(kept, before)
-        self._rows.put(kept.versions, {**row, "since": since, "until": OPEN})
-        if kept.counts is not None and (before is None or _counted(kept, before, row)):
-            self._rows.put(kept.counts, {**row, "position": self._position})
+            self._end(key, now)
+        if row is not None:
+            self._begun[key] = now, row
 
-    def _close(self, kept: Versioned, row: Row) -> None:
-        """Keep what held until now, if it did hold somewhere."""
-        if row["since"] < self._position:
-            self._rows.put(kept.versions, {**row, "until": self._position})
+    def sweep(self, prefix: Key) -> None:
+        if not self._kept.crowd:
+            now = self._versions.position
+            for key in self.known_under(prefix):
+                if key in self._begun:
+                    self._end(key, now)
+            self._cleared.append((now, *prefix, OPEN))
+        super().sweep(prefix)
+
+    def erase(self, prefix: Key) -> None:
+        if self._kept.personal:
+            self._blank(Blank(self.shape.keys[0], prefix[0], self._kept.personal))
+        self.sweep(prefix)
+
+    def blank(self, blank: Blank) -> None:
+        super().blank(blank)
+        self._blank(blank)
+
+    def written(self) -> Iterator[tuple[Shape, Changes]]:
+        kept, keys = self._kept, self.shape.keys
+        yield self.shape, self.changes()
+        put = [_version(kept, key, since, until, row) for key, since, until, row in self._over]
+        put += [_version(kept, key, since, OPEN, row) for key, (since, row) in self._begun.items()]
+        moved = [
+            Moved("until", (*names, "until"), values)
+            for names, values in ((keys, self._ended), (keys[:1], self._cleared))
+            if values
+        ]
+        changes = Changes(swept=(), blanked=self._blanks, dropped=(), put=put, moved=moved)
+        yield shape_of(kept.versions), changes
+        if kept.counts is not None:
+            yield shape_of(kept.counts), Changes((), (), (), list(self._counts()))
+
+    def _end(self, key: Key, now: int) -> None:
+        """The version of `key` that held until now, if it did hold somewhere, holds no longer."""
+        if key not in self._begun:
+            self._ended.append((now, *key, OPEN))
+            return
+        since, row = self._begun.pop(key)
+        if since < now:
+            self._over.append((key, since, now, row))
+
+    def _count(self, key: Key, before: Row | None, row: Row) -> None:
+        says = self._kept.counted_of(row)
+        if not before or self._kept.counted_of(before) != says:
+            self._counted[key, self._versions.position] = says
+
+    def _counts(self) -> Iterator[Values]:
+        """All that was counted, and what each of the counters says in the end."""
+        for (key, position), says in self._counted.items():
+            yield (*key, position, *says)
+        for key, says in {key: says for (key, _), says in self._counted.items()}.items():
+            yield (*key, OPEN, *says)
+
+    def _blank(self, blank: Blank) -> None:
+        self._blanks.append(blank)
+        self._over = [(k, since, until, blanked(row, blank)) for k, since, until, row in self._over]
+        self._begun = {k: (since, blanked(row, blank)) for k, (since, row) in self._begun.items()}
+
+
+class _Held:
+    """`Bulk` of now, whose rows are those that hold still in the tables of the past."""
+
+    def __init__(self, bulk: Bulk) -> None:
+        self._bulk = bulk
+
+    def load(self, wanted: Mapping[Shape, Sequence[Key]]) -> Mapping[Shape, Iterable[Values]]:
+        """See `Bulk`."""
+        asked: dict[Shape, Sequence[Key]] = {}
+        for shape, keys in wanted.items():
+            if shape.table in ASIDE:
+                asked[shape_of(ASIDE[shape.table])] = keys
+            elif shape.table in KEPT:
+                kept = KEPT[shape.table]
+                asked[shape_of(kept.versions)] = [held(kept, key) for key in keys]
+                if kept.counts is not None:
+                    asked[shape_of(kept.counts)] = [(*key, OPEN) for key in keys]
+        found = self._bulk.load(asked)
+        return {shape: list(_of_now(shape, found)) for shape in wanted}
+
+    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:
+        """See `Bulk`."""
+        if shape.table in ASIDE:
+            return self._bulk.under(shape_of(ASIDE[shape.table]), prefix)
+        if shape.table not in KEPT:
+            return ()
+        versions = shape_of(KEPT[shape.table].versions)
+        rows = map(versions.row, self._bulk.under(versions, prefix))
+        keys = [shape.key_of(row) for row in rows if row["until"] == OPEN]
+        return self.load({shape: keys})[shape] if keys else ()
+
+    def write(self, changes: Mapping[Shape, Changes]) -> None:
+        """See `Bulk`: what is of now is not written."""
+        self._bulk.write({shape: one for shape, one in changes.items() if shape.table in _PAST})
+
+
+_PAST: Final = frozenset(TABLES)
 
 
 def held(kept: Versioned, key: Key) -> Key:
@@ -103,5 +222,22 @@ def held(kept: Versioned, key: Key) -> Key:
     return (*key[: kept.place], OPEN, *key[kept.place :])
 
 
-def _counted(kept: Versioned, before: Row, row: Row) -> bool:
-    return any(before[name] != row[name] for name in kept.counters)
+def _version(kept: Versioned, key: Key, since: int, until: int, row: Row) -> Values:
+    """As it stands in the table of versions."""
+    return (*key[: kept.place], until, *key[kept.place :], since, *kept.steady_of(row))
+
+
+def _of_now(shape: Shape, found: Mapping[Shape, Iterable[Values]]) -> Iterator[Values]:
+    """The rows of a table of now, from what was found of its versions."""
+    if shape.table in ASIDE:
+        yield from found[shape_of(ASIDE[shape.table])]
+    if shape.table not in KEPT:
+        return
+    kept = KEPT[shape.table]
+    versions = shape_of(kept.versions)
+    counted: dict[Key, Row] = {}
+    if kept.counts is not None:
+        counts = shape_of(kept.counts)
+        counted = {shape.key_of(row): row for row in map(counts.row, found[counts])}
+    for row in map(versions.row, found[versions]):
+        yield shape.values_of({**row, **counted.get(shape.key_of(row), {})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Table
@@ -50,10 +51,10 @@ class Rows(Protocol):
 class Workspace:
     """`Rows` of one transaction. Nothing is written before `flush`."""
 
-    def __init__(self, bulk: Bulk) -> None:
-        """Read and write through `bulk`."""
+    def __init__(self, bulk: Bulk, pages: Pages | None = None) -> None:
+        """Read and write through `bulk`, with pages for its tables."""
         self._bulk = bulk
-        self._pages = _Pages()
+        self._pages = Pages() if pages is None else pages
 
     def expect(self, wanted: Iterable[tuple[Table, Key]]) -> None:
         """Load these rows together, because somebody will `get` them. A hint, and no more."""
@@ -112,11 +113,11 @@ class Workspace:
         self._pages[table].sweep(prefix)
 
     def erase_under(self, table: Table, *prefix: str | int) -> None:
-        """See `Rows`; there are no past rows here."""
-        self._pages[table].sweep(prefix)
+        """See `Rows`."""
+        self._pages[table].erase(prefix)
 
     def erase_where(self, table: Table, column: str, value: str | int, **blank: Any) -> None:
-        """See `Rows`; there are no past rows here."""
+        """See `Rows`."""
         self._pages[table].blank(Blank(column, value, blank))
 
     def touched(self) -> Collection[Table]:
@@ -125,12 +126,13 @@ class Workspace:
 
     def flush(self) -> None:
         """Write what has changed. Nothing is to be done here afterwards."""
-        changes = {page.shape: page.changes() for page in self._pages.values() if page.is_changed()}
+        changed = (page.written() for page in self._pages.values() if page.is_changed())
+        changes = dict(chain.from_iterable(changed))
         if changes:
             self._bulk.write(changes)
 
 
-class _Page:
+class Page:
     """What is known of one table, and what of it is not written yet."""
 
     __slots__ = (
@@ -175,7 +177,7 @@ class _Page:
         for values in found:
             row = self.shape.row(values)
             for blank in self._blanked:
-                row = _blanked(row, blank)
+                row = blanked(row, blank)
             self.known[self.shape.key_of(row)] = row
 
     def known_under(self, prefix: Key) -> list[Key]:
@@ -203,19 +205,27 @@ class _Page:
         self._swept[prefix] = None
         self._lengths.add(len(prefix))
 
+    def erase(self, prefix: Key) -> None:
+        """There is no row under that prefix, and never was, as far as this page knows of it."""
+        self.sweep(prefix)
+
     def blank(self, blank: Blank) -> None:
         """Every row of that kind has these values now."""
         for key, row in self.known.items():
             if row is not None:
-                self.known[key] = _blanked(row, blank)
+                self.known[key] = blanked(row, blank)
         self._blanked.append(blank)
 
     def is_changed(self) -> bool:
         """Whether there is something to write."""
         return bool(self._changed or self._swept or self._blanked)
 
+    def written(self) -> Iterable[tuple[Shape, Changes]]:
+        """What is to be written, by table."""
+        yield self.shape, self.changes()
+
     def changes(self) -> Changes:
-        """What is to be written."""
+        """What is to be written of this table."""
         known, values_of = self.known, self.shape.values_of
         return Changes(
             swept=self._swept,
@@ -225,13 +235,17 @@ class _Page:
         )
 
 
-class _Pages(dict[Table, _Page]):
+class Pages(dict[Table, Page]):
     """A page for every table that somebody looks at."""
 
-    def __missing__(self, table: Table) -> _Page:
-        page = self[table] = _Page(shape_of(table))
+    def __missing__(self, table: Table) -> Page:
+        page = self[table] = self._made(table)
         return page
 
+    def _made(self, table: Table) -> Page:
+        return Page(shape_of(table))
 
-def _blanked(row: Row, blank: Blank) -> Row:
+
+def blanked(row: Row, blank: Blank) -> Row:
+    """The row as `blank` leaves it."""
     return {**row, **blank.values} if row[blank.column] == blank.value else row
