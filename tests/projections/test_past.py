@@ -15,6 +15,7 @@ from tests.projections.histories import CIDS, histories
 from tests.projections.history import SECRET, History
 from tests.projections.places import Where
 from tests.projections.test_as_of import of_call, of_house, recorded, seen_up_to
+from tests.projections.test_parking import PickyMembers, about_alice, content, with_
 
 from greenroom.domain.call_events import CallDeleted, WentLive
 from greenroom.domain.membership import MemberUpdated, RingAccepted
@@ -215,6 +216,35 @@ def test_however_it_is_cut_into_batches_the_same_is_kept(take: Take, step: int) 
     assert kept_in(one) == kept_in(other)
     for views in (one, other):
         views.close()
+
+
+def test_nothing_is_missing_from_it_of_what_is_parked(where: Where, history: History) -> None:
+    picky = PickyMembers(about_alice)
+    views = Views.open(where, secret=SECRET, projections=with_(picky))
+    views.past.want()
+
+    def go_on() -> None:
+        views.catch_up(history.feed, until=history.head)
+        assert views.past.kept() == KeptPast(history.head, whole=True)
+
+    go_on()
+    history.added("alice")
+    history.added("charlie")
+    go_on()
+    history.of_member(MemberUpdated, "alice", role="host")
+    go_on()
+    assert views.parked()
+    picky.dislikes = content
+    views.retry(history.feed)
+    assert not views.parked()
+    history.of_member(MemberUpdated, "alice", role="guest")
+    history.removed("charlie")
+    go_on()
+    others = Views.open(None, secret=SECRET)
+    go_along(others, Telling(history), [history.head])
+    assert kept_in(views) == kept_in(others)
+    for each in (views, others):
+        each.close()
 
 
 @WAYS
