@@ -134,9 +134,10 @@ class Core(ABC):
         del cid, fragment
         raise EntryNotFound(entry_id)
 
-    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> None:
-        """Drop a connection of an entry; there is none where there is no media."""
+    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> bool:
+        """Drop a connection of an entry; there is none where there is no media, nor another."""
         del cid, entry_id, ufrag
+        return False
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom an entry receives; nobody where there is no media."""

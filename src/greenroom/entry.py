@@ -81,10 +81,16 @@ class Entry:
         """
         self._call._core.candidates(self._call.cid, self.entry_id, fragment)  # noqa: SLF001 - as above
 
-    def hang_up(self, ufrag: str) -> None:
-        """Drop the connection whose offer had this `ice-ufrag`; the entry stays in the call."""
+    def hang_up(self, ufrag: str) -> bool:
+        """Drop the connection whose offer had this `ice-ufrag`; the entry stays in the call.
+
+        No such connection is fine.
+
+        Returns:
+            Whether this client has another connection.
+        """
         ufrag = checks.text(ufrag, "ufrag", 256)
-        self._call._core.hang_up(self._call.cid, self.entry_id, ufrag)  # noqa: SLF001 - as above
+        return self._call._core.hang_up(self._call.cid, self.entry_id, ufrag)  # noqa: SLF001 - as above
 
     def slots(self) -> Mapping[str, Source | None]:
         """Whom this client receives: by `mid` of each media line it offered to receive on.

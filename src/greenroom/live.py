@@ -229,10 +229,9 @@ class LiveCore(Core):
             raise EntryNotFound(entry_id)
         self.media.candidates(cid, entry_id, fragment)
 
-    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> None:
+    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> bool:
         """Let media do it."""
-        if self.media is not None:
-            self.media.hang_up(cid, entry_id, ufrag)
+        return self.media is not None and self.media.hang_up(cid, entry_id, ufrag)
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """As media has arranged it."""

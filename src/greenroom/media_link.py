@@ -123,10 +123,9 @@ class MediaLink:
         self._require(cid, entry_id)
         self._media.candidates(entry_id, fragment)
 
-    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> None:
-        """Drop one connection of a participant; where there is none such, that is fine."""
-        if self._calls.get(entry_id) == cid:
-            self._media.hang_up(entry_id, ufrag)
+    def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> bool:
+        """Drop one connection of a participant, if there is such; whether there is another."""
+        return self._calls.get(entry_id) == cid and self._media.hang_up(entry_id, ufrag)
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom a participant receives on which of their media lines.

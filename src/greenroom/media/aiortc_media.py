@@ -111,10 +111,9 @@ class AiortcMedia:
         self._require(entry_id)
         self._run(self._trickle(entry_id, Fragment.of(fragment)))
 
-    def hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+    def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
         """Drop the connection whose offer had this ICE user name; the entry stays open."""
-        if entry_id in self._participants:
-            self._run(self._hang_up(entry_id, ufrag))
+        return entry_id in self._participants and self._run(self._hang_up(entry_id, ufrag))
 
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """What the entry receives: source by `mid` of each line that can receive."""
@@ -272,13 +271,14 @@ class AiortcMedia:
                 raise MediaError("no connection has this a=ice-ufrag; offer from a new connection")
             await connection.add_candidates(fragment.candidates)
 
-    async def _hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+    async def _hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
         participant = self._participants.get(entry_id)
         if participant is None:
-            return
+            return False
         async with participant.negotiating:
             if _under(participant, ufrag) is not None:
                 await self._disconnect(participant)
+            return participant.connection is not None
 
     async def _slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         connection = self._require(entry_id).connection

@@ -127,10 +127,13 @@ class MediaPort(Protocol):
         """
         ...
 
-    def hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+    def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
         """Drop the connection whose offer had this ICE user name; the entry stays open.
 
         It is not reported as lost. No such connection, or no such entry, is fine.
+
+        Returns:
+            Whether the entry has another connection.
         """
         ...
 

@@ -93,16 +93,17 @@ class FakeMedia:
             if offered is None or offered.ufrag != told.ufrag:
                 raise MediaError("no connection has this a=ice-ufrag")
 
-    def hang_up(self, entry_id: EntryId, ufrag: str) -> None:
+    def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
         """End the entry's last connection, if this was its offer."""
         with self._lock:
             self.told.append(Told("hang_up", entry_id))
             offered = self._offers.get(entry_id)
             if offered is None or offered.ufrag != ufrag:
-                return
+                return offered is not None
             del self._offers[entry_id]
         if self._connections.get(entry_id):
             self.end(entry_id)
+        return False
 
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """The lines of the entry's offer that can receive; nothing is ever put on them."""

@@ -108,12 +108,12 @@ class MediaPortContract:
         media.start(witness)
         media.open(self.entry())
         media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
-        media.hang_up(EntryId("entry-thierry"), "other")
+        assert media.hang_up(EntryId("entry-thierry"), "other")
         assert media.slots(EntryId("entry-thierry")) != {}
-        media.hang_up(EntryId("entry-thierry"), "abcd")
+        assert not media.hang_up(EntryId("entry-thierry"), "abcd")
         assert media.slots(EntryId("entry-thierry")) == {}
-        media.hang_up(EntryId("entry-thierry"), "abcd")
-        media.hang_up(EntryId("entry-alice"), "abcd")
+        assert not media.hang_up(EntryId("entry-thierry"), "abcd")
+        assert not media.hang_up(EntryId("entry-alice"), "abcd")
         assert media.entries() == {"entry-thierry"}
         assert not witness.heard(lambda heard: bool(heard.losses), timeout=0.1)
 
