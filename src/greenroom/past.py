@@ -120,8 +120,7 @@ class PastCore(Core):
     def _from_tables(self, followed: int) -> Seen | None:
         """The views as they were, where the past is kept, and has seen all that was erased."""
         views = self._live.seen(followed=followed)
-        kept = views.past.kept()
-        if kept is None or not kept.whole:
+        if not views.past.is_whole():
             return None
         if self._kept is None:
             self._kept = Kept(views, self.position)

@@ -6,19 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import Table
 
+from greenroom.projections import past_tables
+from greenroom.projections.calls import calls
 from greenroom.projections.parse import parse, parse_sort
+from greenroom.projections.past_tables import THEN
 from greenroom.projections.query import Declared, SortKey, asc, desc
 from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS
 from greenroom.projections.steady import ROOM, is_steady, room
+from greenroom.projections.tables import NOW, Tables
 
 COLOR: Declared = {"color": ("string",), "age": ("number",)}
 
 
-def steady(said: dict[str, Any], sort: Sequence[SortKey] | None = None) -> bool:
-    return is_steady(
-        parse(said, MEMBER_FIELDS, COLOR), parse_sort(sort, MEMBER_FIELDS), MEMBER_FIELDS
-    )
+def steady(
+    said: dict[str, Any], sort: Sequence[SortKey] | None = None, *, tables: Tables = NOW
+) -> bool:
+    keys = parse_sort(sort, MEMBER_FIELDS)
+    return is_steady(parse(said, MEMBER_FIELDS, COLOR), keys, MEMBER_FIELDS, tables)
 
 
 @pytest.mark.parametrize("sort", [None, [desc("user_id")], [asc("created_at"), desc("user_id")]])
@@ -37,6 +43,27 @@ def test_everybody_is_read_in_any_order_along_an_index(sort: Sequence[SortKey] |
 def test_one_person_is_looked_up_whoever_it_is(said: dict[str, Any]) -> None:
     assert steady(said)
     assert steady(said, [desc("created_at")])
+
+
+def test_of_the_past_what_stands_in_order_or_alone_is_planned_once() -> None:
+    assert steady({}, tables=THEN)
+    assert steady({}, [desc("user_id")], tables=THEN)
+    assert steady({"user_id": "alice"}, tables=THEN)
+    assert not steady({"custom.color": "red"}, tables=THEN), "no index has it there"
+    for sort, found in {"updated_at": True, "cid": True, "type": False, "ended_at": False}.items():
+        keys = parse_sort([asc(sort)], CALL_FIELDS)
+        assert is_steady(parse({}, CALL_FIELDS), keys, CALL_FIELDS, THEN) is found
+
+
+@pytest.mark.parametrize("kept", past_tables.KEPT.values(), ids=lambda kept: kept.now.name)
+def test_the_past_says_what_it_has_in_no_order(kept: past_tables.Versioned) -> None:
+    def orders(table: Table) -> set[str]:
+        indexes = [table.primary_key.columns, *(index.columns for index in table.indexes)]
+        first = {name for columns in indexes for name in columns.keys()[:2]}
+        return {name.removesuffix("_rising").removesuffix("_falling") for name in first}
+
+    lost = orders(kept.now) - orders(kept.versions)
+    assert lost & {*CALL_FIELDS.sortable} == (THEN.unordered if kept.now is calls else set())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from greenroom.projections.past import Past, blank
 from greenroom.projections.past_tables import metadata
 from greenroom.projections.projecting import Batch
 from greenroom.projections.standing import Standing, positions
+from greenroom.projections.statements import compiled
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,11 @@ PAST: Final = Past()
 
 _OURS: Final = positions.c.projection == PAST.name
 _STANDS: Final = select(positions.c.position).where(_OURS, positions.c.version == PAST.version)
-_OTHERS: Final = select(func.min(positions.c.position)).where(~_OURS)
+_HOW_FAR: Final = select(
+    func.max(positions.c.position).filter(_OURS, positions.c.version == PAST.version),
+    func.min(positions.c.position).filter(~_OURS),
+)
+"""Past and views."""
 _MOVE: Final = update(positions).where(_OURS)
 _Pair = tuple[int, Recorded[Event] | object]
 Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
@@ -55,14 +60,23 @@ class Keeping:
     def __init__(self, database: Database) -> None:
         """Look after the tables in `database`; there may be none."""
         self._database = database
+        self._how_far = compiled(_HOW_FAR, (), database.dialect.driver, steady=True)
 
     def kept(self) -> KeptPast | None:
         """How far the past is kept; None where it is not."""
         with self._database.read() as connection:
-            stands = connection.execute(_STANDS).scalar()
-            if stands is None:
-                return None
-            return KeptPast(stands, whole=stands >= (connection.execute(_OTHERS).scalar() or 0))
+            stands, views = connection.execute(_HOW_FAR).one()
+        return None if stands is None else KeptPast(stands, whole=stands >= (views or 0))
+
+    def is_whole(self) -> bool:
+        """Whether it is kept as far as the views are: asked before every query of the past.
+
+        Raises:
+            QueryTooSlow: like any query.
+        """
+        said = self._how_far
+        ((stands, views),) = self._database.fetch(said.sql, said.arguments(()), steady=True)
+        return stands is not None and stands >= (views or 0)
 
     def keep(self, feed: Feed, progress: Callable[[int, int], None] = lambda *_: None) -> int:
         """Fill the tables as far as the views are; whoever moves those then moves them along.
@@ -82,8 +96,8 @@ class Keeping:
         self.want()
         while True:
             with self._database.read() as connection:
-                stands = connection.execute(_STANDS).scalar()
-                until = connection.execute(_OTHERS).scalar() or 0
+                stands, views = connection.execute(_HOW_FAR).one()
+            until = views or 0
             if stands is None:
                 raise StoreError("the past was dropped while it was being filled; keep it again")
             progress(stands, until)

@@ -34,6 +34,7 @@ from greenroom.projections.shapes import shape
 from greenroom.projections.sql import Expression, where
 from greenroom.projections.statements import ROWS, Statement, Statements, compiled
 from greenroom.projections.steady import finds_one, is_steady, room
+from greenroom.projections.tables import Tables
 
 T = TypeVar("T")
 
@@ -95,17 +96,12 @@ class Asked(Struct, frozen=True):
 class Pages(Generic[T]):
     """The pages of one kind of query; keeps its statements."""
 
-    def __init__(self, question: Question[T], database: Database, *, steady: bool) -> None:
-        """Answer `question`.
-
-        Args:
-            question: what is asked, and of which tables.
-            database: where they stand.
-            steady: whether there are queries of them that the database may plan once.
-        """
+    def __init__(self, question: Question[T], tables: Tables, database: Database) -> None:
+        """Answer `question`, which is asked of `tables` in `database`."""
         self.question = question
         self._database = database
-        self._plans_once = steady and database.dialect.knows_values
+        self._tables = tables
+        self._plans_once = database.dialect.knows_values
         self._statements = Statements()
         self._narrowing = Narrowing(question.source, database)
         self._crowds = Crowds(question.source, database, question.fields.default)
@@ -175,7 +171,7 @@ class Pages(Generic[T]):
         return (
             self._plans_once
             and asked.scope.shape is None
-            and is_steady(asked.filter, asked.sort, self.question.fields)
+            and is_steady(asked.filter, asked.sort, self.question.fields, self._tables)
         )
 
     def _made(self, asked: Asked, values: int, rows: int | None) -> Statement:

@@ -222,5 +222,7 @@ THEN: Final = Tables(
     sessions=_then(SESSIONS, "started_at"),
     users=_then(USERS),
     answers=_then(ANSWERS),
+    unordered=frozenset({"type", "id", "ended_at"}),
+    declared=False,
 )
 """As it stood at `position`, where no event of a call was later than `latest`."""

@@ -180,8 +180,7 @@ class _Pages:
     """The pages of each query over the same tables."""
 
     def __init__(self, tables: Tables, database: Database) -> None:
-        now = tables is NOW  # what once stood there is found by positions, which are values
-        self.members = Pages(questions.members(tables), database, steady=now)
-        self.calls = Pages(questions.calls(tables), database, steady=now)
-        self.participants = Pages(questions.participants(tables), database, steady=now)
-        self.sessions = Pages(questions.sessions(tables), database, steady=now)
+        self.members = Pages(questions.members(tables), tables, database)
+        self.calls = Pages(questions.calls(tables), tables, database)
+        self.participants = Pages(questions.participants(tables), tables, database)
+        self.sessions = Pages(questions.sessions(tables), tables, database)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from greenroom.projections.query import All, Comparison, Fields, Filter, Kind, Op, SortKey
+from greenroom.projections.tables import NOW, Tables
 
 ROOM: Final = (2, 11, 26, 51, 101, 251, 501, 1001)
 """Rows to read, of the usual pages and one more. Told nothing of it, a database that plans once
@@ -32,12 +33,21 @@ def finds_one(filter: Filter, fields: Fields) -> bool:
     )
 
 
-def is_steady(filter: Filter, sort: tuple[SortKey, ...], fields: Fields) -> bool:
-    """Whether no value can make another plan the better one."""
+def is_steady(
+    filter: Filter, sort: tuple[SortKey, ...], fields: Fields, tables: Tables = NOW
+) -> bool:
+    """Whether no value can make another plan the better one in these tables."""
     parts = _parts(filter)
-    if not parts or finds_one(filter, fields):
+    if finds_one(filter, fields):
         return True
-    return len(parts) == 1 and _is_declared(parts[0]) and _as_they_came(sort, fields)
+    if not parts:
+        return sort[0].field not in tables.unordered
+    return (
+        tables.declared
+        and len(parts) == 1
+        and _is_declared(parts[0])
+        and _as_they_came(sort, fields)
+    )
 
 
 def _parts(filter: Filter) -> tuple[Filter, ...]:

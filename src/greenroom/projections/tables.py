@@ -27,6 +27,10 @@ class Tables:
     sessions: FromClause
     users: FromClause
     answers: FromClause
+    unordered: frozenset[str] = frozenset()
+    """Fields to sort by that no index has the rows in the order of."""
+    declared: bool = True
+    """Whether there are indexes of declared fields."""
 
 
 NOW: Final = Tables(calls, members, participants, sessions, users, answers)
