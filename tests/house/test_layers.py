@@ -39,7 +39,7 @@ DOMAIN_STANDS_ON = {
     "types",
     "typing",
 }
-COME_WITH_OTHERS = {"aioice", "av", "pydantic_core", "pylibsrtp", "typing_extensions"}
+COME_WITH_OTHERS = {"av", "pydantic_core", "typing_extensions"}
 """Declared by aiortc and pydantic, whose own interfaces show them."""
 DOMAIN_FILES = sorted((SRC / "domain").rglob("*.py"))
 

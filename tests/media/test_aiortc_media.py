@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.media.conftest import LOOPBACK, Room, entry_of, sees_and_hears
 
 from greenroom.domain.errors import MediaError
+from greenroom.media import wire
 from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaPort, Source
-from greenroom.media.wire import Wire
+from greenroom.media.wire import Write
 from greenroom.testing.media_contract import MediaPortContract
 from greenroom.testing.peer import Peer, Sign
 
@@ -134,13 +136,13 @@ def test_a_screen_needs_its_own_permission(room: Room) -> None:
 def test_a_picture_survives_a_network_that_loses_one_packet_in_ten(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losing, send = random.Random(1), Wire.send
+    losing, reliable = random.Random(1), wire.writer
 
-    async def lossy(wire: Wire, packet: bytes) -> None:
-        if losing.random() > 0.1:
-            await send(wire, packet)
+    def lossy(*parts: Any) -> Write:
+        write = reliable(*parts)
+        return lambda packet: write(packet) if losing.random() > 0.1 else None
 
-    monkeypatch.setattr(Wire, "send", lossy)
+    monkeypatch.setattr(wire, "writer", lossy)
     thierry = room.enter("thierry", sends=())
     room.enter("alice")
     assert sees_and_hears(thierry, "green")

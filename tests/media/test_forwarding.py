@@ -1,120 +1,49 @@
-"""What a viewer gets on a slot, packet by packet, on a wire that keeps what is sent on it."""
+"""What a viewer gets on a slot, packet by packet, on links that keep what is sent on them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from itertools import pairwise
 from unittest.mock import patch
 
 import pytest
-from aiortc.rtcrtpparameters import (
-    RTCRtpCodecParameters,
-    RTCRtpDecodingParameters,
-    RTCRtpReceiveParameters,
-    RTCRtpRtxParameters,
-    RTCRtpSendParameters,
-)
 from aiortc.rtp import (
+    RTCP_PSFB_APP,
     RTCP_PSFB_PLI,
     RTCP_RTPFB_NACK,
-    RtcpPacket,
+    RtcpByePacket,
     RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
     RtcpRtpfbPacket,
     RtcpSenderInfo,
     RtcpSrPacket,
-    RtpPacket,
-    is_rtcp,
-    wrap_rtx,
+    pack_remb_fci,
+    unpack_remb_fci,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.media.lines import (
+    DELTA,
+    H264,
+    H264_DELTA,
+    H264_KEY,
+    KEY,
+    RTX,
+    SSRC,
+    SSRC_AGAIN,
+    THEIR_H264,
+    THEIR_RTX,
+    THEIR_VP8,
+    numbers,
+    publish,
+    slot,
+    track,
+)
 
-from greenroom.domain.message import EntryId
-from greenroom.media import forwarding
-from greenroom.media.description import Line, Media
-from greenroom.media.forwarding import Incoming, Outgoing, starts_key_frame
-from greenroom.media.port import Source
-from greenroom.media.wire import PacketSink, PacketSource, Wire
-
-KEY, DELTA = b"\x10\x00", b"\x10\x01"
-"""VP8: a descriptor that begins a picture, then a key frame or one that builds on others."""
-VP8, RTX, THEIR_VP8, THEIR_RTX = 97, 98, 120, 121
-SSRC, SSRC_AGAIN = 7, 8
-
-
-class Kept(Wire):
-    """A wire that keeps what is sent on it."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.sent: list[bytes] = []
-
-    @property
-    def ssrc(self) -> int:
-        return 1000 + self.number
-
-    @property
-    def resend_ssrc(self) -> int:
-        return 2000 + self.number
-
-    def listen(self, sink: PacketSink, parameters: RTCRtpReceiveParameters) -> None: ...
-    def speak(self, source: PacketSource, parameters: RTCRtpSendParameters) -> None: ...
-    def forget(self, sink: PacketSink) -> None: ...
-
-    async def send(self, packet: bytes) -> None:
-        self.sent.append(packet)
-
-    @property
-    def packets(self) -> list[RtpPacket]:
-        return [RtpPacket.parse(data) for data in self.sent if not is_rtcp(data)]
-
-    @property
-    def feedback(self) -> list[object]:
-        return [packet for data in self.sent if is_rtcp(data) for packet in RtcpPacket.parse(data)]
-
-
-def codecs(plain: int, again: int) -> list[RTCRtpCodecParameters]:
-    return [
-        RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=plain),
-        RTCRtpCodecParameters(
-            mimeType="video/rtx", clockRate=90_000, payloadType=again, parameters={"apt": plain}
-        ),
-    ]
-
-
-async def track(name: str = "thierry", media: Media = "video") -> tuple[Incoming, Kept]:
-    """A publisher's line, negotiated and connected."""
-    wire = Kept(1)
-    line = Line("0", media, sends=True, receives=False, screen=False)
-    incoming = Incoming(Source(EntryId(name), media), line, wire)
-    encoding = RTCRtpDecodingParameters(
-        ssrc=SSRC, payloadType=VP8, rtx=RTCRtpRtxParameters(ssrc=SSRC_AGAIN)
-    )
-    await incoming.receive(RTCRtpReceiveParameters(codecs=codecs(VP8, RTX), encodings=[encoding]))
-    return incoming, wire
-
-
-async def slot(*, resends: bool = True, media: Media = "video") -> tuple[Outgoing, Kept]:
-    """A viewer's line, negotiated and connected."""
-    wire = Kept(2)
-    outgoing = Outgoing(Line("0", media, sends=False, receives=True, screen=False), wire)
-    offered = codecs(THEIR_VP8, THEIR_RTX)
-    await outgoing.send(RTCRtpSendParameters(codecs=offered if resends else offered[:1]))
-    return outgoing, wire
-
-
-async def publish(
-    incoming: Incoming, number: int, payload: bytes = DELTA, timestamp: int = 0
-) -> None:
-    packet = RtpPacket(VP8, 1, number & 0xFFFF, timestamp & 0xFFFFFFFF, SSRC, payload)
-    await incoming._handle_rtp_packet(packet, arrival_time_ms=0)
-
-
-def numbers(packets: Sequence[RtpPacket]) -> list[int]:
-    """Sequence numbers from the first one on, counted beyond 65,535."""
-    first = packets[0].sequence_number
-    return [(packet.sequence_number - first) & 0xFFFF for packet in packets]
+from greenroom.media import incoming as incoming_module
+from greenroom.media import outgoing as outgoing_module
+from greenroom.media.packets import Packet, again
 
 
 @given(
@@ -128,35 +57,39 @@ def test_however_often_its_source_changes_a_slot_is_one_stream_without_a_gap(
     sources: list[tuple[int, int, int]],
 ) -> None:
     async def scenario() -> None:
-        outgoing, wire = await slot()
+        outgoing, link = slot()
         for number, timestamp, length in sources:
-            incoming, _ = await track()
+            incoming, _ = track()
             outgoing.carry(incoming)
             for step in range(length):
                 payload = KEY if step == 0 else DELTA
-                await publish(incoming, number + step, payload, timestamp + step * 6000)
+                publish(incoming, number + step, payload, timestamp + step * 6000)
             outgoing.carry(None)
             incoming.stop()
-        assert numbers(wire.packets) == list(range(sum(length for _, _, length in sources)))
-        stamps = [packet.timestamp for packet in wire.packets]
+        assert numbers(link.packets) == list(range(sum(length for _, _, length in sources)))
+        stamps = [packet.timestamp for packet in link.packets]
         steps = [(b - a) & 0xFFFFFFFF for a, b in pairwise(stamps)]
         assert all(0 < step <= 90_000 for step in steps)
-        assert {(p.ssrc, p.payload_type) for p in wire.packets} == {(wire.ssrc, THEIR_VP8)}
+        assert {(p.ssrc, p.payload_type) for p in link.packets} == {(outgoing.ssrc, THEIR_VP8)}
 
-    with patch.object(forwarding, "monotonic", return_value=5.0):  # faster than any clock ticks
+    with (  # faster than any clock ticks
+        patch.object(incoming_module, "monotonic", return_value=5.0),
+        patch.object(outgoing_module, "monotonic", return_value=5.0),
+    ):
         asyncio.run(scenario())
 
 
 @given(order=st.permutations(range(12)), start=st.integers(0, 65_535))
-def test_packets_out_of_order_and_twice_keep_their_places(order: list[int], start: int) -> None:
+def test_packets_out_of_order_keep_their_places_and_come_once(order: list[int], start: int) -> None:
     async def scenario() -> None:
-        incoming, _ = await track(media="audio")
-        outgoing, wire = await slot(media="audio")
+        incoming, _ = track(media="audio")
+        outgoing, link = slot(media="audio")
         outgoing.carry(incoming)
-        await publish(incoming, start)
+        publish(incoming, start)
         for number in [*order, *order]:
-            await publish(incoming, start + 1 + number)
-        assert numbers(wire.packets) == [0, *(number + 1 for number in [*order, *order])]
+            publish(incoming, start + 1 + number)
+        assert numbers(link.packets) == [0, *(number + 1 for number in order)]
+        assert incoming.reception.lost == 0
         incoming.stop()
 
     asyncio.run(scenario())
@@ -164,14 +97,14 @@ def test_packets_out_of_order_and_twice_keep_their_places(order: list[int], star
 
 def test_a_late_packet_from_before_the_beginning_is_not_shown() -> None:
     async def scenario() -> None:
-        incoming, _ = await track()
-        outgoing, wire = await slot()
+        incoming, _ = track()
+        outgoing, link = slot()
         outgoing.carry(incoming)
-        await publish(incoming, 10)
-        await publish(incoming, 12, KEY)
-        await publish(incoming, 11)
-        await publish(incoming, 13)
-        assert numbers(wire.packets) == [0, 1]
+        publish(incoming, 10)
+        publish(incoming, 12, KEY)
+        publish(incoming, 11)
+        publish(incoming, 13)
+        assert numbers(link.packets) == [0, 1]
         incoming.stop()
 
     asyncio.run(scenario())
@@ -179,15 +112,15 @@ def test_a_late_packet_from_before_the_beginning_is_not_shown() -> None:
 
 def test_a_picture_begins_with_a_key_frame_and_one_is_asked_for() -> None:
     async def scenario() -> None:
-        incoming, publisher = await track()
-        outgoing, viewer = await slot()
+        incoming, publisher = track()
+        outgoing, viewer = slot()
         outgoing.carry(incoming)
-        await publish(incoming, 1)
+        publish(incoming, 1)
         assert viewer.packets == []
         await asyncio.sleep(0.02)
         assert [type(packet) for packet in publisher.feedback] == [RtcpPsfbPacket]
-        await publish(incoming, 2, KEY)
-        await publish(incoming, 3)
+        publish(incoming, 2, KEY)
+        publish(incoming, 3)
         assert [packet.payload for packet in viewer.packets] == [KEY, DELTA]
         incoming.stop()
 
@@ -197,10 +130,10 @@ def test_a_picture_begins_with_a_key_frame_and_one_is_asked_for() -> None:
 def test_key_frames_asked_for_in_a_rush_are_asked_for_once_now_and_once_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(forwarding, "KEY_FRAME_INTERVAL", 0.1)
+    monkeypatch.setattr(incoming_module, "KEY_FRAME_INTERVAL", 0.1)
 
     async def scenario() -> None:
-        incoming, publisher = await track()
+        incoming, publisher = track()
         for _ in range(5):
             incoming.want_key_frame()
         await asyncio.sleep(0.05)
@@ -219,23 +152,24 @@ def test_key_frames_asked_for_in_a_rush_are_asked_for_once_now_and_once_later(
 @pytest.mark.parametrize("resends", [True, False], ids=["by retransmission", "as it was"])
 def test_what_a_viewer_missed_is_sent_again(resends: bool) -> None:  # noqa: FBT001 - a parameter
     async def scenario() -> None:
-        incoming, _ = await track()
-        outgoing, wire = await slot(resends=resends)
+        incoming, _ = track()
+        outgoing, link = slot(resends=resends)
         outgoing.carry(incoming)
-        await publish(incoming, 65_534, KEY, 5)
-        await publish(incoming, 65_535, DELTA + b"lost", 6)
-        await publish(incoming, 65_536, DELTA, 7)
-        lost = wire.packets[1]
-        ask = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=9, media_ssrc=wire.ssrc)
+        publish(incoming, 65_534, KEY, 5)
+        publish(incoming, 65_535, DELTA + b"lost", 6)
+        publish(incoming, 65_536, DELTA, 7)
+        lost = link.packets[1]
+        ask = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=9, media_ssrc=outgoing.ssrc)
         ask.lost = [lost.sequence_number]
-        await outgoing._handle_rtcp_packet(ask)
-        again = wire.packets[-1]
+        outgoing.hear(ask)
+        repeated = link.packets[-1]
         if resends:
-            assert (again.ssrc, again.payload_type) == (wire.resend_ssrc, THEIR_RTX)
-            assert again.payload == lost.sequence_number.to_bytes(2, "big") + lost.payload
+            assert (repeated.ssrc, repeated.payload_type) == (2002, THEIR_RTX)
+            assert repeated.payload == again(lost.payload, lost.sequence_number)
         else:
-            assert again.serialize() == lost.serialize()
-        assert again.timestamp == lost.timestamp
+            assert repeated.serialize() == lost.serialize()
+        assert repeated.timestamp == lost.timestamp
+        assert outgoing.resent == 1
         incoming.stop()
 
     asyncio.run(scenario())
@@ -243,22 +177,22 @@ def test_what_a_viewer_missed_is_sent_again(resends: bool) -> None:  # noqa: FBT
 
 def test_nothing_of_the_source_before_is_sent_again() -> None:
     async def scenario() -> None:
-        first, _ = await track("thierry")
-        second, _ = await track("alice")
-        outgoing, wire = await slot()
+        first, _ = track("thierry")
+        second, _ = track("alice")
+        outgoing, link = slot()
         outgoing.carry(first)
         for number in range(5):
-            await publish(first, number, KEY)
+            publish(first, number, KEY)
         for number in range(90, 100):
-            await publish(second, number, KEY)
+            publish(second, number, KEY)
         outgoing.carry(second)
         for number in range(100, 103):
-            await publish(second, number, KEY)
-        before = len(wire.packets)
-        ask = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=9, media_ssrc=wire.ssrc)
-        ask.lost = [packet.sequence_number for packet in wire.packets[:5]]
-        await outgoing._handle_rtcp_packet(ask)
-        assert len(wire.packets) == before
+            publish(second, number, KEY)
+        before = len(link.packets)
+        ask = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=9, media_ssrc=outgoing.ssrc)
+        ask.lost = [packet.sequence_number for packet in link.packets[:5]]
+        outgoing.hear(ask)
+        assert len(link.packets) == before
         for incoming in (first, second):
             incoming.stop()
 
@@ -267,16 +201,15 @@ def test_nothing_of_the_source_before_is_sent_again() -> None:
 
 def test_what_got_lost_on_the_way_in_is_asked_for_and_fills_its_gap() -> None:
     async def scenario() -> None:
-        incoming, publisher = await track()
-        outgoing, viewer = await slot()
+        incoming, publisher = track()
+        outgoing, viewer = slot()
         outgoing.carry(incoming)
-        await publish(incoming, 10, KEY)
-        await publish(incoming, 12)
+        publish(incoming, 10, KEY)
+        publish(incoming, 12)
         [ask] = [packet for packet in publisher.feedback if isinstance(packet, RtcpRtpfbPacket)]
         assert ask.lost == [11]
-        lost = RtpPacket(VP8, 1, 11, 0, SSRC, DELTA + b"late")
-        again = wrap_rtx(lost, payload_type=RTX, sequence_number=1, ssrc=SSRC_AGAIN)
-        await incoming._handle_rtp_packet(again, arrival_time_ms=0)
+        late = again(DELTA + b"late", 11)
+        incoming.take(Packet(1, 0, 0x80, RTX, SSRC_AGAIN, late))
         assert numbers(viewer.packets) == [0, 2, 1]
         assert viewer.packets[-1].payload == DELTA + b"late"
         incoming.stop()
@@ -286,16 +219,16 @@ def test_what_got_lost_on_the_way_in_is_asked_for_and_fills_its_gap() -> None:
 
 def test_the_clock_of_the_source_is_passed_on_in_the_slots_own_timestamps() -> None:
     async def scenario() -> None:
-        incoming, _ = await track()
-        outgoing, wire = await slot()
+        incoming, _ = track()
+        outgoing, link = slot()
         outgoing.carry(incoming)
-        await publish(incoming, 1, KEY, timestamp=1000)
+        publish(incoming, 1, KEY, timestamp=1000)
         info = RtcpSenderInfo(ntp_timestamp=99, rtp_timestamp=1500, packet_count=0, octet_count=0)
-        await incoming._handle_rtcp_packet(RtcpSrPacket(ssrc=SSRC, sender_info=info))
-        [report] = [packet for packet in wire.feedback if isinstance(packet, RtcpSrPacket)]
-        assert report.ssrc == wire.ssrc
+        incoming.hear(RtcpSrPacket(ssrc=SSRC, sender_info=info))
+        [report] = [packet for packet in link.feedback if isinstance(packet, RtcpSrPacket)]
+        assert report.ssrc == outgoing.ssrc
         assert report.sender_info.ntp_timestamp == 99
-        assert report.sender_info.rtp_timestamp - wire.packets[0].timestamp == 500
+        assert report.sender_info.rtp_timestamp - link.packets[0].timestamp == 500
         assert report.sender_info.packet_count == 1
         incoming.stop()
 
@@ -304,14 +237,14 @@ def test_the_clock_of_the_source_is_passed_on_in_the_slots_own_timestamps() -> N
 
 def test_a_viewer_that_lost_the_picture_has_a_key_frame_asked_for() -> None:
     async def scenario() -> None:
-        incoming, publisher = await track()
-        outgoing, _ = await slot()
+        incoming, publisher = track()
+        outgoing, _ = slot()
         outgoing.carry(incoming)
         await asyncio.sleep(0.02)
-        publisher.sent.clear()
+        publisher.said.clear()
         incoming._key_frame_at = 0
         lost = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=9, media_ssrc=1002)
-        await outgoing._handle_rtcp_packet(lost)
+        outgoing.hear(lost)
         await asyncio.sleep(0.02)
         [ask] = [packet for packet in publisher.feedback if isinstance(packet, RtcpPsfbPacket)]
         assert (ask.fmt, ask.media_ssrc) == (RTCP_PSFB_PLI, SSRC)
@@ -320,32 +253,209 @@ def test_a_viewer_that_lost_the_picture_has_a_key_frame_asked_for() -> None:
     asyncio.run(scenario())
 
 
-class Broken:
-    """A connection that fails in a way nobody thought of."""
+def test_a_slot_that_switches_back_begins_anew_and_drops_what_is_late() -> None:
+    async def scenario() -> None:
+        first, _ = track("thierry")
+        second, _ = track("alice")
+        outgoing, link = slot()
+        for incoming, number in ((first, 65_530), (second, 5), (first, 2)):
+            outgoing.carry(incoming)
+            publish(incoming, number, KEY)
+            publish(incoming, number - 1)
+            publish(incoming, number + 1)
+        assert numbers(link.packets) == list(range(6))
+        for incoming in (first, second):
+            incoming.stop()
 
-    async def _send_rtp(self, _: bytes) -> None:
-        raise RuntimeError("on purpose")
-
-
-class Torn(Wire):
-    def __init__(self) -> None: ...
-
-    @property
-    def _dtls(self) -> object:  # type: ignore[override]  # the point: it is none
-        return Broken()
-
-
-def test_a_viewer_whose_connection_fails_disturbs_nobody() -> None:
-    asyncio.run(Torn().send(b"\x80"))
+    asyncio.run(scenario())
 
 
-@given(st.binary(max_size=40))
-def test_any_payload_is_told_apart_from_a_key_frame_without_an_error(payload: bytes) -> None:
-    assert starts_key_frame(payload) in {True, False}
+@pytest.mark.parametrize("leap", [3_000, 30_000, 40_000, 60_000])
+def test_a_publisher_whose_numbers_leap_goes_on_as_one_stream(leap: int) -> None:
+    async def scenario() -> None:
+        incoming, _ = track()
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        publish(incoming, 100, KEY)
+        publish(incoming, 100 + leap, KEY)  # one alone is noise
+        publish(incoming, 101)
+        assert numbers(link.packets) == [0, 1]
+        for number in range(3):
+            publish(incoming, 102 + leap + number, KEY)
+        assert numbers(link.packets) == [0, 1, 2, 3]
+        incoming.stop()
+
+    asyncio.run(scenario())
 
 
-def test_a_key_frame_is_known_by_its_first_packet_alone() -> None:
-    assert starts_key_frame(KEY)
-    assert not starts_key_frame(DELTA)
-    assert not starts_key_frame(b"\x00\x00")
-    assert not starts_key_frame(b"")
+def test_a_publisher_that_comes_back_as_another_stream_goes_on_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(incoming_module, "LAYER_PATIENCE", 0.0)
+
+    async def scenario() -> None:
+        incoming, _ = track()
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        publish(incoming, 100, KEY, 5_000)
+        publish(incoming, 7, KEY, 90, ssrc=99)
+        publish(incoming, 8, DELTA, 180, ssrc=99)
+        assert numbers(link.packets) == [0, 1, 2]
+        assert {packet.ssrc for packet in link.packets} == {outgoing.ssrc}
+        assert incoming.reception.lost == 0
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_of_several_layers_one_is_forwarded(announced: bool) -> None:  # noqa: FBT001 - a parameter
+    async def scenario() -> None:
+        incoming, _ = track(announced=announced)
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        for number in range(5):
+            for layer, ssrc in enumerate((SSRC, 51, 52)):
+                publish(incoming, number + 1_000 * layer, KEY + bytes([layer]), ssrc=ssrc)
+        stray = Packet(9, 0, 0, RTX, 53, again(KEY, 3))  # of some layer
+        incoming.take(stray)
+        assert [packet.payload[-1] for packet in link.packets] == [0] * 5
+        assert numbers(link.packets) == list(range(5))
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_publisher_that_changes_its_codec_goes_on_in_it_and_says_so() -> None:
+    async def scenario() -> None:
+        told: list[str] = []
+        incoming, _ = track(told=lambda: told.append(incoming.codec))
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        publish(incoming, 1, KEY)
+        publish(incoming, 2, H264_DELTA, kind=H264)
+        publish(incoming, 3, H264_KEY, kind=H264)
+        publish(incoming, 4, H264_DELTA, kind=H264)
+        assert [packet.payload_type for packet in link.packets] == [
+            THEIR_VP8,
+            THEIR_H264,
+            THEIR_H264,
+        ]
+        assert numbers(link.packets) == [0, 1, 2]
+        assert told == ["VP8", "H264"]
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_stays_missing_is_asked_for_again_and_given_up_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(incoming_module, "ASK_AGAIN", 0.005)
+
+    async def scenario() -> None:
+        incoming, publisher = track()
+        publish(incoming, 10, KEY)
+        publish(incoming, 12)
+        await asyncio.sleep(0.15)
+        asks = [one for one in publisher.feedback if isinstance(one, RtcpRtpfbPacket)]
+        assert [ask.lost for ask in asks] == [[11]] * 8
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_nobody_can_have_more_sent_again_than_helps() -> None:
+    async def scenario() -> None:
+        incoming, _ = track()
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        for number in range(400):
+            publish(incoming, number, KEY)
+        ask = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=9, media_ssrc=outgoing.ssrc)
+        ask.lost = [packet.sequence_number for packet in link.packets]
+        for _ in range(20):
+            outgoing.hear(ask)
+        assert 400 <= outgoing.resent < 2 * outgoing_module.RESENDS
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def reported(link_numbers: list[int], fmt: int = RTCP_PSFB_APP) -> RtcpPsfbPacket:
+    return RtcpPsfbPacket(fmt, 9, 0, pack_remb_fci(link_numbers[0], link_numbers[1:]))
+
+
+@given(
+    estimates=st.lists(st.integers(1_000, 10_000_000), min_size=1, max_size=12),
+    uplink=st.one_of(st.none(), st.integers(1_000, 10_000_000)),
+)
+@example(estimates=[3_000_000] * 9 + [1_000], uplink=None)
+def test_a_publisher_is_told_what_three_of_four_viewers_and_its_own_way_carry(
+    estimates: list[int], uplink: int | None
+) -> None:
+    async def scenario() -> None:
+        incoming, publisher = track()
+        publish(incoming, 1, KEY)
+        clock = 100.0
+        with patch.object(outgoing_module, "monotonic", side_effect=lambda: clock):
+            viewers = [slot(number=number)[0] for number in range(len(estimates))]
+            for viewer in viewers:
+                viewer.carry(incoming)
+            clock += 4
+            for viewer, estimate in zip(viewers, estimates, strict=True):
+                viewer.hear(reported([estimate, viewer.ssrc]))
+            incoming._limit(uplink)
+        [said] = [one for one in publisher.feedback if isinstance(one, RtcpPsfbPacket)]
+        limit, streams = unpack_remb_fci(said.fci)
+        assert streams == [SSRC]
+        enough = sum(max(estimate, 200_000) >= limit for estimate in estimates)
+        assert enough >= len(estimates) * 3 / 4 - 1
+        assert uplink is None or limit <= uplink
+        spared = sorted(estimates)[len(estimates) // 4]
+        assert limit >= min(max(spared, 200_000), uplink or 10**9) * 0.99  # it is rounded down
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_viewers_report_tells_its_loss_jitter_and_round_trip() -> None:
+    async def scenario() -> None:
+        incoming, _ = track()
+        outgoing, _ = slot()
+        outgoing.carry(incoming)
+        publish(incoming, 1, KEY)
+        info = RtcpSenderInfo(1 << 40, rtp_timestamp=0, packet_count=0, octet_count=0)
+        with patch.object(outgoing_module, "monotonic", return_value=50.0):
+            outgoing.pass_on(info)
+        told = RtcpReceiverInfo(outgoing.ssrc, 0, 3, 0, 900, (1 << 40) >> 16, 65_536 // 2)
+        with patch.object(outgoing_module, "monotonic", return_value=50.6):
+            outgoing.hear(RtcpRrPacket(ssrc=9, reports=[told]))
+        assert outgoing.round_trip == pytest.approx(0.1)
+        assert outgoing.jitter == pytest.approx(0.01)
+        assert outgoing.reported is not None
+        assert outgoing.reported.packets_lost == 3
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_line_flows_from_its_first_packet_until_it_ends_or_falls_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        news: list[bool] = []
+        incoming, _ = track(told=lambda: news.append(incoming.flowing))
+        publish(incoming, 1, KEY)
+        publish(incoming, 2)
+        assert news == [True]
+        incoming.hear(RtcpByePacket(sources=[SSRC]))
+        publish(incoming, 3)
+        incoming.watch()
+        assert news == [True, False, True]
+        monkeypatch.setattr(incoming_module, "SILENCE", 0.0)
+        incoming.watch()
+        assert news == [True, False, True, False]
+        incoming.stop()
+
+    asyncio.run(scenario())

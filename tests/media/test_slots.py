@@ -36,6 +36,22 @@ def test_arranging_again_changes_nothing(carried: list[str | None], wanted: list
     assert arrange(after, wanted) == after
 
 
+LIKES = st.sets(st.tuples(st.integers(0, 10), TRACKS))
+
+
+@given(CARRIED, WANTED, LIKES)
+def test_a_slot_carries_what_fits_it_and_is_free_only_if_nobody_who_fits_waits(
+    carried: list[str | None], wanted: list[str], likes: set[tuple[int, str]]
+) -> None:
+    after = arrange(dict(enumerate(carried)), wanted, lambda slot, track: (slot, track) in likes)
+    left_out = set(wanted) - set(after.values())
+    for slot, track in after.items():
+        if track is not None:
+            assert (slot, track) in likes
+        else:
+            assert not any((slot, other) in likes for other in left_out)
+
+
 def test_the_first_wanted_get_the_first_free_slots() -> None:
     carried = {"0": None, "1": "alice", "2": None}
     assert arrange(carried, ["thierry", "alice", "charlie", "jaewoong"]) == {

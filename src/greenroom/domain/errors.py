@@ -30,6 +30,7 @@ GreenroomError
 |-- ReadOnly                    read_only              a room as it was takes no commands
 |-- RequestMismatch             request_mismatch       the request id was used for another command
 |-- MediaError                  media_error            no media session, or its signalling failed
+|   `-- MediaOverloaded         media_overloaded       its thread is too busy for one more
 `-- StoreError                  store_error            the store cannot be used
     |-- OutcomeUnknown          outcome_unknown        whether it was recorded is not known
     |-- Overloaded              overloaded             too much waits to be recorded
@@ -331,6 +332,12 @@ class MediaError(GreenroomError):
     """No media session for the entry, or its signalling cannot be understood."""
 
     code = "media_error"
+
+
+class MediaOverloaded(MediaError):
+    """The media thread is too busy for another connection: try again in a moment."""
+
+    code = "media_overloaded"
 
 
 class StoreError(GreenroomError):

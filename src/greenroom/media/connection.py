@@ -1,8 +1,10 @@
-"""One participant's peer connection."""
+"""One peer connection of a participant."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from typing import Final, Literal
 
 from aiortc import (
@@ -12,28 +14,44 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.rtp import RtcpByePacket, RtcpRrPacket
 from aiortc.sdp import candidate_from_sdp
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
+from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import MAX_CANDIDATES, Description, Line
-from greenroom.media.forwarding import Incoming, Outgoing
-from greenroom.media.port import Source
-from greenroom.media.wire import Wire, use_addresses
+from greenroom.media.incoming import Incoming
+from greenroom.media.outgoing import Outgoing
+from greenroom.media.port import Kind, Source
+from greenroom.media.statistics import LineStatistics, of_connection, of_incoming, of_outgoing
+from greenroom.media.wire import Link, Wire, link_of, use_addresses
 
-CODECS: Final = {"audio": {"audio/opus"}, "video": {"video/VP8", "video/rtx"}}
-"""One codec a medium, and retransmission: whatever one sends, everybody else can decode."""
+CODECS: Final = {
+    "audio": ["audio/opus"],
+    "video": ["video/VP8", "video/H264", "video/rtx"],
+}
+"""What is forwarded, the most wanted first, and retransmission."""
+WATCH: Final = 0.9
+"""Seconds between two looks at a connection: what came, what to report."""
+PATIENCE: Final = 4
+"""Looks in a row without a datagram after which a peer is dead: less than five seconds."""
+ROUND_TRIP: Final = 10
+"""Looks between two measurements of the round trip, where the peer shows life anyway."""
+MOST_REPORTS: Final = 31
+"""Reports in one packet (RFC 3550, section 6.4)."""
 
-State = Literal["connected", "dead"]
+State = Literal["connected", "flow", "dead"]
 
 
 class Connection:
-    """The peer connection of an entry, from its first offer on. Lives on the media loop.
+    """A peer connection of an entry, from its first offer on. Lives on the media loop.
 
     Args:
         entry_id: whose it is.
         addresses: to offer candidates on; None for all of the machine's but loopback.
-        told: called when it connects and when it dies, `close` included; the latter maybe twice.
+        told: called when it connects, when a line begins or ceases to flow or changes its codec,
+            and when the connection dies, `close` included; the latter maybe twice.
     """
 
     def __init__(
@@ -43,9 +61,14 @@ class Connection:
         told: Callable[[Connection, State], None],
     ) -> None:
         self.entry_id = entry_id
+        self.epoch = 0
+        """Its number among the entry's connections."""
         self.offered: Description | None = None
         """The last offer that was answered."""
         self.connected = False
+        self.published: frozenset[Kind] = frozenset()
+        """What was reported as published."""
+        self._connected_at: float | None = None
         self._addresses = addresses
         self._told = told
         # A STUN server would only delay the answer: peers learn our address from the answer, and
@@ -53,12 +76,19 @@ class Connection:
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._peer = RTCPeerConnection(configuration)
         self._peer.on("connectionstatechange", self._changed)
+        self._link: Link | None = None
         self._incoming: list[Incoming] = []
         self._outgoing: list[Outgoing] = []
-        self._trickled = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._looks = self._quiet = self._trickled = 0
 
-    async def answer(self, offer: Description) -> str:
+    async def answer(self, offer: Description, deadline: float) -> str:
         """The answer to a first or a further offer.
+
+        Args:
+            offer: of the peer.
+            deadline: seconds until the peer must have connected, else it is dead.
 
         Raises:
             MediaError: there is no address to be reached at.
@@ -80,6 +110,8 @@ class Connection:
             offer.lines, self._incoming, self._outgoing, strict=True
         ):
             incoming.line = outgoing.line = line
+        if self.offered is None and not self.connected:
+            self._timer = asyncio.get_running_loop().call_later(deadline, self._expire)
         self.offered = offer
         return answer
 
@@ -91,6 +123,17 @@ class Connection:
             candidate = candidate_from_sdp(said)
             candidate.sdpMid = self.offered.lines[0].mid  # everything is bundled onto it
             await self._peer.addIceCandidate(candidate)
+
+    @property
+    def sends(self) -> bool:
+        """Whether the participant sends on it, as of the last offer."""
+        return self.offered is not None and any(line.sends for line in self.offered.lines)
+
+    @property
+    def receives(self) -> bool:
+        """Whether the participant receives on it; what does not send is there to receive."""
+        lines = self.offered.lines if self.offered is not None else ()
+        return not self.sends or any(line.receives for line in lines)
 
     def tracks(self) -> Iterator[Incoming]:
         """The lines that the participant sends on, as of the last offer."""
@@ -104,37 +147,111 @@ class Connection:
             else:
                 outgoing.carry(None)
 
+    @property
+    def flowing(self) -> frozenset[Kind]:
+        """The kinds of which something arrives."""
+        return frozenset(track.source.kind for track in self.tracks() if track.flowing)
+
+    def statistics(self) -> MediaStatistics | None:
+        """What went through it; None if it never stood."""
+        if self._connected_at is None or self._link is None:
+            return None
+        seconds = monotonic() - self._connected_at
+        return of_connection(seconds, self._link, self._incoming, self._outgoing)
+
+    def lines(self) -> Iterator[LineStatistics]:
+        """What goes through each line that is in use."""
+        for incoming in self.tracks():
+            yield of_incoming(self.epoch, incoming)
+        for outgoing in self.slots():
+            yield of_outgoing(self.epoch, outgoing)
+
     async def close(self) -> None:
         """End it. Twice is fine."""
         self.stop_forwarding()
         await self._peer.close()
+        if self._link is not None:
+            self._link.close()
+        if self._asking is not None:
+            self._asking.cancel()
 
     def stop_forwarding(self) -> None:
-        """Let nothing through any more, to or from the participant."""
+        """Let nothing through any more, to or from the participant, and say goodbye."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for outgoing in self._outgoing:
             outgoing.carry(None)
         for incoming in self._incoming:
             incoming.stop()
+        if self.connected and self._link is not None and self._outgoing:
+            self.connected = False
+            bye = RtcpByePacket(sources=[one.ssrc for one in self._outgoing][:MOST_REPORTS])
+            self._link.write_feedback(bytes(bye))
 
     def _add(self, line: Line) -> None:
         """Prepare a media line, before aiortc reads about it in the offer and makes its own."""
         transceiver = self._peer.addTransceiver(line.media)
         capabilities = RTCRtpSender.getCapabilities(line.media).codecs
         transceiver.setCodecPreferences(
-            [codec for codec in capabilities if codec.mimeType in CODECS[line.media]]
+            [
+                codec
+                for wanted in CODECS[line.media]
+                for codec in reversed(capabilities)  # H264: the constrained profile first
+                if codec.mimeType == wanted
+            ]
         )
-        wire = Wire(transceiver)
-        incoming = Incoming(Source(self.entry_id, line.kind), line, wire)
+        self._link = self._link or link_of(transceiver)
+        wire = Wire(transceiver, self._link)
+        incoming = Incoming(Source(self.entry_id, line.kind), line, wire, self._flow)
         outgoing = Outgoing(line, wire)
         wire.hook(incoming, outgoing)
         self._incoming.append(incoming)
         self._outgoing.append(outgoing)
 
+    def _flow(self) -> None:
+        self._told(self, "flow")
+
     def _changed(self) -> None:
         match self._peer.connectionState:
             case "connected" if not self.connected:
                 self.connected = True
+                if self._connected_at is None:
+                    self._connected_at = monotonic()
+                    self._watch_later()
                 self._told(self, "connected")
             case "failed" | "closed":
                 self.connected = False
                 self._told(self, "dead")
+
+    def _expire(self) -> None:
+        if not self.connected:
+            self._told(self, "dead")
+
+    def _watch_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(WATCH, self._watch)
+
+    def _watch(self) -> None:
+        """Look after the connection: whether the peer lives, and what it should know."""
+        link = self._link
+        if link is None or not self.connected:
+            return
+        self._watch_later()
+        self._looks += 1
+        self._quiet = 0 if link.heard() else self._quiet + 1
+        if link.alive:
+            if self._quiet >= PATIENCE:
+                self._told(self, "dead")
+                return
+            if self._quiet or self._looks % ROUND_TRIP == 1:
+                self._ask_for_life(link)
+        reports = [report for track in self._incoming if (report := track.watch()) is not None]
+        if reports:
+            ssrc = self._outgoing[0].ssrc
+            link.write_feedback(bytes(RtcpRrPacket(ssrc, reports[:MOST_REPORTS])))
+
+    def _ask_for_life(self, link: Link) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(link.ask_for_life())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
@@ -20,10 +20,14 @@ MAX_CANDIDATES: Final = 128
 """Addresses of a description: each of them is sent packets."""
 MAX_ROWS: Final = 32
 """Rows of one sort on a media line that are read; the rest is left out."""
+_MOST_DETAILS: Final = 256
 
 Media = Literal["audio", "video"]
-CODECS: Final[dict[Media, str]] = {"audio": "opus/48000/2", "video": "VP8/90000"}
-"""The codec that everybody must offer: packets are forwarded as they are, never converted."""
+CODECS: Final[dict[Media, tuple[str, ...]]] = {
+    "audio": ("opus/48000/2",),
+    "video": ("VP8/90000", "H264/90000"),
+}
+"""What is forwarded, as it is and never converted; the most wanted first."""
 RESENDING: Final = "rtx/90000"
 
 _MEDIA_LINE = re.compile(r"(audio|video) [0-9]{1,5}(?:/1)? UDP/TLS/RTP/SAVPF((?: [0-9]{1,3})+)")
@@ -38,6 +42,10 @@ _CANDIDATE = re.compile(
     r"([A-Za-z0-9+/]{1,32} [12] ([A-Za-z]+) [0-9]{1,10} ([^ ]+) [0-9]{1,5} typ [a-z]+)( .*)?"
 )
 _EXTENSION = re.compile(r"([0-9]{1,3})(?:/[a-z]+)? ([^ ]+)( .*)?")
+_PROFILE = re.compile(r"(?:.*;)? *profile-level-id=(42[0-9A-Fa-f]0[0-9A-Fa-f]{2}) *(?:;.*)?")
+"""Baseline, constrained or not: what every browser decodes."""
+_WHOLE_UNITS = re.compile(r"(?:.*;)? *packetization-mode=1 *(?:;.*)?")
+_CONSTRAINED: Final = 0x40
 _SSRC = re.compile(r"[0-9]{1,10} cname:[^ ]{1,256}")
 _SSRC_GROUP = re.compile(r"FID [0-9]{1,10} [0-9]{1,10}")
 _FEEDBACK: Final = ("nack", "nack pli", "goog-remb")
@@ -60,11 +68,25 @@ class Line:
     receives: bool
     screen: bool
     """Whether it carries a shared screen: `a=content:slides` (RFC 4796)."""
+    codecs: tuple[str, ...] = ()
+    """Names of those that are negotiated; what it sends comes in the first."""
 
     @property
     def kind(self) -> Kind:
         """What the participant must be allowed to send for this line to be forwarded."""
         return "screenshare" if self.screen else self.media
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """One codec of a media line."""
+
+    number: str
+    codec: str
+    details: str = ""
+    """The value of `a=fmtp`; empty where there is none."""
+    again: str | None = None
+    """The number under which its packets are sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +97,7 @@ class Description:
     fingerprint: str
     """`<hash> <hex>` of the certificate on the first line, which all lines share."""
     ufrag: str
-    """Of the first line; another one under the same certificate is an ICE restart."""
+    """Of the first line."""
     sdp: str
     """The offer written anew from what was understood of it, for a library to read.
 
@@ -92,7 +114,11 @@ class Description:
         """
         session, sections = _split(sdp)
         described = [(heading, [*session, *rows]) for heading, rows in sections]
-        lines = tuple(_line(heading, attributes) for heading, attributes in described)
+        formats = [_formats(heading, attributes) for heading, attributes in described]
+        lines = tuple(
+            _line(heading, attributes, found)
+            for (heading, attributes), found in zip(described, formats, strict=True)
+        )
         secrets = [_secrets(attributes) for _, attributes in described]
         if len({line.mid for line in lines}) < len(lines):
             raise MediaError("expected another a=mid on every media line")
@@ -101,8 +127,8 @@ class Description:
         transport = [*_written(secrets[0]), *candidates_in(described[0][1])]
         written = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
         written.append(f"a=group:BUNDLE {' '.join(line.mid for line in lines)}")
-        for line, (heading, attributes) in zip(lines, described, strict=True):
-            written += [*_rewritten(line, heading, attributes), *transport]
+        for line, found, (_, attributes) in zip(lines, formats, described, strict=True):
+            written += [*_rewritten(line, found, attributes), *transport]
         fingerprint, ufrag, _ = secrets[0]
         return cls(lines, fingerprint, ufrag, "\r\n".join(written) + "\r\n")
 
@@ -112,10 +138,8 @@ class Description:
         Raises:
             MediaError: it does, in a way that a running connection cannot follow.
         """
-        if self.fingerprint != before.fingerprint:
+        if (self.fingerprint, self.ufrag) != (before.fingerprint, before.ufrag):
             return False
-        if self.ufrag != before.ufrag:
-            raise MediaError("a connection cannot restart its ICE; offer from a new connection")
         kept = [(line.mid, line.kind) for line in self.lines[: len(before.lines)]]
         if kept != [(line.mid, line.kind) for line in before.lines]:
             raise MediaError("expected the media lines offered before, in their order, then others")
@@ -151,13 +175,8 @@ def attributes_of(rows: Sequence[str]) -> Attributes:
     return [(name, value.strip()) for name, _, value in parts]
 
 
-def _line(heading: str, attributes: Attributes) -> Line:
-    match = _MEDIA_LINE.fullmatch(heading)
-    if match is None:
-        raise MediaError(
-            f"expected m=audio or m=video over UDP/TLS/RTP/SAVPF, not {heading[:64]!r}"
-        )
-    media: Media = "audio" if match[1] == "audio" else "video"
+def _line(heading: str, attributes: Attributes, formats: Sequence[_Format]) -> Line:
+    media = _media(heading)
     mid = next(_values(attributes, "mid"), "")
     direction = next((name for name, _ in reversed(attributes) if name in _SENDS), None)
     if not _MID.fullmatch(mid) or direction is None:
@@ -165,7 +184,17 @@ def _line(heading: str, attributes: Attributes) -> Line:
     if not any(name == "rtcp-mux" for name, _ in attributes):
         raise MediaError(f"expected a=rtcp-mux on media line {mid}")
     screen = "slides" in next(_values(attributes, "content"), "").split(",")
-    return Line(mid, media, _SENDS[direction], _RECEIVES[direction], screen)
+    codecs = tuple(dict.fromkeys(one.codec.partition("/")[0] for one in formats))
+    return Line(mid, media, _SENDS[direction], _RECEIVES[direction], screen, codecs)
+
+
+def _media(heading: str) -> Media:
+    match = _MEDIA_LINE.fullmatch(heading)
+    if match is None:
+        raise MediaError(
+            f"expected m=audio or m=video over UDP/TLS/RTP/SAVPF, not {heading[:64]!r}"
+        )
+    return "audio" if match[1] == "audio" else "video"
 
 
 def _secrets(attributes: Attributes) -> tuple[str, str, str]:
@@ -204,52 +233,106 @@ def _is_address(host: str) -> bool:
     return "%" not in host  # a zone means something on the machine that wrote it alone
 
 
-def _rewritten(line: Line, heading: str, attributes: Attributes) -> Iterator[str]:
-    """The rows of a media line that matter here, without those of its transport."""
-    formats = _formats(line, heading.split()[3:], attributes)
-    yield f"m={line.media} 9 UDP/TLS/RTP/SAVPF {' '.join(formats)}"
+def _rewritten(line: Line, formats: Sequence[_Format], attributes: Attributes) -> Iterator[str]:
+    """The rows of a media line that matter here, without those of its transport.
+
+    Simulcast is left out: the participant then sends one layer, which is what is forwarded.
+    """
+    numbers = [number for one in formats for number in (one.number, one.again) if number]
+    yield f"m={line.media} 9 UDP/TLS/RTP/SAVPF {' '.join(numbers)}"
     yield "c=IN IP4 0.0.0.0"
     yield f"a={_DIRECTIONS[line.sends, line.receives]}"
     yield f"a=mid:{line.mid}"
     yield "a=rtcp-mux"
     for match in _matching(_EXTENSION, attributes, "extmap"):
         yield f"a=extmap:{match[1]} {match[2]}"
-    plain = next(iter(formats))
-    for number, codec in formats.items():
-        yield f"a=rtpmap:{number} {codec}"
-        if codec == RESENDING:
-            yield f"a=fmtp:{number} apt={plain}"
     said = set(_values(attributes, "rtcp-fb"))
-    for feedback in _FEEDBACK:
-        if said & {f"{plain} {feedback}", f"* {feedback}"}:
-            yield f"a=rtcp-fb:{plain} {feedback}"
+    for one in formats:
+        yield from _rewritten_format(one, said)
     for match in _matching(_SSRC_GROUP, attributes, "ssrc-group"):
         yield f"a=ssrc-group:{match[0]}"
     for match in _matching(_SSRC, attributes, "ssrc"):
         yield f"a=ssrc:{match[0]}"
 
 
-def _formats(line: Line, numbers: Sequence[str], attributes: Attributes) -> dict[str, str]:
-    """The codec that is forwarded, by payload number, then what sends its packets again."""
-    codecs: dict[str, str] = {}
+def _rewritten_format(one: _Format, said: Collection[str]) -> Iterator[str]:
+    yield f"a=rtpmap:{one.number} {one.codec}"
+    if one.details:
+        yield f"a=fmtp:{one.number} {one.details}"
+    if one.again is not None:
+        yield f"a=rtpmap:{one.again} {RESENDING}"
+        yield f"a=fmtp:{one.again} apt={one.number}"
+    for feedback in _FEEDBACK:
+        if not {f"{one.number} {feedback}", f"* {feedback}"}.isdisjoint(said):
+            yield f"a=rtcp-fb:{one.number} {feedback}"
+
+
+def _formats(heading: str, attributes: Attributes) -> Sequence[_Format]:
+    """The codecs of a line that are forwarded, the most wanted first.
+
+    Raises:
+        MediaError: it has none of them.
+    """
+    media, numbers = _media(heading), heading.split()[3:]
+    named: dict[str, str] = {}
     for value in _values(attributes, "rtpmap"):
         number, _, codec = value.partition(" ")
-        codecs.setdefault(number, codec.lower())
-    wanted = CODECS[line.media]
-    plain = next((n for n in numbers if codecs.get(n) == wanted.lower()), "")
-    if not _DYNAMIC.fullmatch(plain):
-        raise MediaError(f"expected {wanted} among the codecs of media line {line.mid}")
-    of_plain = re.compile(rf"([0-9]+) (?:.*;)?apt={plain}(?:;.*)?")
-    again = (match[1] for match in _matching(of_plain, attributes, "fmtp", most=256))
-    resending = next((n for n in again if n in numbers and codecs.get(n) == RESENDING), None)
-    return {plain: wanted} if resending is None else {plain: wanted, resending: RESENDING}
+        named.setdefault(number, codec.lower())
+    details: dict[str, str] = {}
+    for value in islice(_values(attributes, "fmtp"), _MOST_DETAILS):
+        number, _, detail = value.partition(" ")
+        details.setdefault(number, detail)
+    found: list[_Format] = []
+    for codec in CODECS[media]:
+        fitting = [n for n in numbers if named.get(n) == codec.lower() and _DYNAMIC.fullmatch(n)]
+        detailed = _h264(fitting, details) if codec.startswith("H264") else {"": fitting[:1]}
+        for detail, of in detailed.items():
+            found += [_Format(n, codec, detail, _resending(n, numbers, named, details)) for n in of]
+    if not found:
+        raise MediaError(
+            f"expected one of {', '.join(CODECS[media])} among the codecs of each {media} line;"
+            " H264 in the baseline profile, with packetization-mode=1"
+        )
+    return found
+
+
+def _h264(numbers: Sequence[str], details: Mapping[str, str]) -> dict[str, list[str]]:
+    """Details to numbers: the first of each profile that everybody decodes."""
+    found: dict[bool, tuple[str, str]] = {}
+    for number in numbers:
+        detail = details.get(number, "")
+        match = _PROFILE.fullmatch(detail)
+        if match and _WHOLE_UNITS.fullmatch(detail):
+            constrained = bool(int(match[1][2:4], 16) & _CONSTRAINED)
+            found.setdefault(constrained, (match[1].lower(), number))
+    return {
+        f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}": [number]
+        for _, (profile, number) in sorted(found.items(), reverse=True)
+    }
+
+
+def _resending(
+    plain: str, numbers: Sequence[str], named: Mapping[str, str], details: Mapping[str, str]
+) -> str | None:
+    """The number under which what has the number `plain` is sent again."""
+    of_plain = re.compile(rf"(?:.*;)? *apt={plain} *(?:;.*)?")
+    return next(
+        (
+            number
+            for number in numbers
+            if named.get(number) == RESENDING
+            and _DYNAMIC.fullmatch(number)
+            and of_plain.fullmatch(details.get(number, ""))
+        ),
+        None,
+    )
 
 
 def _matching(
-    pattern: re.Pattern[str], attributes: Attributes, name: str, most: int = MAX_ROWS
+    pattern: re.Pattern[str], attributes: Attributes, name: str
 ) -> Iterator[re.Match[str]]:
     matches = (pattern.fullmatch(value) for value in _values(attributes, name))
-    return islice((match for match in matches if match), most)
+    return islice((match for match in matches if match), MAX_ROWS)
 
 
 def _values(attributes: Attributes, name: str) -> Iterator[str]:

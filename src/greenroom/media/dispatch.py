@@ -31,10 +31,11 @@ class Dispatcher:
 
     def tell(self, news: Callable[[], None]) -> None:
         """Run `news` when everything told before has run; not at all after `stop`."""
-        self._news.put(news)
+        if not self._stopped:
+            self._news.put(news)
 
     def stop(self) -> None:
-        """Drop what is left, wait for what is running. Twice is fine, from a listener too."""
+        """Wait until everything told before has run. Twice is fine, from a listener too."""
         self._stopped = True
         self._news.put(None)
         if not self._thread.is_alive() or self._thread is threading.current_thread():
@@ -44,7 +45,7 @@ class Dispatcher:
             log.error("%s still blocks %s s after the stop", self._thread.name, PATIENCE)
 
     def _run(self) -> None:
-        while (news := self._news.get()) is not None and not self._stopped:
+        while (news := self._news.get()) is not None:
             try:
                 news()
             except Exception:

@@ -1,0 +1,132 @@
+"""What is counted of connections and their lines, put into plain structures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from greenroom.domain.session_events import MediaStatistics
+from greenroom.media.incoming import Incoming
+from greenroom.media.outgoing import Outgoing
+from greenroom.media.packets import HEADER
+from greenroom.media.port import Kind, Source
+from greenroom.media.wire import Link
+
+
+@dataclass(frozen=True, slots=True)
+class LineStatistics:
+    """What goes through one media line, from its beginning on."""
+
+    epoch: int
+    """Of the connection that it belongs to."""
+    mid: str
+    kind: Kind
+    """What it is; of a slot, what it was offered for."""
+    direction: Literal["in", "out"]
+    """From the participant, or to them."""
+    codec: str
+    """Empty on a free slot."""
+    source: Source | None
+    """Whose packets they are; None on a free slot."""
+    flowing: bool
+    """Whether packets come."""
+    packets: int
+    bytes: int
+    """Of the packets, headers included, before encryption."""
+    lost: int
+    """Packets; of a slot, as the participant reported."""
+    resent: int
+    """Packets that a slot sent again."""
+    key_frame_requests: int
+    """Asked of the participant; of a slot, 0."""
+    jitter: float | None
+    """Seconds that packets come too early or too late; None where nobody has measured."""
+    round_trip: float | None
+    """Seconds to the participant and back; None where nobody has measured."""
+
+
+def of_incoming(epoch: int, incoming: Incoming) -> LineStatistics:
+    """What came on a line."""
+    reception = incoming.reception
+    return LineStatistics(
+        epoch=epoch,
+        mid=incoming.line.mid,
+        kind=incoming.source.kind,
+        direction="in",
+        codec=incoming.codec,
+        source=incoming.source,
+        flowing=incoming.flowing,
+        packets=incoming.packets,
+        bytes=_bytes(incoming.packets, incoming.octets),
+        lost=reception.lost,
+        resent=0,
+        key_frame_requests=incoming.key_frame_requests,
+        jitter=reception.jitter if incoming.packets else None,
+        round_trip=incoming.round_trip,
+    )
+
+
+def of_outgoing(epoch: int, outgoing: Outgoing) -> LineStatistics:
+    """What went out on a slot."""
+    packets, octets = outgoing.sent
+    incoming, reported = outgoing.incoming, outgoing.reported
+    return LineStatistics(
+        epoch=epoch,
+        mid=outgoing.line.mid,
+        kind=outgoing.line.kind,
+        direction="out",
+        codec=incoming.codec if incoming is not None else "",
+        source=incoming.source if incoming is not None else None,
+        flowing=incoming is not None and incoming.flowing,
+        packets=packets,
+        bytes=_bytes(packets, octets),
+        lost=reported.packets_lost if reported is not None else 0,
+        resent=outgoing.resent,
+        key_frame_requests=0,
+        jitter=outgoing.jitter,
+        round_trip=outgoing.round_trip,
+    )
+
+
+def of_connection(
+    seconds: float, link: Link, incoming: Sequence[Incoming], outgoing: Sequence[Outgoing]
+) -> MediaStatistics:
+    """What went through all lines of a connection."""
+    sent = [one.sent for one in outgoing]
+    jitters = [one.reception.jitter for one in incoming if one.packets]
+    reported = [one.reported.packets_lost for one in outgoing if one.reported is not None]
+    packets_sent = sum(packets for packets, _ in sent)
+    packets_received = sum(one.packets for one in incoming)
+    return MediaStatistics(
+        seconds=seconds,
+        packets_received=packets_received,
+        bytes_received=_bytes(packets_received, sum(one.octets for one in incoming)),
+        packets_sent=packets_sent,
+        bytes_sent=_bytes(packets_sent, sum(octets for _, octets in sent)),
+        packets_lost=sum(one.reception.lost for one in incoming) + sum(max(0, n) for n in reported),
+        key_frame_requests=sum(one.key_frame_requests for one in incoming),
+        round_trip=link.round_trip,
+        jitter=max(jitters) if jitters else None,
+    )
+
+
+def together(some: Sequence[MediaStatistics]) -> MediaStatistics:
+    """One entry's connections, summed up."""
+    trips = [one.round_trip for one in some if one.round_trip is not None]
+    jitters = [one.jitter for one in some if one.jitter is not None]
+    return MediaStatistics(
+        seconds=max((one.seconds for one in some), default=0.0),
+        packets_received=sum(one.packets_received for one in some),
+        bytes_received=sum(one.bytes_received for one in some),
+        packets_sent=sum(one.packets_sent for one in some),
+        bytes_sent=sum(one.bytes_sent for one in some),
+        packets_lost=sum(one.packets_lost for one in some),
+        key_frame_requests=sum(one.key_frame_requests for one in some),
+        round_trip=max(trips, default=None),
+        jitter=max(jitters, default=None),
+    )
+
+
+def _bytes(packets: int, octets: int) -> int:
+    return octets + packets * HEADER.size
