@@ -12,7 +12,11 @@ from types import ModuleType
 
 import pytest
 
-FRONTS = [name for name in ("greenroom", "greenroom.aio", "greenroom.testing") if find_spec(name)]
+FRONTS = [
+    name
+    for name in ("greenroom", "greenroom.aio", "greenroom.http", "greenroom.testing")
+    if find_spec(name)
+]
 
 
 @pytest.fixture(params=FRONTS)

@@ -104,6 +104,7 @@ def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
         re.split(r"[\[<>=]", requirement)[0].replace("-", "_")
         for requirement in [
             *project["dependencies"],
+            *extras["http"],
             *extras["media"],
             *extras["otel"],
             *extras["postgres"],

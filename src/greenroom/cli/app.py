@@ -22,6 +22,7 @@ from greenroom.cli import (
     past,
     projections,
     rebuild,
+    serve,
     worker,
 )
 from greenroom.cli.demo import command as demo
@@ -96,6 +97,7 @@ for _panel, _name, _function in (
     (_ASK, "explain", explain.explain),
     (_ASK, "explain-query", explain_query.explain_query),
     (_RUN, "import-members", importing.import_members),
+    (_RUN, "serve", serve.serve),
     (_RUN, "worker", worker.worker),
     (_RUN, "rebuild", rebuild.rebuild),
     (_RUN, "copy", copying.copy),

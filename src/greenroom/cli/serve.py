@@ -1,0 +1,77 @@
+"""`serve`: WHIP and WHEP for a store, and the demo's page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from greenroom.aio import Greenroom
+from greenroom.aio.room import Coming
+from greenroom.cli.options import DebugOption
+from greenroom.cli.output import err
+from greenroom.domain.errors import InvalidInput, MediaError
+
+
+def serve(
+    *,
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="With a page to try it out. It has no login: for you alone."),
+    ] = False,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", "-p", metavar="N", min=1, max=65_535, help="Where to listen.")
+    ] = 8080,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="URL",
+            envvar="GREENROOM_STORE",
+            help="The store; in memory for the demo, where none is named.",
+        ),
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            metavar="IP",
+            help="Of this machine, to send audio and video from; all but loopback without.",
+        ),
+    ] = None,
+    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+) -> None:
+    """Serve media over HTTP: WHIP at /media/whip, WHEP at /media/whep, for who has a ticket.
+
+    Without `--demo`, your application decides who joins and makes the tickets, in a process of its
+    own on the same store; this one carries audio and video. Runs until SIGINT or SIGTERM.
+
+    [dim]greenroom serve --demo[/dim]
+    """
+    if store is None and not demo:
+        raise InvalidInput("--store", "the store that your application uses, or --demo")
+    url = store or "memory://"
+    try:
+        from greenroom.http import serving  # noqa: PLC0415 - an extra
+        from greenroom.media.aiortc_media import AiortcMedia  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MediaError("it needs extras: pip install 'greenroom[http,media]'") from error
+
+    def opening() -> Coming:
+        return Greenroom.open(url, create=demo, media=AiortcMedia(addresses=address or None))
+
+    _say(url, host, port, demo=demo, alone=host in serving.HERE)
+    serving.serve(opening, demo=demo, host=host, port=port)
+
+
+def _say(url: str, host: str, port: int, *, demo: bool, alone: bool) -> None:
+    console = err()
+    shown = f"[{host}]" if ":" in host else host
+    console.print(f"http://{shown}:{port}/ serves {url}", markup=False, highlight=False)
+    if demo:
+        console.print("A demonstration: whoever names a user acts as that user.", style="yellow")
+        if not alone:
+            console.print("Others can reach it, and do as they like.", style="bold red")

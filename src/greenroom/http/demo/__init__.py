@@ -1,0 +1,1 @@
+"""A demonstration: a page to create, join and watch calls, without a login."""

@@ -1,0 +1,48 @@
+"""Offers as WHIP and WHEP have them: one way alone, whatever the client wrote."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from greenroom.domain.errors import MediaError
+from greenroom.entry import Entry
+from greenroom.http.refusing import Problem
+from greenroom.media.description import Description
+from greenroom.tickets import Use
+
+_BOTH_WAYS: Final = re.compile(r"^a=sendrecv[ \t]*(?=\r?$)", re.MULTILINE)
+_PASSIVE: Final = re.compile(r"^a=setup:passive[ \t]*(?=\r?$)", re.MULTILINE)
+_ONE_WAY: Final[dict[Use, str]] = {"publish": "a=sendonly", "watch": "a=recvonly"}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A connection that was answered."""
+
+    ufrag: str
+    """The ICE user name of its offer, which tells it from the entry's others."""
+    answer: str
+
+
+def begin(entry: Entry, use: Use, sdp: str) -> Begun:
+    """Answer an offer, in one direction; blocks.
+
+    `sendrecv` means the direction that is wanted (RFC 9725, 4.2). A client that can only wait for
+    our handshake, as FFmpeg, says `setup:passive`; we begin the handshake in any case.
+
+    Raises:
+        Problem: it is no session description.
+        MediaError: it is one that cannot be used here.
+        EntryNotFound: the entry is not in the call.
+    """
+    if not sdp.startswith("v=0"):
+        raise Problem(400, "bad_request", "expected a session description: it begins with v=0")
+    wanted = _PASSIVE.sub("a=setup:actpass", _BOTH_WAYS.sub(_ONE_WAY[use], sdp))
+    described = Description.of_offer(wanted)
+    if use == "publish" and not all(line.sends for line in described.lines):
+        raise MediaError("expected media lines that send alone (a=sendonly)")
+    if use == "watch" and not all(line.receives and not line.sends for line in described.lines):
+        raise MediaError("expected media lines that receive alone (a=recvonly)")
+    return Begun(described.ufrag, entry.offer(wanted))

@@ -1,0 +1,157 @@
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03): what their places answer.
+
+Nothing is kept here: a session's address names its entry and its connection, by the ICE user name
+of the offer that began it. Any process that the entry's media runs in can answer for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from greenroom.aio import Entry, Greenroom
+from greenroom.domain.errors import EntryNotFound, MediaError
+from greenroom.http.offers import begin
+from greenroom.http.reading import FRAGMENT, SDP, bearer, require_taker, require_type, text
+from greenroom.http.refusing import Problem
+from greenroom.media.description import UFRAG
+from greenroom.media.fragment import Fragment
+from greenroom.tickets import Use
+
+RoomOf = Callable[[Request], Greenroom]
+"""Gives the room that a request is for."""
+
+
+class Place:
+    """The endpoint for one direction, and the sessions that it began.
+
+    Args:
+        path: where it is, e.g. `/whip`; its sessions are below.
+        use: what its clients do: `publish` is WHIP, `watch` is WHEP.
+        room_of: gives the room of a request.
+    """
+
+    def __init__(self, path: str, use: Use, room_of: RoomOf) -> None:
+        self._path: Final = path
+        self._use: Final = use
+        self._room_of = room_of
+
+    def routes(self) -> list[Route]:
+        """Of the endpoint, and of its sessions."""
+        session = self._path + "/{entry_id}/{connection}"
+        return [
+            Route(self._path, self.at_endpoint, methods=["POST", "GET", "OPTIONS"]),
+            Route(session, self.in_session, methods=["PATCH", "DELETE", "GET", "OPTIONS"]),
+        ]
+
+    async def at_endpoint(self, request: Request) -> Response:
+        """Begin a session, or say how; there is nothing to get."""
+        match request.method:
+            case "POST":
+                return await self.begin(request)
+            case "OPTIONS":
+                return Response(headers={"Allow": "GET, OPTIONS, POST", "Accept-Post": SDP})
+            case _:
+                return Response(status_code=204)
+
+    async def in_session(self, request: Request) -> Response:
+        """Go on with a session, or end it; there is nothing to get."""
+        match request.method:
+            case "PATCH":
+                return await self.trickle(request)
+            case "DELETE":
+                return await self.end(request)
+            case "OPTIONS":
+                allowed = "DELETE, GET, OPTIONS, PATCH"
+                return Response(headers={"Allow": allowed, "Accept-Patch": FRAGMENT})
+            case _:
+                return Response(status_code=204)
+
+    async def begin(self, request: Request) -> Response:
+        """Answer an offer; under a connection that runs, renegotiate it: same place, same tag."""
+        room = self._room_of(request)
+        entry = room.entry(bearer(request), self._use)
+        require_type(request, SDP)
+        require_taker(request, SDP)
+        sdp = await text(request)
+        try:
+            begun = await room.desk.in_thread(begin, entry.reading, self._use, sdp)
+        except EntryNotFound as error:  # the place is there; it is the ticket that is dead
+            raise Problem(403, error.code, str(error)) from error
+        name = _name(begun.ufrag)
+        path = f"{request.scope.get('root_path', '')}{self._path}/{entry.entry_id}/{name}"
+        headers = {"Location": path, "ETag": f'"{name}"'}
+        return Response(begun.answer, 201, headers, media_type=SDP)
+
+    async def trickle(self, request: Request) -> Response:
+        """Take in what addresses the client has found since its offer."""
+        entry, ufrag = self._session(request)
+        require_type(request, FRAGMENT)
+        _require_match(request, _name(ufrag))
+        said = await text(request)
+        try:
+            named = Fragment.of(said).ufrag
+        except MediaError as error:
+            raise Problem(400, error.code, str(error)) from error
+        if named != ufrag:
+            raise _no_restart()
+        try:
+            await entry.candidates(said)
+        except MediaError as error:
+            raise Problem(404, error.code, str(error)) from error
+        return Response(status_code=204)
+
+    async def end(self, request: Request) -> Response:
+        """Hang up; an entry that has no other connection leaves. Again changes nothing."""
+        entry, ufrag = self._session(request)
+        if not await entry.hang_up(ufrag):
+            await entry.leave()
+        return Response(status_code=200)
+
+    def _session(self, request: Request) -> tuple[Entry, str]:
+        """The entry and the connection that the address names, for whom they belong to.
+
+        A ticket that has expired will do: nothing is begun with it.
+        """
+        entry = self._room_of(request).entry(bearer(request))
+        if request.path_params["entry_id"] != entry.entry_id:
+            raise Problem(403, "not_allowed", "the ticket is of another entry")
+        ufrag = _read_name(request.path_params["connection"])
+        if ufrag is None:
+            raise Problem(404, "not_found", "there is no such session")
+        return entry, ufrag
+
+
+def _no_restart() -> Problem:
+    return Problem(422, "ice_restart", "ICE is not restarted; POST an offer of a new connection")
+
+
+def _require_match(request: Request, tag: str) -> None:
+    """Go on only if the request is about the session as it is (RFC 9110, 13.1.1)."""
+    said = ",".join(request.headers.getlist("if-match")).strip()
+    if not said:
+        raise Problem(428, "precondition_required", "expected If-Match with the session's ETag")
+    if said == "*":
+        raise _no_restart()
+    if f'"{tag}"' not in {one.strip() for one in said.split(",")}:
+        raise Problem(412, "precondition_failed", "the session has another ETag")
+
+
+def _name(ufrag: str) -> str:
+    """A connection's part of an address."""
+    return base64.urlsafe_b64encode(ufrag.encode()).rstrip(b"=").decode()
+
+
+def _read_name(name: str) -> str | None:
+    """The ICE user name of the connection that is meant; None where it is none."""
+    try:
+        ufrag = base64.urlsafe_b64decode(name.encode() + b"=" * (-len(name) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return ufrag if UFRAG.fullmatch(ufrag) and _name(ufrag) == name else None

@@ -1,0 +1,94 @@
+"""An application with media mounted into it, and a client that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from greenroom import Entry, aio
+from greenroom.http import media_app
+from greenroom.testing import FakeMedia, VirtualClock
+from greenroom.testing.media import offer_sdp
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from greenroom import Greenroom
+
+PUBLISHING = offer_sdp(("audio", "sendonly"), ("video", "sendonly"))
+WATCHING = offer_sdp(("audio", "recvonly"), ("video", "recvonly"))
+
+
+@dataclass
+class Site:
+    """A site that is being asked, with fake media behind it."""
+
+    client: TestClient
+    media: FakeMedia
+    clock: VirtualClock
+    rooms: list[Greenroom] = field(default_factory=list)
+
+    @property
+    def room(self) -> Greenroom:
+        return self.rooms[0]
+
+    def join(self, user: str = "thierry") -> Entry:
+        return self.room.as_user(user).call("default", "1").join(create=True)
+
+    def post(
+        self, ticket: str, sdp: str | bytes = PUBLISHING, *, at: str = "whip", **headers: str
+    ) -> httpx2.Response:
+        return self.ask("POST", f"/media/{at}", ticket, sdp, "application/sdp", **headers)
+
+    def patch(self, ticket: str, at: str, fragment: str, tag: str | None) -> httpx2.Response:
+        match = {} if tag is None else {"If-Match": tag}
+        kind = "application/trickle-ice-sdpfrag"
+        return self.ask("PATCH", at, ticket, fragment, kind, **match)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        ticket: str | None = None,
+        body: str | bytes | None = None,
+        kind: str | None = None,
+        **headers: str,
+    ) -> httpx2.Response:
+        if ticket is not None:
+            headers["Authorization"] = f"Bearer {ticket}"
+        if kind is not None:
+            headers["Content-Type"] = kind
+        return self.client.request(method, path, content=body, headers=headers)
+
+
+def code(response: Any) -> str:
+    """What a refusal is called; it says its status as well."""
+    said = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert said["status"] == response.status_code
+    assert said["detail"]
+    return str(said["code"])
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    media, clock = FakeMedia(), VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    rooms: list[Greenroom] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with aio.Greenroom.open("memory://", media=media, clock=clock) as room:
+            rooms.append(room.reading)
+            yield {"room": room}
+
+    mounted = Mount("/media", media_app(lambda request: request.state.room))
+    with TestClient(Starlette(routes=[mounted], lifespan=lifespan)) as client:
+        yield Site(client, media, clock, rooms)
