@@ -50,7 +50,7 @@ class Moved(NamedTuple):
     column: str
     found_by: Sequence[str]
     values: Sequence[Values]
-    """For each: its value in `column` from now on, then those that it is found by."""
+    """Some: the value in `column` from now on, then those that rows are found by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,6 @@ class Bulk(Protocol):
 
     def load(self, wanted: Mapping[Shape, Sequence[Key]]) -> Mapping[Shape, Iterable[Values]]:
         """The rows with these keys; of those that are not there, nothing."""
-        ...
-
-    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:
-        """All rows whose key begins so."""
         ...
 
     def write(self, changes: Mapping[Shape, Changes]) -> None:

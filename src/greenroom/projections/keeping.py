@@ -41,6 +41,8 @@ Feed = Callable[[int], Iterable[tuple[int, Recorded[Event]]]]
 """(position, record) pairs past the given position, positions rising: `EventStore.feed`."""
 _AT_ONCE = 1000
 """Records in one transaction."""
+_MANY: Final = 10_000
+"""Records after which tables are not what they were."""
 _START: Final = {"projection": PAST.name, "version": PAST.version, "position": 0}
 
 
@@ -94,6 +96,7 @@ class Keeping:
             StoreError: somebody dropped the tables meanwhile, or the views cannot be written.
         """
         self.want()
+        taken = 0
         while True:
             with self._database.read() as connection:
                 stands, views = connection.execute(_HOW_FAR).one()
@@ -103,7 +106,10 @@ class Keeping:
             progress(stands, until)
             batch = [pair for pair in islice(feed(stands), _AT_ONCE) if pair[0] <= until]
             if not batch:
+                if taken >= _MANY:
+                    self._database.look_over([table.name for table in PAST.tables])
                 return int(stands)
+            taken += len(batch)
             with self._database.write() as connection:
                 if connection.execute(_STANDS).scalar() == stands:  # or somebody was quicker
                     _take(self._database, connection, stands, batch)

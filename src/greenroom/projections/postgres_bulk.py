@@ -37,18 +37,12 @@ class PostgresBulk:
             }
         return {shape: cursor.fetchall() for shape, cursor in asked.items()}
 
-    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:
-        """See `Bulk`."""
-        return self._run(_select(shape, len(prefix)), [prefix]).fetchall()
-
     def write(self, changes: Mapping[Shape, Changes]) -> None:
         """See `Bulk`."""
         with self._raw.pipeline():
             for shape, change in changes.items():
                 for moved in change.moved:
-                    if moved.values:
-                        sql = _move(shape, moved.column, tuple(moved.found_by))
-                        self._run(sql, moved.values)
+                    self._run(_move(shape, moved.column, tuple(moved.found_by)), moved.values)
                 for length in {len(prefix) for prefix in change.swept}:
                     self._delete(shape, [key for key in change.swept if len(key) == length])
                 for blank in change.blanked:

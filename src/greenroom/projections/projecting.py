@@ -110,8 +110,5 @@ class _Nothing:
     def load(self, wanted: Mapping[Shape, Sequence[Key]]) -> Mapping[Shape, Iterable[Values]]:
         return dict.fromkeys(wanted, ())
 
-    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:  # noqa: ARG002 - as in `Bulk`
-        return ()
-
     def write(self, changes: Mapping[Shape, Changes]) -> None:
         raise NotImplementedError

@@ -27,10 +27,6 @@ class SQLiteBulk:
         """See `Bulk`."""
         return {shape: self._loaded(shape, keys) for shape, keys in wanted.items()}
 
-    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:
-        """See `Bulk`."""
-        return self._raw.execute(_select_under(shape, len(prefix)), prefix).fetchall()
-
     def write(self, changes: Mapping[Shape, Changes]) -> None:
         """See `Bulk`."""
         run = self._raw.executemany
@@ -81,12 +77,6 @@ def _select(shape: Shape, count: int) -> str:
         f"SELECT {columns} FROM (VALUES {', '.join([row] * count)}) AS k"
         f' CROSS JOIN "{shape.name}" AS t ON {" AND ".join(matches)}'
     )
-
-
-@cache
-def _select_under(shape: Shape, length: int) -> str:
-    columns = ", ".join(f'"{name}"' for name in shape.columns)
-    return f'SELECT {columns} FROM "{shape.name}" WHERE {_begins(shape, length)}'
 
 
 @cache

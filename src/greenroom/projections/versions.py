@@ -97,8 +97,8 @@ class _KeptPage(Page):
         """Versions that begin and end in it: since when and until when, and what they said."""
         self._ended: list[Values] = []
         """Where versions end that had begun before it, and their keys."""
-        self._cleared: list[Values] = []
-        """The same for all versions under a prefix of one part; after the former."""
+        self._cleared: dict[Key, int] = {}
+        """The same for all that still hold, by prefix of their keys."""
         self._counted: dict[tuple[Key, int], Values] = {}
         """What counters said from a position on."""
         self._blanks: list[Blank] = []
@@ -124,7 +124,8 @@ class _KeptPage(Page):
             for key in self.known_under(prefix):
                 if key in self._begun:
                     self._end(key, now)
-            self._cleared.append((now, *prefix, OPEN))
+            if not self.is_swept(prefix):
+                self._cleared[prefix] = now
         super().sweep(prefix)
 
     def erase(self, prefix: Key) -> None:
@@ -137,19 +138,26 @@ class _KeptPage(Page):
         self._blank(blank)
 
     def written(self) -> Iterator[tuple[Shape, Changes]]:
-        kept, keys = self._kept, self.shape.keys
+        kept = self._kept
         yield self.shape, self.changes()
         put = [_version(kept, key, since, until, row) for key, since, until, row in self._over]
         put += [_version(kept, key, since, OPEN, row) for key, (since, row) in self._begun.items()]
-        moved = [
-            Moved("until", (*names, "until"), values)
-            for names, values in ((keys, self._ended), (keys[:1], self._cleared))
-            if values
-        ]
+        moved = list(self._moved())
         changes = Changes(swept=(), blanked=self._blanks, dropped=(), put=put, moved=moved)
         yield shape_of(kept.versions), changes
         if kept.counts is not None:
             yield shape_of(kept.counts), Changes((), (), (), list(self._counts()))
+
+    def _moved(self) -> Iterator[Moved]:
+        """What ends the versions of the database: of one key, then of ever shorter prefixes."""
+        keys = self.shape.keys
+        if self._ended:
+            yield Moved("until", (*keys, "until"), self._ended)
+        for length in sorted({len(prefix) for prefix in self._cleared}, reverse=True):
+            some = [
+                (at, *prefix, OPEN) for prefix, at in self._cleared.items() if len(prefix) == length
+            ]
+            yield Moved("until", (*keys[:length], "until"), some)
 
     def _end(self, key: Key, now: int) -> None:
         """The version of `key` that held until now, if it did hold somewhere, holds no longer."""
@@ -197,17 +205,6 @@ class _Held:
                     asked[shape_of(kept.counts)] = [(*key, OPEN) for key in keys]
         found = self._bulk.load(asked)
         return {shape: list(_of_now(shape, found)) for shape in wanted}
-
-    def under(self, shape: Shape, prefix: Key) -> Iterable[Values]:
-        """See `Bulk`."""
-        if shape.table in ASIDE:
-            return self._bulk.under(shape_of(ASIDE[shape.table]), prefix)
-        if shape.table not in KEPT:
-            return ()
-        versions = shape_of(KEPT[shape.table].versions)
-        rows = map(versions.row, self._bulk.under(versions, prefix))
-        keys = [shape.key_of(row) for row in rows if row["until"] == OPEN]
-        return self.load({shape: keys})[shape] if keys else ()
 
     def write(self, changes: Mapping[Shape, Changes]) -> None:
         """See `Bulk`: what is of now is not written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import Any, Final, Protocol
 
@@ -17,10 +17,6 @@ class Rows(Protocol):
 
     def get(self, table: Table, key: Key) -> Row | None:
         """The row as it is now; None where there is none."""
-        ...
-
-    def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
-        """All rows whose key begins so, as they are now, in no order."""
         ...
 
     def put(self, table: Table, row: Row) -> None:
@@ -79,19 +75,6 @@ class Workspace:
         if not page.is_swept(key):
             page.loaded([key], self._bulk.load({page.shape: [key]})[page.shape])
         return page.known.get(key)
-
-    def under(self, table: Table, *prefix: str | int) -> Sequence[Row]:
-        """See `Rows`."""
-        page = self._pages[table]
-        if not page.is_swept(prefix):
-            found = {
-                page.shape.key_of(page.shape.row(v)): v
-                for v in self._bulk.under(page.shape, prefix)
-            }
-            unknown = [key for key in found if not page.knows(key)]
-            page.loaded(unknown, [found[key] for key in unknown])
-        keys = page.known_under(prefix)
-        return [row for key in keys if (row := page.known[key]) is not None]
 
     def put(self, table: Table, row: Row) -> None:
         """See `Rows`."""
