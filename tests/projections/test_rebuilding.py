@@ -49,6 +49,7 @@ def left_beside(where: Where) -> list[str]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "BATCH", 2)
+    monkeypatch.setattr(views, "_GROWTH", (1,))
 
 
 def test_an_interrupted_rebuild_is_gone_on_with(durable: Where, history: History) -> None:
