@@ -28,8 +28,10 @@ def entry_of(name: str) -> EntryId:
 class Room:
     """Real media with real peers; thierry is red, alice green, charlie blue, jaewoong yellow."""
 
-    def __init__(self, join_deadline: float = 30) -> None:
-        self.media = AiortcMedia(addresses=LOOPBACK, join_deadline=join_deadline)
+    def __init__(self, join_deadline: float = 30, busy_limit: float = 2) -> None:
+        self.media = AiortcMedia(
+            addresses=LOOPBACK, join_deadline=join_deadline, busy_limit=busy_limit
+        )
         self.witness = Witness()
         self.media.start(self.witness)
         self.peers: list[Peer] = []
@@ -48,10 +50,11 @@ class Room:
         screen: bool = False,
         may_send: frozenset[Kind] = EVERYTHING,
         cid: str = "default:1",
+        codecs: Sequence[Literal["VP8", "H264"]] = ("VP8",),
     ) -> Peer:
         """Open an entry, have its peer join, wait until it is connected."""
         self.allow(name, *may_send, cid=cid)
-        return self.connect(name, others=others, sends=sends, screen=screen)
+        return self.connect(name, others=others, sends=sends, screen=screen, codecs=codecs)
 
     def connect(
         self,
@@ -60,10 +63,11 @@ class Room:
         others: int = 1,
         sends: Sequence[Literal["audio", "video"]] = ("audio", "video"),
         screen: bool = False,
+        codecs: Sequence[Literal["VP8", "H264"]] = ("VP8",),
     ) -> Peer:
         """Have another peer join on an open entry, wait until it is connected."""
         before = len(self.witness.connections)
-        peer = Peer(SIGNS[name])
+        peer = Peer(SIGNS[name], codecs=codecs)
         self.peers.append(peer)
         peer.join(self.signal(name), others=others, sends=sends, screen=screen)
         assert self.witness.heard(lambda heard: len(heard.connections) > before)

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,7 +195,7 @@ def test_a_hundred_come_and_go_and_nothing_grows(room: Room) -> None:
 
 
 @pytest.mark.slow
-def test_a_peer_that_is_killed_is_lost_when_its_consent_expires(room: Room) -> None:
+def test_a_peer_that_is_killed_is_lost_within_five_seconds(room: Room) -> None:
     thierry = room.enter("thierry")
     room.allow("alice", "audio", "video")
     program = Path(__file__).with_name("lone_peer.py")
@@ -209,7 +210,9 @@ def test_a_peer_that_is_killed_is_lost_when_its_consent_expires(room: Room) -> N
             assert sees_and_hears(thierry, "green")
         finally:
             process.kill()
-    assert room.lost("alice", timeout=60)
+    killed = time.monotonic()
+    assert room.lost("alice")
+    assert time.monotonic() - killed < 5.5  # five seconds, and what a busy machine takes
     assert room.media.slots(entry_of("thierry")) == {"0": None, "1": None}
 
 

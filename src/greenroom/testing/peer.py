@@ -21,9 +21,11 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from av import AudioFrame, VideoFrame
 from av.frame import Frame
 
@@ -56,6 +58,7 @@ class Peer:
     Args:
         sign: what others recognise it by.
         addresses: of this machine, to offer; None for all but loopback.
+        codecs: of pictures, that it offers, the most wanted first.
 
     Example:
         with Peer("red") as thierry:
@@ -63,8 +66,15 @@ class Peer:
             assert thierry.until(lambda: thierry.sees["green"] > 3)
     """
 
-    def __init__(self, sign: Sign, *, addresses: Sequence[str] | None = ("127.0.0.1",)) -> None:
+    def __init__(
+        self,
+        sign: Sign,
+        *,
+        addresses: Sequence[str] | None = ("127.0.0.1",),
+        codecs: Sequence[Literal["VP8", "H264"]] = ("VP8",),
+    ) -> None:
         self.sign: Sign = sign
+        self._codecs = tuple(codecs)
         self.sees: Counter[Sign] = Counter()
         self.hears: Counter[Sign] = Counter()
         self._addresses = addresses
@@ -93,7 +103,7 @@ class Peer:
 
         Args:
             signal: gives the answer to an offer, e.g. the `offer` of a MediaPort.
-            others: how many participants it wants to receive.
+            others: how many participants it wants to receive; 0 to send only.
             sends: what it sends; nothing, to watch only.
             screen: whether the video is a shared screen.
         """
@@ -183,6 +193,11 @@ class Peer:
             there = sum(line.kind == kind for line in connection.getTransceivers())
             for _ in range(others - there):
                 connection.addTransceiver(kind, direction="recvonly")
+        for line in connection.getTransceivers():
+            if others == 0:
+                line.direction = "sendonly"
+            if line.kind == "video":
+                line.setCodecPreferences(_preferring(self._codecs))
         if sends is not None and self._addresses is not None:
             use_addresses(connection, self._addresses)
         await connection.setLocalDescription(await connection.createOffer())
@@ -215,6 +230,13 @@ class Peer:
                 if sign is not None:
                     counts[sign] += 1
                 self._news.notify_all()
+
+
+def _preferring(codecs: Sequence[str]) -> list[RTCRtpCodecCapability]:
+    """These codecs of pictures, in this order, each with what sends its packets again."""
+    known = RTCRtpSender.getCapabilities("video").codecs
+    wanted = [f"video/{codec}" for codec in (*codecs, "rtx")]
+    return [one for mime in wanted for one in known if one.mimeType == mime]
 
 
 class _Paced(MediaStreamTrack):
