@@ -1,0 +1,50 @@
+// What the page asks of its server. A refusal is thrown as a Refusal, with its code.
+
+export class Refusal extends Error {
+  constructor(problem) {
+    super(problem.detail ?? problem.title ?? "the server did not answer as expected");
+    this.code = problem.code ?? "unexpected";
+    this.status = problem.status;
+  }
+}
+
+export async function ask(method, path, { body, type = "application/json", ticket } = {}) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = type;
+  if (ticket) headers.Authorization = `Bearer ${ticket}`;
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body });
+  } catch {
+    throw new Refusal({ code: "unreachable", detail: "the server cannot be reached; is it running?" });
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw new Refusal({ status: response.status, title: response.statusText, ...problem });
+}
+
+const json = async (response) => (await response).json();
+const say = (said) => ({ body: JSON.stringify(said ?? {}) });
+
+export const types = () => json(ask("GET", "/api/types"));
+export const latest = (user) => json(ask("GET", `/api/users/${encodeURIComponent(user)}/calls`));
+
+// One call, as one user.
+export class Call {
+  constructor(user, type, id) {
+    Object.assign(this, { user, type, id });
+    this.path = `/api/users/${[user, "calls", type, id].map(encodeURIComponent).join("/")}`;
+  }
+  get cid() { return `${this.type}:${this.id}`; }
+  look() { return json(ask("GET", this.path)); }
+  act(deed, said) { return json(ask("POST", `${this.path}/${deed}`, say(said))); }
+  history() { return new EventSource(`${this.path}/history`); }
+}
+
+// One's own entry, known by its ticket.
+export class Entry {
+  constructor(entryId, ticket) { Object.assign(this, { entryId, ticket }); }
+  slots() { return json(ask("GET", "/api/entry/slots", { ticket: this.ticket })); }
+  act(deed, said) { return json(ask("POST", `/api/entry/${deed}`, { ticket: this.ticket, ...say(said) })); }
+  async renew() { this.ticket = (await this.act("ticket")).ticket; }
+}

@@ -1,0 +1,265 @@
+// The page: what people do, and what happens in the call that they are in.
+import * as api from "./api.js";
+import { $, make } from "./dom.js";
+import { Publisher, Watcher } from "./media.js";
+import * as view from "./view.js";
+
+const KEPT = "greenroom-demo"; // the entry, for a reload of this tab
+const RENEW = 240_000; // milliseconds; tickets are valid for ten minutes
+let here = null; // the call that this page is in, or waits for
+
+class Here {
+  constructor(call) {
+    this.call = call;
+    this.entry = null;
+    this.publisher = null;
+    this.watcher = null;
+    this.stream = null;
+    this.may = new Set();
+    this.names = new Map();
+    this.refreshing = null;
+    this.timers = [];
+    this.feed = call.history();
+    this.feed.onmessage = (message) => this.hear(JSON.parse(message.data));
+    this.feed.addEventListener("gone", () => this.out("The call is not to be seen any more."));
+  }
+
+  // Everything that this client hears of: the call's own record.
+  hear(record) {
+    view.showEvent(record);
+    if (!this.entry) {
+      if (record.name === "call.went_live" && !$("waiting").hidden) attempt(() => join(this.call));
+      return;
+    }
+    const about = record.event;
+    if (record.name === "session.left" && about.entry_id === this.entry.entryId) {
+      const how = {
+        kicked: `You were put out by ${record.by}.`,
+        blocked: `You were blocked by ${record.by}.`,
+        removed: `You were removed by ${record.by}.`,
+        ended: "The call has ended.",
+        deleted: "The call was deleted.",
+        stopped_live: "The call went back to backstage.",
+        max_duration: "The call has lasted as long as it may.",
+        lost: "The connection was lost.",
+      };
+      if (about.reason !== "left") this.out(how[about.reason] ?? `You left: ${about.reason}.`);
+      return;
+    }
+    if (record.name === "session.muted" && about.user_ids?.includes(this.call.user)) {
+      this.mutedBy(record.by, about);
+    }
+    this.refresh();
+  }
+
+  // Soon, and once for whatever happens at the same time; again when media has followed.
+  refresh() {
+    clearTimeout(this.refreshing);
+    this.refreshing = setTimeout(() => attempt(() => this.look()), 120);
+  }
+
+  async look() {
+    const { call, participants, members } = await this.call.look();
+    if (!this.entry) return;
+    this.may = new Set(call.own_capabilities);
+    this.names = new Map(participants.map((one) => [one.entry_id, one.user_id]));
+    $("call-title").textContent = call.cid;
+    const state = view.stateOf(call);
+    $("state").textContent = state;
+    $("state").className = state === "live" ? "badge live" : "badge";
+    view.showPeople(participants, this.entry.entryId, this.may, (deed, said) => attempt(() => this.call.act(deed, said)));
+    view.showMembers(members);
+    this.showControls(call);
+    await this.watcher?.receive(participants.length - 1);
+    await this.arrange();
+  }
+
+  // Who is seen where; the server says who is on which line.
+  async arrange() {
+    if (!this.entry) return;
+    const slots = await this.entry.slots();
+    if (!this.entry) return;
+    const found = this.watcher?.tracks(slots) ?? new Map();
+    for (const [entryId, name] of this.names) {
+      const self = entryId === this.entry.entryId;
+      view.showTile(entryId, name, self ? this.stream?.getTracks() ?? [] : found.get(entryId) ?? [], { self });
+    }
+    view.keepTiles(new Set(this.names.keys()));
+  }
+
+  showControls(call) {
+    const sends = this.stream !== null;
+    $("send").hidden = sends || !(this.may.has("send-audio") || this.may.has("send-video"));
+    $("microphone").hidden = !this.stream?.getAudioTracks().length;
+    $("camera").hidden = !this.stream?.getVideoTracks().length;
+    $("go-live").hidden = !this.may.has("update-call") || !(call.backstage || call.ended_at);
+    $("stop-live").hidden = !this.may.has("update-call") || call.backstage;
+    $("end").hidden = !this.may.has("end-call");
+  }
+
+  async enter(entry) {
+    this.entry = entry;
+    sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId: entry.entryId, ticket: entry.ticket }));
+    view.showPart("call");
+    $("main").focus();
+    this.watcher = new Watcher(entry);
+    await this.look();
+    if (!$("send").hidden) await attempt(() => this.send());
+    this.timers.push(setInterval(() => this.arrange().catch(() => {}), 1000));
+    this.timers.push(setInterval(() => attempt(() => this.renew()), RENEW));
+  }
+
+  async renew() {
+    await this.entry.renew();
+    sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId: this.entry.entryId, ticket: this.entry.ticket }));
+  }
+
+  async send() {
+    const wanted = { audio: this.may.has("send-audio"), video: this.may.has("send-video") && { width: 640, height: 480 } };
+    this.stream = await navigator.mediaDevices.getUserMedia(wanted);
+    this.publisher = new Publisher(this.entry, this.stream);
+    await this.publisher.offer();
+    this.showMuted();
+    await this.look();
+  }
+
+  // One's own microphone or camera, on or off.
+  async toggle(kind) {
+    const tracks = kind === "audio" ? this.stream.getAudioTracks() : this.stream.getVideoTracks();
+    const on = !tracks[0].enabled;
+    if (on && this.closed?.has(kind)) {
+      await this.entry.act("unmute", { [kind]: true });
+      this.closed.delete(kind);
+    }
+    for (const track of tracks) track.enabled = on;
+    view.showNotice("");
+    this.showMuted();
+    await this.arrange();
+  }
+
+  mutedBy(who, about) {
+    this.closed ??= new Set();
+    for (const kind of ["audio", "video"]) {
+      const named = about[kind] || about.tracks?.includes(kind);
+      if (!named || !this.stream) continue;
+      this.closed.add(kind);
+      for (const track of this.stream.getTracks()) if (track.kind === kind) track.enabled = false;
+      view.showNotice(`${who} has muted you (${kind}). You may unmute yourself.`);
+    }
+    this.showMuted();
+  }
+
+  showMuted() {
+    const off = (tracks) => tracks.some((track) => !track.enabled);
+    const quiet = off(this.stream?.getAudioTracks() ?? []);
+    const dark = off(this.stream?.getVideoTracks() ?? []);
+    $("microphone").ariaPressed = quiet;
+    $("camera").ariaPressed = dark;
+  }
+
+  async leave() {
+    const entry = this.entry;
+    this.out("");
+    await entry?.act("leave");
+  }
+
+  // The page is in no call any more.
+  out(why) {
+    this.feed.close();
+    this.publisher?.close();
+    this.watcher?.close();
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    for (const timer of this.timers) clearInterval(timer);
+    clearTimeout(this.refreshing);
+    this.entry = null;
+    here = null;
+    sessionStorage.removeItem(KEPT);
+    view.clear();
+    door();
+    view.showNotice(why);
+  }
+}
+
+async function join(call) {
+  view.showNotice("");
+  if (!here) here = new Here(call);
+  try {
+    const { entry_id: entryId, ticket } = await call.act("join");
+    await here.enter(new api.Entry(entryId, ticket));
+  } catch (problem) {
+    if (here?.entry) throw problem;
+    if (problem.code === "not_live_yet") {
+      $("waiting-why").textContent = problem.message;
+      view.showPart("waiting");
+      return;
+    }
+    here?.out("");
+    throw problem;
+  }
+}
+
+// After a reload: the same entry, through new connections.
+async function resume(kept) {
+  here = new Here(new api.Call(kept.user, kept.type, kept.id));
+  const entry = new api.Entry(kept.entryId, kept.ticket);
+  try {
+    await entry.slots();
+    await entry.renew();
+    await here.enter(entry);
+  } catch (problem) {
+    here?.out("");
+    throw problem;
+  }
+}
+
+function door() {
+  view.showPart("door");
+  attempt(async () => {
+    const user = $("enter").elements.user.value;
+    view.showCalls(await api.latest(user), ({ cid }) => {
+      const [type, id] = cid.split(":");
+      Object.assign($("enter").elements.type, { value: type });
+      Object.assign($("enter").elements.id, { value: id });
+      $("enter").elements.id.focus();
+    });
+  });
+}
+
+async function attempt(deed) {
+  try {
+    return await deed();
+  } catch (problem) {
+    view.showProblem(problem);
+    return undefined;
+  }
+}
+
+const on = (id, deed) => $(id).addEventListener("click", () => attempt(deed));
+
+$("enter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { user, type, id } = Object.fromEntries(new FormData(event.target));
+  const call = new api.Call(user, type, id);
+  $("problem").replaceChildren();
+  attempt(async () => {
+    if (event.submitter?.value === "create") await call.act("create");
+    await join(call);
+  });
+});
+$("enter").elements.user.addEventListener("change", door);
+on("send", () => here.send());
+on("microphone", () => here.toggle("audio"));
+on("camera", () => here.toggle("video"));
+on("go-live", () => here.call.act("go_live"));
+on("stop-live", () => here.call.act("stop_live"));
+on("end", () => here.call.act("end"));
+on("leave", () => here.leave());
+on("give-up", () => here.out(""));
+
+attempt(async () => {
+  $("types").append(...(await api.types()).map((name) => make("option", { value: name, textContent: name })));
+  $("types").value = "default";
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  if (kept) await resume(kept);
+  else door();
+});

@@ -1,0 +1,113 @@
+// What is shown: the stage, the people, the history. Nothing is asked of the server here.
+import { $, fill, make } from "./dom.js";
+
+const tiles = new Map();
+
+export function showTile(entryId, name, tracks, { self = false } = {}) {
+  let tile = tiles.get(entryId);
+  if (!tile) {
+    const video = make("video", { autoplay: true, playsInline: true, muted: self });
+    const caption = make("figcaption");
+    const silhouette = make("span", { className: "silhouette", ariaHidden: "true" });
+    const figure = make("figure", { className: self ? "tile self" : "tile", dataset: { entry: entryId } },
+      video, silhouette, caption);
+    tile = { figure, video, caption, silhouette };
+    tiles.set(entryId, tile);
+    $("stage").append(figure);
+  }
+  tile.caption.textContent = self ? `${name} (you)` : name;
+  tile.silhouette.textContent = name.slice(0, 1);
+  const known = tile.video.srcObject?.getTracks() ?? [];
+  if (known.length !== tracks.length || tracks.some((track) => !known.includes(track))) {
+    tile.video.srcObject = tracks.length ? new MediaStream(tracks) : null;
+  }
+  const seen = tracks.some((track) => track.kind === "video" && track.enabled && !track.muted);
+  tile.silhouette.hidden = seen;
+  tile.video.setAttribute("aria-label", `Video of ${name}`);
+}
+
+export function keepTiles(entryIds) {
+  for (const [entryId, tile] of tiles) {
+    if (entryIds.has(entryId)) continue;
+    tile.video.srcObject = null;
+    tile.figure.remove();
+    tiles.delete(entryId);
+  }
+}
+
+export function showPeople(participants, own, may, act) {
+  fill($("people"), participants.map((one) => {
+    const quiet = [one.role, one.connected ? "connected" : "no media"];
+    if (one.muted?.length) quiet.push(`muted: ${one.muted.join(", ")}`);
+    const row = make("li", {},
+      make("span", { className: "name", textContent: one.user_id + (one.entry_id === own ? " (you)" : "") }),
+      make("span", { className: "quiet", textContent: quiet.join(" · ") }));
+    if (one.entry_id !== own) {
+      if (may.has("mute-users")) row.append(deed("Mute", one, () => act("mute", { user_id: one.user_id, audio: true })));
+      if (may.has("kick-user")) row.append(deed("Kick", one, () => act("kick", { user_id: one.user_id })));
+    }
+    return row;
+  }));
+}
+
+function deed(word, person, onclick) {
+  const dataset = { key: `${word} ${person.entry_id}` };
+  return make("button", { className: "small", type: "button", textContent: word, onclick, dataset,
+    ariaLabel: `${word} ${person.user_id}` });
+}
+
+export function showMembers(members) {
+  const rows = members.map((one) => make("li", {},
+    make("span", { className: "name", textContent: one.user_id }),
+    make("span", { className: "quiet", textContent: one.role })));
+  fill($("members"), rows.length ? rows : [make("li", { className: "quiet", textContent: "Nobody was made a member." })]);
+}
+
+export function showCalls(calls, choose) {
+  const rows = calls.map((one) => make("li", {},
+    make("span", { className: "name", textContent: one.cid }),
+    make("span", { className: "quiet", textContent: stateOf(one) }),
+    make("button", { className: "small", type: "button", textContent: "Choose",
+      ariaLabel: `Choose ${one.cid}`, onclick: () => choose(one) })));
+  fill($("latest"), rows.length ? rows : [make("li", { className: "quiet", textContent: "There are none yet." })]);
+}
+
+export function stateOf(call) {
+  if (call.ended_at) return "ended";
+  if (call.backstage) return "backstage";
+  return call.ongoing === false ? "open" : "live";
+}
+
+export function showEvent(record) {
+  const about = Object.entries(record.event)
+    .filter(([name, value]) => ["user_id", "user_ids", "kind", "reason", "role", "tracks"].includes(name) && value)
+    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(", ") : value}`);
+  const at = new Date(record.at);
+  $("history").prepend(make("li", { className: "new" },
+    make("code", { textContent: record.name }), ` by ${record.by} `,
+    make("span", { className: "quiet", textContent: `${about.join(" · ")} ` }),
+    make("time", { className: "quiet", dateTime: record.at, textContent: at.toLocaleTimeString() })));
+}
+
+export function showProblem(problem) {
+  const close = make("button", { className: "small", type: "button", textContent: "Dismiss",
+    onclick: () => $("problem").replaceChildren() });
+  $("problem").replaceChildren(
+    make("p", {}, make("strong", { textContent: problem.code ?? problem.name }), `: ${problem.message}`), close);
+}
+
+export function showNotice(text) {
+  $("notice").replaceChildren(...(text ? [make("p", { textContent: text })] : []));
+}
+
+export function showPart(part) {
+  for (const id of ["door", "waiting", "call"]) $(id).hidden = id !== part;
+  $("aside").hidden = part !== "call";
+  document.body.classList.toggle("in-call", part === "call");
+}
+
+export function clear() {
+  keepTiles(new Set());
+  $("history").replaceChildren();
+  $("problem").replaceChildren();
+}
