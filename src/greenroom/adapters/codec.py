@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
-from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, to_builtins
+from msgspec import UNSET, MsgspecError, Struct, UnsetType, defstruct, to_builtins
 from msgspec.json import Decoder, Encoder
-from msgspec.structs import fields, replace
+from msgspec.structs import asdict, fields, replace
 
 from greenroom.adapters.compiling import COMPILING
 from greenroom.adapters.sealing import Sealed, SubjectKey, seal, unseal
@@ -83,7 +83,6 @@ class _Format:
 
 
 _write: Final = Encoder().encode
-_read: Final = Decoder().decode
 _UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
 """What reading a document raises that is not as we write them."""
 
@@ -286,16 +285,22 @@ def _opened(row: Row, sealed: Sealed, event: Event, find_keys: FindKeys) -> Even
     plain = unseal(sealed, find_keys(subjects(stream)), _place(stream, row[2]))
     if plain is None:
         return event
-    types, held = _types(type(event)), _read(plain)
-    if unknown := held.keys() - types.keys():
-        raise ValueError(f"it seals {', '.join(sorted(unknown))}, of which nothing is known")
-    return replace(event, **{name: convert(value, types[name]) for name, value in held.items()})
+    held = asdict(_sealed_part(type(event))(plain))
+    return replace(event, **{name: value for name, value in held.items() if value is not UNSET})
 
 
 @cache
-def _types(kind: type[Event]) -> Mapping[str, Any]:
-    """Of the fields of an event."""
-    return {field.name: field.type for field in fields(kind)}
+def _sealed_part(kind: type[Event]) -> Callable[[bytes], Struct]:
+    """The compiled reading of what is sealed of an event: some of its fields."""
+    part = defstruct(
+        f"Sealed{kind.__name__}",
+        [(field.name, field.type | UnsetType, UNSET) for field in fields(kind)],
+        frozen=True,
+        gc=False,
+        forbid_unknown_fields=True,
+    )
+    with COMPILING:
+        return Decoder(part).decode
 
 
 def _place(stream: StreamId, version: int) -> bytes:

@@ -6,7 +6,6 @@ key of the call and the key of the user. Whichever of them is erased first takes
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 from base64 import b64decode, b64encode
@@ -16,6 +15,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
 KEY_BYTES: Final = 32
@@ -92,5 +93,5 @@ def _joint_key(keys: Sequence[SubjectKey]) -> bytes:
     """HKDF-SHA256 over all secrets: whoever lacks one of them knows nothing of the result."""
     if not keys:
         raise ValueError("a seal takes at least one key")
-    extracted = hmac.digest(_PURPOSE, b"".join(key.secret for key in keys), "sha256")
-    return hmac.digest(extracted, b"\x01", "sha256")
+    secrets_of_all = b"".join(key.secret for key in keys)
+    return HKDF(SHA256(), KEY_BYTES, salt=_PURPOSE, info=None).derive(secrets_of_all)

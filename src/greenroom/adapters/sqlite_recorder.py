@@ -64,6 +64,9 @@ _VERSIONS: Final = (
     " WHERE originator_id = value) FROM json_each(?)"
 )
 """Of all streams at once: each statement lets other threads of the process go first."""
+_KEYS: Final = (
+    "SELECT subject, key_id, secret FROM json_each(?) CROSS JOIN subject_keys ON subject = value"
+)
 _KEY: Final = "SELECT key_id, secret FROM subject_keys WHERE subject = ?"
 _ROWS_AT_ONCE: Final = (128, 16, 1)
 """Rows in one statement: while it runs, other threads of the process do."""
@@ -224,7 +227,9 @@ class SQLiteRecorder(LogRecorder):
     def keys(self, subjects: Sequence[str]) -> Sequence[SubjectKey | None]:
         """The keys of `subjects` as they are now, in their order."""
         with self._connections.reading() as connection:
-            return [_key(connection, subject) for subject in subjects]
+            found = connection.execute(_KEYS, (json.dumps(subjects),)).fetchall()
+        keys = {subject: SubjectKey(*key) for subject, *key in found}
+        return [keys.get(subject) for subject in subjects]
 
     def forget(self, subjects: Collection[str]) -> None:
         """Destroy the keys of `subjects`; no byte of them is left in the file or its log.
