@@ -278,7 +278,10 @@ class CallHandle(CallReading):
         screenshare_audio: bool = False,
         request_id: str | None = None,
     ) -> Done:
-        """Ask users, or everybody else, to be quiet; they may unmute. Needs `mute-users`."""
+        """Silence users, or everybody else, until they unmute themselves. Needs `mute-users`.
+
+        Media lets nothing of these tracks through then, whatever they send.
+        """
         operation = people.mute(
             user_ids,
             audio=audio,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from greenroom.answers import Done, EntryState
 from greenroom.domain import checks
 from greenroom.domain.message import EntryId
-from greenroom.domain.operations import presence
+from greenroom.domain.operations import people, presence
 
 if TYPE_CHECKING:
     from greenroom.call_handle import CallHandle
@@ -113,6 +113,32 @@ class Entry:
             InvalidInput: with the path of the fault.
         """
         return self._call._core.ticket(self.state, uses, seconds)  # noqa: SLF001 - as above
+
+    def unmute(
+        self,
+        *,
+        audio: bool = False,
+        video: bool = False,
+        screenshare: bool = False,
+        screenshare_audio: bool = False,
+        request_id: str | None = None,
+    ) -> Done:
+        """Be heard and seen again after having been muted, through all of one's connections.
+
+        What was not muted is as it was.
+
+        Raises:
+            EntryNotFound: the entry has left, or was put out.
+            NotAllowed: sending it takes `send-audio`, `send-video` or `screenshare`.
+        """
+        operation = people.unmute(
+            self.entry_id,
+            audio=audio,
+            video=video,
+            screenshare=screenshare,
+            screenshare_audio=screenshare_audio,
+        )
+        return self._call._done(operation, request_id)  # noqa: SLF001 - as above
 
     def leave(self, *, request_id: str | None = None) -> Done:
         """Close this connection; again records nothing."""

@@ -33,6 +33,10 @@ def _leave(*, entry_id: str | None = None) -> Operation[CallTurn]:
     return presence.leave(None if entry_id is None else checks.entry_id(entry_id, "entry_id"))
 
 
+def _unmute(*, entry_id: str, **tracks: bool) -> Operation[CallTurn]:
+    return people.unmute(checks.entry_id(entry_id, "entry_id"), **tracks)
+
+
 OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
     "accept": rings.accept,
     "add_members": people.put,
@@ -59,6 +63,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
     "send_event": people.send_event,
     "stop_live": life.stop_live,
     "unblock": people.unblock,
+    "unmute": _unmute,
     "unpin": people.unpin,
     "update": life.update,
     "update_members": people.put,

@@ -180,7 +180,8 @@ class LiveCore(Core):
 
     def start_media_ticker(self, link: MediaLink) -> None:
         """Let media follow the log by itself."""
-        ticker = MediaTicker(link, self._store.position, self.now)
+        watched = not self.clock.waits
+        ticker = MediaTicker(link, self._store.position, self.now, watched=watched)
         self.drives.append(self.clock.drive(ticker))
 
     def carry_out(self, command: Command[Any, A]) -> A:

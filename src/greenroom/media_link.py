@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
 
 from greenroom.answers import Done, done
-from greenroom.domain.access import Capability
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import EntryNotFound, GreenroomError, MediaError
+from greenroom.domain.errors import EntryNotFound, GreenroomError, MediaError, Refused, StoreClosed
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId
-from greenroom.domain.operations import people, presence
+from greenroom.domain.operations import media as reports
+from greenroom.domain.operations import people
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session_events import Joined, Left, MediaStatistics
+from greenroom.domain.session_events import Joined, Left, MediaStatistics, Track
+from greenroom.domain.session_media import NO_MEDIA, SENDING, Media
 from greenroom.domain.turn import Claim
 from greenroom.media.port import Kind, MediaEntry, MediaPort, Source
-from greenroom.media.reactor import MediaReactor
+from greenroom.media.reactor import MediaReactor, Presence
 
 if TYPE_CHECKING:
     from greenroom.live import LiveCore
@@ -29,6 +33,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CLAIM: Final = Claim("media", system=True)
 _DONE: Final = TypeAdapter(Done)
+_LOOKED_OVER_EVERY: Final = 5.0
+"""Seconds between two looks at whether media is as it should be, though nothing was recorded."""
+_OTHERS_AFTER: Final = timedelta(milliseconds=100)
+"""How soon, while somebody is there, media looks for what other processes have recorded."""
+_KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "screenshare")
+
+
+@dataclass(eq=False, slots=True)
+class _Place:
+    """Where an entry is, for what media reports of it."""
+
+    cid: CallId
+    session: int
+    joined: Recorded[Event] | None = None
+    """The record that let it in, of those who came since media started."""
+    running: set[int] = field(default_factory=set)
+    """Epochs that were reported to stand and not to have ended."""
+    gone: bool = False
+    """Whether it has left; it is forgotten when nothing of it runs any more."""
 
 
 class MediaLink:
@@ -37,11 +60,13 @@ class MediaLink:
     def __init__(self, media: MediaPort) -> None:
         self._media = media
         self._lock = threading.RLock()
-        self._calls: dict[EntryId, CallId] = {}
-        self._joins: dict[EntryId, Recorded[Event]] = {}
-        """The record that let each in, of those who came since media started."""
+        self._places: dict[EntryId, _Place] = {}
         self._core: LiveCore | None = None
         self._reactor: MediaReactor | None = None
+        self._looked_over = 0.0
+        self._untold: deque[tuple[_Place, Operation[CallTurn]]] = deque()
+        """What media reported and is not on record yet, in order."""
+        self._telling = threading.Lock()
 
     @classmethod
     def installed(cls) -> MediaLink:
@@ -59,7 +84,7 @@ class MediaLink:
     def start(self, core: LiveCore) -> None:
         """Get ready, with everybody who is present; again does nothing.
 
-        Entries that an earlier process had connected are lost with it.
+        Connections that an earlier process had are lost with it.
         """
         with self._lock:
             if self._reactor is not None:
@@ -67,20 +92,18 @@ class MediaLink:
             self._core = core
             views = core.seen()
             position = views.position()
-            present = tuple(views.lookups.everybody())
-            self._calls = {one.entry_id: cid for cid, one in present}
+            present = [_presence(cid, one) for cid, one in views.lookups.everybody()]
+            self._places = {one.entry_id: _Place(one.cid, one.session) for one in present}
             self._media.start(self)
             self._reactor = MediaReactor(
-                self._media,
-                self._may_send,
-                present=[_presence(cid, one) for cid, one in present],
-                position=position,
+                self._media, self._wanted, present=present, position=position
             )
             self._reactor.settle()
+            self._looked_over = monotonic()
             core.start_media_ticker(self)
-        for _, one in present:
-            if one.connected:
-                self.lost(one.entry_id, 1)
+        for presence in present:
+            for epoch in self._media_of(presence).standing:
+                self.lost(presence.entry_id, epoch)
 
     def follow(self) -> None:
         """Bring media in step with everything recorded so far."""
@@ -89,14 +112,29 @@ class MediaLink:
                 return
             for _, record in self._core.feed(self._reactor.position):
                 match record.event:
-                    case Joined(entry_id=entry_id, cid=cid):
-                        self._calls[entry_id] = cid
-                        self._joins[entry_id] = record
+                    case Joined(entry_id=entry_id, cid=cid, session=number):
+                        self._places[entry_id] = _Place(cid, number, record)
                     case Left(entry_id=entry_id):
-                        self._calls.pop(entry_id, None)
-                        self._joins.pop(entry_id, None)
+                        self._leave(entry_id)
                 self._reactor.react(record)
             self._reactor.settle()
+        self._tell()
+
+    def look_over(self) -> None:
+        """Mend what is not as the record says, for whatever reason."""
+        with self._lock:
+            self._looked_over = monotonic()
+            if self._reactor is not None:
+                self._reactor.reconcile()
+        self._tell()
+
+    def due(self) -> bool:
+        """Whether it is time to look media over again."""
+        return self._reactor is not None and monotonic() - self._looked_over > _LOOKED_OVER_EVERY
+
+    def busy(self) -> bool:
+        """Whether anybody is in a call."""
+        return bool(self._places)
 
     def position(self) -> int:
         """Up to where media has followed the log."""
@@ -125,7 +163,9 @@ class MediaLink:
 
     def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> bool:
         """Drop one connection of a participant, if there is such; whether there is another."""
-        return self._calls.get(entry_id) == cid and self._media.hang_up(entry_id, ufrag)
+        place = self._places.get(entry_id)
+        known = place is not None and not place.gone and place.cid == cid
+        return known and self._media.hang_up(entry_id, ufrag)
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom a participant receives on which of their media lines.
@@ -136,24 +176,45 @@ class MediaLink:
         self._require(cid, entry_id)
         return self._media.slots(entry_id)
 
+    def statistics(self, cid: CallId) -> Mapping[EntryId, MediaStatistics]:
+        """What went through the connections of a call that stand now, by entry."""
+        found = self._media.statistics()
+        return {
+            entry_id: statistics
+            for entry_id, statistics in found.items()
+            if (place := self._places.get(entry_id)) is not None and place.cid == cid
+        }
+
+    # What media reports
+
     def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
         """Media flows for an entry."""
-        del epoch
-        self._tell(entry_id, presence.connected(entry_id, fingerprint))
+        place = self._places.get(entry_id)
+        if place is not None:
+            place.running.add(epoch)
+            self._note(place, reports.connected(entry_id, epoch, fingerprint))
 
     def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
-        """Something of this kind arrives from an entry."""
+        """Others may receive this of an entry."""
+        self._note(self._places.get(entry_id), reports.published(entry_id, epoch, Track(kind)))
 
     def unpublished(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
-        """Nothing of this kind arrives from an entry any more."""
+        """Others do not receive this of an entry any more."""
+        self._note(self._places.get(entry_id), reports.unpublished(entry_id, epoch, Track(kind)))
 
     def lost(self, entry_id: EntryId, epoch: int) -> None:
-        """The peer behind an entry is gone."""
-        del epoch
-        self._tell(entry_id, presence.lost(entry_id))
+        """The peer behind a connection is gone."""
+        self._note(self._places.get(entry_id), reports.lost(entry_id, epoch))
 
     def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
-        """A connection of an entry is over."""
+        """A connection of an entry is over, which may have left."""
+        place = self._places.get(entry_id)
+        if place is None:
+            return
+        self._note(place, reports.measured(entry_id, place.session, epoch, statistics))
+        place.running.discard(epoch)
+        if place.gone and not place.running:
+            self._places.pop(entry_id, None)
 
     def stop(self) -> None:
         """Close every connection; nothing is running then. Who is in the call stays recorded."""
@@ -164,36 +225,83 @@ class MediaLink:
     def _require(self, cid: CallId, entry_id: EntryId) -> None:
         """Go on only if the entry is in the call, by everything recorded so far."""
         self.follow()
-        if self._calls.get(entry_id) != cid:
+        place = self._places.get(entry_id)
+        if place is None or place.gone or place.cid != cid:
             raise EntryNotFound(entry_id)
 
-    def _tell(self, entry_id: EntryId, operation: Operation[CallTurn]) -> None:
-        cid = self._calls.get(entry_id)
-        if cid is None or self._core is None:
-            return
-        try:
-            cause = self._joins.get(entry_id)
-            self._core.ask(cid, _CLAIM, operation, answer=done, kind=_DONE, cause=cause)
-        except GreenroomError:
-            _log.exception("what media learned of entry %s could not be recorded", entry_id)
+    def _leave(self, entry_id: EntryId) -> None:
+        place = self._places.get(entry_id)
+        if place is not None:
+            place.gone = True
+            if not place.running:
+                del self._places[entry_id]
 
-    def _may_send(self, cid: CallId, user_id: UserId) -> frozenset[Kind]:
-        """What the rules let a participant send now."""
+    def _note(self, place: _Place | None, report: Operation[CallTurn]) -> None:
+        if place is not None:
+            self._untold.append((place, report))
+            self._tell()
+
+    def _tell(self) -> None:
+        """Record what media reported, one after another; what fails is tried again later.
+
+        Nobody waits for whoever is at it: they look again before they end.
+        """
+        while self._untold and self._telling.acquire(blocking=False):
+            try:
+                while self._untold:
+                    if not self._record(*self._untold[0]):
+                        return
+                    self._untold.popleft()
+            finally:
+                self._telling.release()
+
+    def _record(self, place: _Place, report: Operation[CallTurn]) -> bool:
+        """Whether that is done with."""
+        assert self._core is not None, "reports come once media was started"  # noqa: S101 - a bug here
+        try:
+            self._core.ask(place.cid, _CLAIM, report, answer=done, kind=_DONE, cause=place.joined)
+        except StoreClosed:
+            return False  # the next room on the store will find that nothing stands any more
+        except Refused:
+            _log.exception("what media reported was refused: %s", report.arguments)
+        except GreenroomError:
+            _log.exception("what media reported is not recorded yet: %s", report.arguments)
+            return False
+        return True
+
+    def _wanted(self, presence: Presence) -> MediaEntry:
+        """Somebody in a call, as the rules and the record want them now."""
+        cid, entry_id, user_id = presence.cid, presence.entry_id, presence.user_id
+        turn = self._turn(cid)
+        entry = turn.session_numbered(presence.session).entries.get(entry_id)
+        if entry is None:  # it has left; the feed will say so
+            return MediaEntry(entry_id, cid, presence.session, user_id, frozenset())
+        may_send = _allowed(turn, user_id).difference(entry.media.muted)
+        epoch = entry.media.epoch
+        return MediaEntry(entry_id, cid, presence.session, user_id, may_send, epoch)
+
+    def _media_of(self, presence: Presence) -> Media:
+        """What the record says of the media of somebody in a call."""
+        session = self._turn(presence.cid).session_numbered(presence.session)
+        entry = session.entries.get(presence.entry_id)
+        return NO_MEDIA if entry is None else entry.media
+
+    def _turn(self, cid: CallId) -> CallTurn:
         assert self._core is not None, "asked by the reactor, which start made"  # noqa: S101 - a bug here
-        turn = self._core.rehearse(cid, _CLAIM, people.glance())
-        if user_id not in turn.session.occupants:
-            return frozenset()
-        settings = turn.settings
-        switched_on = {
-            "audio": True,
-            "video": settings.video.enabled,
-            "screenshare": settings.screensharing.enabled,
-        }
-        return frozenset(
-            kind
-            for kind, capability in _CAPABILITIES.items()
-            if switched_on[kind] and turn.holds(user_id, capability)
-        )
+        return self._core.rehearse(cid, _CLAIM, people.glance())
+
+
+def _allowed(turn: CallTurn, user_id: UserId) -> frozenset[Kind]:
+    """What the rules let somebody who is in the call send now, muted or not."""
+    settings = turn.settings
+    switched_on = {
+        "audio": True,
+        "video": settings.video.enabled,
+        "screenshare": settings.screensharing.enabled,
+    }
+    return frozenset(
+        kind for kind in _KINDS if switched_on[kind] and turn.holds(user_id, SENDING[Track(kind)])
+    )
 
 
 def _presence(cid: CallId, one: ParticipantItem) -> MediaEntry:
@@ -201,27 +309,37 @@ def _presence(cid: CallId, one: ParticipantItem) -> MediaEntry:
     return MediaEntry(one.entry_id, cid, number, one.user_id, frozenset())
 
 
-_CAPABILITIES: Final[dict[Kind, Capability]] = {
-    "audio": Capability.SEND_AUDIO,
-    "video": Capability.SEND_VIDEO,
-    "screenshare": Capability.SCREENSHARE,
-}
-
-
 class MediaTicker:
-    """Keeps media following the log."""
+    """Keeps media following the log.
+
+    Args:
+        link: what is to follow.
+        head: the last position of the log.
+        now: the present.
+        watched: whether time goes by by itself: then what other processes record is looked for.
+    """
 
     def __init__(
-        self, link: MediaLink, head: Callable[[], int], now: Callable[[], datetime]
+        self,
+        link: MediaLink,
+        head: Callable[[], int],
+        now: Callable[[], datetime],
+        *,
+        watched: bool,
     ) -> None:
         self._link = link
         self._head = head
         self._now = now
+        self._watched = watched
 
     def next_due(self) -> datetime | None:
-        """Now, where something was recorded that media has not followed."""
-        return self._now() if self._link.position() < self._head() else None
+        """Now, where something was recorded that media has not followed, or it is to be mended."""
+        if self._link.position() < self._head() or self._link.due():
+            return self._now()
+        return self._now() + _OTHERS_AFTER if self._watched and self._link.busy() else None
 
     def fire_due(self) -> None:
-        """Follow."""
+        """Follow; mend what is not as it should be, from time to time."""
         self._link.follow()
+        if self._link.due():
+            self._link.look_over()

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 LONG: Final = 1000
 """Events after which the next snapshot is worth its place: one page of them, 5 ms of folding."""
 
-FOLDS: Final[Mapping[str, int]] = {"call": 1, "session": 1, "member": 1, "type": 1, "user": 1}
+FOLDS: Final[Mapping[str, int]] = {"call": 1, "session": 2, "member": 1, "type": 1, "user": 1}
 """The edition of what folds each kind of stream, raised by hand where the same events lead to
 another state than before: that is more than the shape of a state can tell."""
 

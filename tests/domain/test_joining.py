@@ -30,7 +30,7 @@ from greenroom.domain.errors import (
 from greenroom.domain.operations import life, people, policy, presence
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
-from greenroom.domain.session_events import Joined, LeftReason
+from greenroom.domain.session_events import Joined
 from greenroom.testing.history import EMBEDDER
 
 
@@ -409,19 +409,3 @@ def test_a_late_leave_from_an_earlier_session_does_not_touch_the_present_one() -
     told.join("alice")
     assert told.leave("alice", old) == ()
     assert told.present == ["alice"]
-
-
-def test_a_lost_peer_leaves_with_that_reason_and_is_lost_once() -> None:
-    told = story()
-    entry = told.join("alice")
-    assert names(told.ask(presence.lost(entry), by=SYSTEM)) == ["session.lost", "session.left"]
-    assert told.ask(presence.lost(entry), by=SYSTEM) == ()
-    assert told.left() == [("alice", LeftReason.LOST)]
-
-
-def test_media_that_flows_is_recorded_once() -> None:
-    told = story()
-    entry = told.join("alice")
-    assert names(told.ask(presence.connected(entry, "ab:cd"), by=SYSTEM)) == ["session.connected"]
-    assert told.ask(presence.connected(entry, "ab:cd"), by=SYSTEM) == ()
-    assert told.ask(presence.connected(told.entry(), "ab:cd"), by=SYSTEM) == ()

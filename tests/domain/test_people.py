@@ -152,15 +152,17 @@ def test_a_kick_that_blocks_needs_both_capabilities() -> None:
 # Mute, pin, custom events
 
 
-def test_muting_names_those_who_are_in_and_is_asked_anew_each_time() -> None:
+def test_muting_names_those_who_are_in_and_holds_until_they_unmute() -> None:
     told = story()
     told.join("alice")
     mute = people.mute(["alice", "charlie"], audio=True, screenshare_audio=True)
-    for _ in range(2):
-        assert names(told.ask(mute, by="thierry")) == ["session.muted"]
+    assert names(told.ask(mute, by="thierry")) == ["session.muted"]
+    assert told.ask(mute, by="thierry") == ()
     muted = told.last(UsersMuted)
     assert muted.user_ids == ("alice",)
     assert muted.tracks == (Track.AUDIO, Track.SCREENSHARE_AUDIO)
+    told.ask(people.unmute(muted.entry_ids[0], audio=True), by="alice")
+    assert names(told.ask(mute, by="thierry")) == ["session.muted"]
 
 
 def test_muting_all_means_everybody_else() -> None:

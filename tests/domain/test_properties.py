@@ -30,7 +30,6 @@ from greenroom.testing.strategies import cids, courses
 
 ONE_OFF = {
     "join": "each is a connection of its own",
-    "mute": "whoever was muted may have unmuted, and nothing is known of it",
     "notify": "each is a message of its own",
     "timers": "not a wish: what falls due at one instant may lead to more that falls due",
 }

@@ -13,19 +13,25 @@ from hypothesis import strategies as st
 from greenroom.domain.access import USER
 from greenroom.domain.admission import Evidence
 from greenroom.domain.message import CallId, EntryId, Role, UserId
-from greenroom.domain.session import SESSION, Session
+from greenroom.domain.session import SESSION
 from greenroom.domain.session_events import (
     Joined,
     Left,
     LeftReason,
     MediaConnected,
     MediaLost,
+    MediaMeasured,
+    MediaPublished,
+    MediaStatistics,
+    MediaUnpublished,
     Pinned,
     SessionEvent,
     Track,
     Unpinned,
     UsersMuted,
+    UserUnmuted,
 )
+from greenroom.domain.session_state import Session
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 CID: Final = CallId("default:123")
@@ -46,6 +52,7 @@ def joinings(draw: st.DrawFn) -> Joined:
         user_id=draw(USERS),
         role=draw(st.sampled_from([USER, Role("admin")])),
         counts=draw(st.booleans()),
+        muted=draw(st.sampled_from([(), (Track.VIDEO,)])),
         evidence=EVIDENCE,
     )
 
@@ -68,12 +75,26 @@ def leavings(draw: st.DrawFn) -> Left:
 def others(draw: st.DrawFn) -> SessionEvent:
     """What else is recorded of a session."""
     at, entry_id, user_id = draw(INSTANTS), draw(ENTRIES), draw(USERS)
+    epoch, ids = draw(st.integers(1, 4)), tuple(draw(st.lists(ENTRIES, max_size=3)))
+    tracks = (Track.AUDIO, Track.VIDEO)
     events: list[SessionEvent] = [
-        MediaConnected(at=at, cid=CID, session=1, entry_id=entry_id, fingerprint="aa:bb"),
-        MediaLost(at=at, cid=CID, session=1, entry_id=entry_id),
+        MediaConnected(
+            at=at, cid=CID, session=1, entry_id=entry_id, epoch=epoch, fingerprint="aa:bb"
+        ),
+        MediaPublished(at=at, cid=CID, session=1, entry_id=entry_id, epoch=epoch, kind=Track.AUDIO),
+        MediaUnpublished(
+            at=at, cid=CID, session=1, entry_id=entry_id, epoch=epoch, kind=Track.AUDIO
+        ),
+        MediaLost(at=at, cid=CID, session=1, entry_id=entry_id, epoch=epoch, leaves_at=at),
+        MediaMeasured(
+            at=at, cid=CID, session=1, entry_id=entry_id, epoch=epoch, statistics=MediaStatistics()
+        ),
         Pinned(at=at, cid=CID, session=1, user_id=user_id),
         Unpinned(at=at, cid=CID, session=1, user_id=user_id),
-        UsersMuted(at=at, cid=CID, session=1, user_ids=(user_id,), tracks=(Track.AUDIO,)),
+        UsersMuted(at=at, cid=CID, session=1, user_ids=(user_id,), tracks=tracks, entry_ids=ids),
+        UserUnmuted(
+            at=at, cid=CID, session=1, user_id=user_id, tracks=(Track.AUDIO,), entry_ids=ids
+        ),
     ]
     return draw(st.sampled_from(events))
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from greenroom import Greenroom, errors
 from greenroom.answers import Done, done
-from greenroom.domain.operations import presence
+from greenroom.domain.operations import media as reports
 from greenroom.domain.turn import Claim
 from greenroom.media_link import MediaLink
 from greenroom.testing.media import FakeMedia
@@ -151,7 +151,7 @@ def test_media_that_has_started_is_stopped_where_the_room_cannot_open(
         room._core.ask(
             entry._call.cid,
             Claim("media", system=True),
-            presence.connected(entry.entry_id, "aa:bb"),
+            reports.connected(entry.entry_id, 1, "aa:bb"),
             answer=done,
             kind=TypeAdapter(Done),
         )

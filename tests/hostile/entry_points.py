@@ -106,8 +106,15 @@ _CREATE: Final[dict[str, object]] = {
 _ONE: Final[dict[str, object]] = {"user_id": "alice", **_ID}
 
 
+_TRACKS: Final[dict[str, object]] = {
+    "audio": True,
+    "video": True,
+    "screenshare": False,
+    "screenshare_audio": False,
+}
+
+
 def _calls() -> list[EntryPoint]:
-    muted = {"audio": True, "video": True, "screenshare": False, "screenshare_audio": False}
     participants = {**_QUERY, "sort": [desc("joined_at")]}
     permissions: dict[str, object] = {"permissions": ["send-audio"]}
     return _on(
@@ -129,7 +136,7 @@ def _calls() -> list[EntryPoint]:
         block=(1, _ONE),
         unblock=(1, _ONE),
         kick=(1, {"user_id": "alice", "block": False, **_ID}),
-        mute=(2, {"user_ids": ["alice"], **muted, **_ID}),
+        mute=(2, {"user_ids": ["alice"], **_TRACKS, **_ID}),
         pin=(1, {"user_id": "thierry", **_ID}),
         unpin=(1, {"user_id": "thierry", **_ID}),
         request_permissions=(1, {**permissions, **_ID}),
@@ -220,7 +227,7 @@ def _rooms() -> list[EntryPoint]:
             entries=(0, {"status": "pending", "limit": 5}),
             retry=(2, {"key": "no-such-key", "now": START}),
         ),
-        *_on("Entry", lambda house: house.entry, leave=(0, _ID)),
+        *_on("Entry", lambda house: house.entry, unmute=(1, {**_TRACKS, **_ID}), leave=(0, _ID)),
     ]
 
 

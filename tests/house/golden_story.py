@@ -68,10 +68,15 @@ from greenroom.domain.session_events import (
     LeftReason,
     MediaConnected,
     MediaLost,
+    MediaMeasured,
+    MediaPublished,
+    MediaStatistics,
+    MediaUnpublished,
     Pinned,
     Track,
     Unpinned,
     UsersMuted,
+    UserUnmuted,
 )
 from greenroom.domain.settings import BackstageSettings, Settings
 from greenroom.domain.streams import (
@@ -97,7 +102,7 @@ _TYPE: Final = (
         based_on="livestream",
         settings=Settings(
             backstage=BackstageSettings(enabled=True, join_ahead_time_seconds=300)
-        ).model_dump(mode="json"),
+        ).model_dump(mode="json", exclude={"session": {"reconnection_timeout_seconds"}}),
         grants={Role("user"): (Capability.JOIN_CALL, Capability.READ_CALL)},
         indexed_custom={"members": {"ward": "string"}, "calls": {"due": "instant"}},
     ),
@@ -193,6 +198,30 @@ _SESSION: Final = (
         reason=LeftReason.LOST,
         closes_at=LATER,
     ),
+    # Added later: the versions of what stands above are written down.
+    MediaPublished(at=AT, cid=CID, session=1, entry_id=PHONE, epoch=2, kind=Track.VIDEO),
+    MediaUnpublished(at=AT, cid=CID, session=1, entry_id=PHONE, epoch=2, kind=Track.VIDEO),
+    UserUnmuted(
+        at=AT, cid=CID, session=1, user_id=ALICE, tracks=(Track.AUDIO,), entry_ids=(PHONE, LAPTOP)
+    ),
+    MediaMeasured(
+        at=AT,
+        cid=CID,
+        session=1,
+        entry_id=PHONE,
+        epoch=2,
+        statistics=MediaStatistics(
+            seconds=61.5,
+            packets_received=6100,
+            bytes_received=7_000_000,
+            packets_sent=12_000,
+            bytes_sent=14_000_000,
+            packets_lost=12,
+            key_frame_requests=3,
+            round_trip=0.02,
+        ),
+        leaves_at=LATER,
+    ),
 )
 _MEMBER: Final = (
     MemberAdded(at=AT, cid=CID, user_id=ALICE, role=Role("host"), custom={"ward": "north"}),
@@ -234,7 +263,7 @@ def told() -> Iterator[Decided[Event]]:
 
 
 def _decided(event: Event, stream: StreamId, version: int) -> Decided[Event]:
-    by_system = event.name in {"call.ended", "session.lost"}
+    by_system = event.name in {"call.ended", "session.lost", "session.measured"}
     return Decided(
         stream=stream,
         version=version,

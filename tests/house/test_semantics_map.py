@@ -22,7 +22,7 @@ RULES = {
     """,
     "operations": """
         create get update join leave go_live stop_live end delete restore add_members
-        update_members remove_members block unblock kick mute request_permissions
+        update_members remove_members block unblock kick mute unmute request_permissions
         grant_permissions revoke_permissions pin unpin send_custom_event query_members
         query_calls query_participants repeating
     """,
@@ -34,6 +34,7 @@ RULES = {
         effective owner defaults unknown-capability restriction changes-over-time who-acts system
     """,
     "settings": "built-in override",
+    "media": "connections published reconnection measured",
     "queries": """
         operators combined members calls participants sessions declared-custom undeclared-custom
         limit cursors null-last refusals empty-filter only-readable

@@ -42,8 +42,8 @@ from greenroom.domain.streams import (
     user_stream,
 )
 from greenroom.domain.user import UserErased, UserUpserted
-from greenroom.media.port import Kind
-from greenroom.media.reactor import MediaReactor
+from greenroom.media.port import Kind, MediaEntry
+from greenroom.media.reactor import MediaReactor, Presence
 from greenroom.testing.media import FakeMedia, Told, Witness
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -116,7 +116,11 @@ class Room:
         self.rights: dict[tuple[CallId, UserId], frozenset[Kind]] = {}
         self.media = FakeMedia()
         self.media.start(Witness())
-        self.feed = Feed(MediaReactor(self.media, self.may_send))
+        self.feed = Feed(MediaReactor(self.media, self.wanted))
+
+    def wanted(self, one: Presence) -> MediaEntry:
+        may_send = self.may_send(one.cid, one.user_id)
+        return MediaEntry(one.entry_id, one.cid, one.session, one.user_id, may_send)
 
     def may_send(self, cid: CallId, user: UserId) -> frozenset[Kind]:
         return self.rights.get((cid, user), NOTHING)
@@ -206,7 +210,7 @@ def test_nothing_is_remembered_of_those_who_left(room: Room) -> None:
     everybody = [(LOUNGE, ALICE), (LOUNGE, CHARLIE), (STUDIO, ALICE), (CHAT, THIERRY)]
     room.feed.says(*(joined(*who) for who in everybody), *(left(*who) for who in everybody))
     kept = {name: value for name, value in vars(room.feed.reactor).items() if value}
-    assert set(kept) == {"_media", "_may_send", "_position"}
+    assert set(kept) == {"_media", "_wanted", "_position"}
 
 
 def test_a_permission_in_one_call_changes_nothing_in_another(room: Room) -> None:
@@ -261,7 +265,7 @@ def test_a_restart_opens_who_is_present_and_closes_who_left_meanwhile(room: Room
     room.feed.says(joined(LOUNGE, ALICE), joined(LOUNGE, CHARLIE))
     present = [joined(LOUNGE, CHARLIE)[1], joined(LOUNGE, THIERRY)[1]]
     again = MediaReactor(
-        room.media, room.may_send, present=[j for j in present if isinstance(j, Joined)], position=9
+        room.media, room.wanted, present=[j for j in present if isinstance(j, Joined)], position=9
     )
     again.settle()
     assert room.media.entries() == {entry_of(LOUNGE, CHARLIE), entry_of(LOUNGE, THIERRY)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from tests.projections.history import History
@@ -93,6 +93,29 @@ class Story:
                 step.cid,
                 entry_id=entry,
                 fingerprint="aa:bb",
+            )
+            self._media(state, step, entry)
+
+    def _media(self, state: _Call, step: Step, entry: str) -> None:
+        """What comes of a connection: it publishes, is muted, ends."""
+        audio = session_events.Track.AUDIO
+        of_entry: dict[str, Any] = {"entry_id": entry, "epoch": 1}
+        about = (state.session, step.cid)
+        tell = self.history.in_session
+        tell(session_events.MediaPublished, *about, **of_entry, kind=audio)
+        muted: dict[str, Any] = {
+            "tracks": (audio, session_events.Track.VIDEO),
+            "entry_ids": (entry,),
+        }
+        tell(session_events.UsersMuted, *about, user_ids=("alice",), **muted)
+        if step.number % 2 == 0:
+            tell(session_events.UserUnmuted, *about, user_id="alice", **muted)
+            tell(session_events.MediaUnpublished, *about, **of_entry, kind=audio)
+            tell(
+                session_events.MediaLost,
+                *about,
+                **of_entry,
+                leaves_at=self.history.now + timedelta(seconds=15),
             )
 
     def _leave(self, state: _Call, step: Step) -> None:

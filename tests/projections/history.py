@@ -125,7 +125,7 @@ class History:
         return self.of_member(membership.MemberRemoved, user_id, cid)
 
     def in_session(
-        self, kind: type[Event], number: int = 1, cid: CallId = CID, **values: Any
+        self, kind: type[Event], /, number: int = 1, cid: CallId = CID, **values: Any
     ) -> datetime:
         said = {"at": self.now, "cid": cid, "session": number, **values}
         return self.record(streams.session_stream(cid, number), convert(said, kind))

@@ -14,6 +14,7 @@ from tests.projections.places import Refill
 from greenroom.domain import call_events as call
 from greenroom.domain import membership
 from greenroom.domain.message import UserId
+from greenroom.domain.session_events import MediaConnected, MediaLost, MediaMeasured
 from greenroom.projections.due import (
     Answered,
     Await,
@@ -110,15 +111,31 @@ def test_the_last_to_leave_starts_the_wait_for_somebody_to_come(
     history.session_started()
     history.joined("alice", "a")
     history.left("alice", "a", closes_at=at(33))
-    assert last_changes(history) == [Plan(Deadline(DeadlineKind.INACTIVITY, CID, 1, at(33)))]
+    assert Plan(Deadline(DeadlineKind.INACTIVITY, CID, 1, at(33))) in last_changes(history)
     assert planned(history) == {EMPTY: at(33)}
 
 
-def test_leaving_others_behind_plans_nothing(history: History) -> None:
+def test_leaving_others_behind_plans_nothing(history: History, planned: Planned) -> None:
     history.session_started()
     history.joined("alice", "a")
     history.left("alice", "a", closes_at=None)
-    assert last_changes(history) == []
+    assert planned(history) == {}
+
+
+def test_each_entry_that_was_lost_has_a_time_of_its_own_until_it_is_back_or_gone(
+    history: History, planned: Planned
+) -> None:
+    history.session_started()
+    for entry, seconds in (("a", 15), ("b", 16), ("c", 15)):
+        history.joined("alice", entry)
+        history.in_session(MediaLost, entry_id=entry, leaves_at=at(seconds))
+    a, b, c = (f"lost/{CID}/1/{entry}" for entry in "abc")
+    assert planned(history) == {a: at(15), b: at(16), c: at(15)}
+    history.in_session(MediaConnected, entry_id="a", epoch=2, fingerprint="aa")
+    history.left("alice", "b")
+    assert planned(history) == {c: at(15)}
+    history.in_session(MediaMeasured, entry_id="a", epoch=2, statistics={}, leaves_at=at(60))
+    assert planned(history) == {a: at(60), c: at(15)}
 
 
 def test_whoever_comes_ends_the_wait(history: History, planned: Planned) -> None:
@@ -233,6 +250,9 @@ def test_every_deadline_is_of_a_session_that_is_on_or_a_ring_that_is_open(
     for one in views.lookups.due(at(10**9), limit=1000):
         if one.kind in {DeadlineKind.MAX_DURATION, DeadlineKind.INACTIVITY}:
             assert (one.cid, one.number) in running
+        elif one.kind is DeadlineKind.RECONNECTION:
+            assert one.entry_id is not None
+            assert views.lookups.entry(one.cid, one.entry_id) is not None
         else:
             assert (one.cid, one.number) in open_rings
 

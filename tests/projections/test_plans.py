@@ -40,8 +40,9 @@ ROWS = {
     " ended_at, backstage, ongoing, session, member_count, deleted, erased"
     " SELECT 'default:' || n, 'default', CAST(n AS text), 'thierry', '{}', '{}', n, n, 3 * n,"
     " 5 * n, FALSE, FALSE, 0, 0, FALSE, FALSE",
-    "participants": "cid, entry_id, session_id, user_id, role, joined_at, connected"
-    f" SELECT '{CID}', 'entry-' || n, '{CID}:1', 'user-' || (n % 1000), 'user', n, FALSE",
+    "participants": "cid, entry_id, session_id, user_id, role, joined_at, connected,"
+    " published, muted"
+    f" SELECT '{CID}', 'entry-' || n, '{CID}:1', 'user-' || (n % 1000), 'user', n, FALSE, '', ''",
     "sessions": "cid, number, id, started_by, started_at, participant_count, entry_count"
     f" SELECT '{CID}', n, '{CID}:' || n, 'thierry', n, 0, 0",
 }

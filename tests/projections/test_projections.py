@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.projections.history import CID, History, at
@@ -218,13 +219,52 @@ def test_every_connection_of_a_user_is_an_entry(history: History, views: Views) 
     assert views.lookups.present_by_role(CID) == {"user": 2, "host": 1}
     assert views.lookups.entry(CID, EntryId("phone")) == phone
     assert [cid for cid, _ in views.lookups.entries_of(ALICE)] == [CID, CID]
-    history.in_session(session_events.MediaLost, entry_id="phone")
+    history.in_session(session_events.MediaLost, entry_id="phone")  # as it was told at first
     history.left("alice", "laptop")
     views.catch_up(history.feed, until=history.head)
     assert views.lookups.entry(CID, EntryId("laptop")) is None
     found = views.lookups.entry(CID, EntryId("phone"))
     assert found is not None
     assert not found.connected
+
+
+def test_an_entry_says_what_it_publishes_and_what_is_muted(history: History, views: Views) -> None:
+    audio, video = session_events.Track.AUDIO, session_events.Track.VIDEO
+    history.session_started()
+    history.joined("alice", "phone")
+    history.joined("alice", "laptop", muted=(audio,))
+    phone: dict[str, Any] = {"entry_id": "phone", "epoch": 1}
+    history.in_session(session_events.MediaConnected, **phone, fingerprint="aa")
+    for kind in (video, audio):
+        history.in_session(session_events.MediaPublished, **phone, kind=kind)
+    muted: dict[str, Any] = {"tracks": (audio, video), "entry_ids": ("phone", "gone")}
+    history.in_session(session_events.UsersMuted, user_ids=("alice",), **muted)
+    history.in_session(session_events.MediaUnpublished, **phone, kind=audio)
+
+    def entries() -> dict[str, tuple[object, object]]:
+        views.catch_up(history.feed, until=history.head)
+        found = views.queries.participants(CID).items
+        return {one.entry_id: (one.published, one.muted) for one in found}
+
+    assert entries() == {"phone": ((video,), (audio, video)), "laptop": ((), (audio,))}
+    unmuted: dict[str, Any] = {"tracks": (audio,), "entry_ids": ("phone", "laptop")}
+    history.in_session(session_events.UserUnmuted, user_id="alice", **unmuted)
+    assert entries() == {"phone": ((video,), (video,)), "laptop": ((), ())}
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_an_entry_is_connected_while_any_connection_of_it_stands(
+    history: History, views: Views, *, stands: bool
+) -> None:
+    history.session_started()
+    history.joined("alice", "phone")
+    for epoch in (1, 2):
+        of_entry: dict[str, Any] = {"entry_id": "phone", "epoch": epoch}
+        history.in_session(session_events.MediaConnected, **of_entry, fingerprint="aa")
+    history.in_session(session_events.MediaLost, entry_id="phone", epoch=1, connected=stands)
+    views.catch_up(history.feed, until=history.head)
+    [phone] = views.queries.participants(CID).items
+    assert phone.connected is stands
 
 
 def test_a_late_leave_of_an_old_connection_does_not_remove_the_new(

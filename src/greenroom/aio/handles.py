@@ -115,6 +115,7 @@ class Entry:
     candidates = blocking(entry.Entry.candidates)
     hang_up = blocking(entry.Entry.hang_up)
     slots = blocking(entry.Entry.slots)
+    unmute = command(entry.Entry.unmute)
     leave = command(entry.Entry.leave)
 
 

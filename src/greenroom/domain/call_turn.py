@@ -14,9 +14,9 @@ from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallNotFound, CallTypeNotFound, WrongTeam
 from greenroom.domain.membership import MemberAdded, Membership, MembershipCommand, Miss
 from greenroom.domain.message import SYSTEM, Actor, CallId, Role, Team, UserId
-from greenroom.domain.session import Session
 from greenroom.domain.session_commands import PutOut, SessionCommand
 from greenroom.domain.session_events import Left, LeftReason
+from greenroom.domain.session_state import Session
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import (
     call_stream,
@@ -73,6 +73,11 @@ class CallTurn(Turn):
     def inactivity_timeout(self) -> timedelta:
         """How long an empty session stays open."""
         return timedelta(seconds=self.settings.session.inactivity_timeout_seconds)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long an entry whose media was lost may take to connect again."""
+        return timedelta(seconds=self.settings.session.reconnection_timeout_seconds)
 
     @property
     def session(self) -> Session:

@@ -10,71 +10,58 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from immutables import Map
-from msgspec import Struct, structs
+from msgspec import structs
 
+from greenroom.domain import session_media
 from greenroom.domain.access import Capability
-from greenroom.domain.admission import Evidence, Occupancy, special_grants
+from greenroom.domain.admission import Evidence, special_grants
 from greenroom.domain.decider import Decider
 from greenroom.domain.errors import EntryNotFound, NotPresent
-from greenroom.domain.message import EntryId, Role, UserId
+from greenroom.domain.message import EntryId, UserId
 from greenroom.domain.session_commands import (
     ConnectMedia,
     Enter,
     Leave,
     LoseMedia,
+    MeasureMedia,
+    MediaReport,
     MuteUsers,
     Pin,
+    Publish,
     PutOut,
+    PutOutLost,
     SessionCommand,
+    Unmute,
     Unpin,
+    Unpublish,
 )
 from greenroom.domain.session_events import (
     Joined,
     Left,
     LeftReason,
     MediaConnected,
+    MediaEvent,
     MediaLost,
+    MediaMeasured,
+    MediaPublished,
+    MediaUnpublished,
     Pinned,
     SessionEvent,
+    Track,
     Unpinned,
     UsersMuted,
+    UserUnmuted,
 )
-
-
-class Entry(Struct, frozen=True, gc=False):
-    """One connection that is in the call."""
-
-    user_id: UserId
-    joined_at: datetime
-    connected: bool = False
-    """Whether media was reported to flow."""
-
-
-class Occupant(Struct, frozen=True, gc=False):
-    """A user who is in the call, through one or several connections."""
-
-    entry_ids: tuple[EntryId, ...]
-    claimed: Role | None
-    """Their user role as their last admission was told it; None where the User record says it."""
-    counts: bool
-    """Whether they count against the limit of participants."""
-
-
-class Session(Struct, frozen=True, gc=False):
-    """What deciding needs to know of one occupation of a call."""
-
-    entries: Map[EntryId, Entry] = Map()
-    occupants: Map[UserId, Occupant] = Map()
-    counted: int = 0
-    """Distinct users present who count against the limit."""
-    closes_at: datetime | None = None
-    """When it closes if nobody comes; None while somebody is there."""
-    pinned: frozenset[UserId] = frozenset()
-
-    def occupancy(self, user_id: UserId) -> Occupancy:
-        """What admitting `user_id` depends on."""
-        return Occupancy(self.counted, user_id in self.occupants)
+from greenroom.domain.session_media import SENDING, Media
+from greenroom.domain.session_rolling import roll
+from greenroom.domain.session_state import (
+    Occupant,
+    Session,
+    claimed,
+    entered,
+    told_of,
+    unmeasured_of,
+)
 
 
 def decide(session: Session, command: SessionCommand) -> Sequence[SessionEvent]:
@@ -98,20 +85,17 @@ def decide(session: Session, command: SessionCommand) -> Sequence[SessionEvent]:
             return _out(
                 session, command, reason, _entries(session, users), command.inactivity_timeout
             )
+        case PutOutLost(at=at):
+            late = _overdue(session, at)
+            return _out(session, command, LeftReason.LOST, late, command.inactivity_timeout)
         case MuteUsers():
             return _mute(session, command)
+        case Unmute():
+            return _unmute(session, command)
         case Pin(user_id=user_id) | Unpin(user_id=user_id):
             return _pin(session, command, user_id)
-        case ConnectMedia():
-            return _connect(session, command)
-        case LoseMedia(entry_id=entry_id):
-            if entry_id not in session.entries:
-                return []
-            lost = MediaLost(
-                at=command.at, cid=command.cid, session=command.session, entry_id=entry_id
-            )
-            gone = _out(session, command, LeftReason.LOST, [entry_id], command.inactivity_timeout)
-            return [lost, *gone]
+        case ConnectMedia() | Publish() | Unpublish() | LoseMedia() | MeasureMedia():
+            return _hear(session, command)
         case _:
             assert_never(command)
 
@@ -127,26 +111,26 @@ def evolve(session: Session, event: SessionEvent) -> Session:
             return structs.replace(session, pinned=session.pinned | {user_id})
         case Unpinned(user_id=user_id):
             return structs.replace(session, pinned=session.pinned - {user_id})
-        case MediaConnected(entry_id=entry_id):
-            entry = session.entries.get(entry_id)
-            if entry is None:
-                return session
-            entries = session.entries.set(entry_id, structs.replace(entry, connected=True))
-            return structs.replace(session, entries=entries)
-        case UsersMuted() | MediaLost():
-            return session
+        case UsersMuted(entry_ids=entry_ids) | UserUnmuted(entry_ids=entry_ids):
+            present = [one for one in entry_ids if one in session.entries]
+            changed = {one: told_of(session.entries[one], event) for one in present}
+            return structs.replace(session, entries=session.entries.update(changed))
+        case (
+            MediaConnected() | MediaPublished() | MediaUnpublished() | MediaLost() | MediaMeasured()
+        ):
+            return _heard(session, event)
         case _:
             assert_never(event)
 
 
 def _with(session: Session, event: Joined) -> Session:
-    entry = Entry(event.user_id, event.at)
+    entry = entered(event)
     before = session.occupants.get(event.user_id)
     if before is None:
-        occupant = Occupant((event.entry_id,), _claimed(event), event.counts)
+        occupant = Occupant((event.entry_id,), claimed(event), event.counts)
         counted = session.counted + event.counts
     else:
-        occupant = Occupant((*before.entry_ids, event.entry_id), _claimed(event), before.counts)
+        occupant = Occupant((*before.entry_ids, event.entry_id), claimed(event), before.counts)
         counted = session.counted
     return Session(
         session.entries.set(event.entry_id, entry),
@@ -154,6 +138,7 @@ def _with(session: Session, event: Joined) -> Session:
         counted,
         None,
         session.pinned,
+        session.unmeasured,
     )
 
 
@@ -171,7 +156,11 @@ def _without(session: Session, entry_id: EntryId, closes_at: datetime | None) ->
         occupants = session.occupants.delete(entry.user_id)
         counted = session.counted - occupant.counts
         pinned = session.pinned - {entry.user_id} if session.pinned else session.pinned
-    return Session(session.entries.delete(entry_id), occupants, counted, closes_at, pinned)
+    unmeasured = session.unmeasured
+    if running := unmeasured_of(entry):
+        unmeasured = unmeasured.set(entry_id, running)
+    entries = session.entries.delete(entry_id)
+    return Session(entries, occupants, counted, closes_at, pinned, unmeasured)
 
 
 def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:
@@ -190,6 +179,7 @@ def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:
             role=facts.standing.user_role,
             claimed=facts.claimed,
             counts=facts.counts,
+            muted=_muted(session, command.by.user_id),
             evidence=Evidence(
                 call=call,
                 call_type=call_type,
@@ -239,23 +229,70 @@ def _entries(session: Session, users: frozenset[UserId] | None) -> list[EntryId]
     ]
 
 
+def _overdue(session: Session, at: datetime) -> list[EntryId]:
+    """Entries that should have connected again by now."""
+    return [
+        entry_id
+        for entry_id, entry in session.entries.items()
+        if entry.media.leaves_at is not None and entry.media.leaves_at <= at
+    ]
+
+
 def _mute(session: Session, command: MuteUsers) -> Sequence[SessionEvent]:
     command.by.must(Capability.MUTE_USERS)
-    if command.user_ids is None:
-        muted = sorted(user for user in session.occupants if user != command.by.user_id)
-    else:
-        muted = sorted(user for user in command.user_ids if user in session.occupants)
-    if not muted or not command.tracks:
+    wanted = {*command.tracks}
+    named = command.user_ids
+    if named is None:
+        named = frozenset(session.occupants) - {command.by.user_id}
+    louder = [
+        entry_id
+        for entry_id in _entries(session, named)
+        if not wanted.issubset(session.entries[entry_id].media.muted)
+    ]
+    if not louder:
         return []
+    users = {session.entries[entry_id].user_id: None for entry_id in louder}
     return [
         UsersMuted(
             at=command.at,
             cid=command.cid,
             session=command.session,
-            user_ids=tuple(muted),
+            user_ids=tuple(users),
             tracks=command.tracks,
+            entry_ids=tuple(louder),
         )
     ]
+
+
+def _unmute(session: Session, command: Unmute) -> Sequence[SessionEvent]:
+    by, entry = command.by, session.entries.get(command.entry_id)
+    if entry is None or not (by.actor.system or entry.user_id == by.user_id):
+        raise EntryNotFound(command.entry_id)
+    for track in command.tracks:
+        by.must(SENDING[track])
+    muted = _muted(session, entry.user_id)
+    tracks = tuple(track for track in command.tracks if track in muted)
+    if not tracks:
+        return []
+    return [
+        UserUnmuted(
+            at=command.at,
+            cid=command.cid,
+            session=command.session,
+            user_id=entry.user_id,
+            tracks=tracks,
+            entry_ids=session.occupants[entry.user_id].entry_ids,
+        )
+    ]
+
+
+def _muted(session: Session, user_id: UserId) -> tuple[Track, ...]:
+    """What is muted of a user, whichever entry it would come through."""
+    occupant = session.occupants.get(user_id)
+    if occupant is None:
+        return ()
+    found = {track for one in occupant.entry_ids for track in session.entries[one].media.muted}
+    return tuple(sorted(found))
 
 
 def _pin(session: Session, command: Pin | Unpin, user_id: UserId) -> Sequence[SessionEvent]:
@@ -272,82 +309,32 @@ def _pin(session: Session, command: Pin | Unpin, user_id: UserId) -> Sequence[Se
     return [Pinned(at=at, cid=cid, session=number, user_id=user_id)]
 
 
-def _connect(session: Session, command: ConnectMedia) -> Sequence[SessionEvent]:
-    entry = session.entries.get(command.entry_id)
-    if entry is None or entry.connected:
-        return []
-    return [
-        MediaConnected(
-            at=command.at,
-            cid=command.cid,
-            session=command.session,
-            entry_id=command.entry_id,
-            fingerprint=command.fingerprint,
-        )
-    ]
+def _hear(session: Session, command: MediaReport) -> Sequence[SessionEvent]:
+    """What media reports of an entry; of one that has left, only what went through it."""
+    entry_id, entry = command.entry_id, session.entries.get(command.entry_id)
+    if entry is None:
+        left = Media(fallen=session.unmeasured.get(entry_id, ()))
+        return session_media.decide(left, command) if isinstance(command, MeasureMedia) else []
+    events = session_media.decide(entry.media, command)
+    if not (isinstance(command, LoseMedia) and events) or command.grace > timedelta(0):
+        return events
+    if any(other != command.epoch for other in entry.media.standing):
+        return events
+    gone = _out(session, command, LeftReason.LOST, [entry_id], command.inactivity_timeout)
+    return [*events, *gone]
 
 
-def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
-    """The session after all of `events`: what evolving says, in plain dicts until the end.
-
-    Most who join a long session have left it before its end: nothing need be made of them.
-    """
-    entries: dict[EntryId, Entry | Joined] = dict(session.entries)
-    crowd = {user: [*one.entry_ids] for user, one in session.occupants.items()}
-    roles = {user: one.claimed for user, one in session.occupants.items()}
-    counts = {user: one.counts for user, one in session.occupants.items()}
-    closes_at, pinned = session.closes_at, set(session.pinned)
-    for event in events:
-        match event:
-            case Joined(entry_id=entry_id, user_id=user_id):
-                entries[entry_id] = event
-                if user_id in crowd:
-                    crowd[user_id].append(entry_id)
-                else:
-                    crowd[user_id] = [entry_id]
-                    counts[user_id] = event.counts
-                roles[user_id] = _claimed(event)
-                closes_at = None
-            case Left(entry_id=entry_id):
-                entry = entries.pop(entry_id, None)
-                if entry is None:
-                    continue
-                user_id = entry.user_id
-                rest = [other for other in crowd[user_id] if other != entry_id]
-                if rest:
-                    crowd[user_id] = rest
-                else:
-                    del crowd[user_id]
-                    pinned.discard(user_id)
-                closes_at = event.closes_at
-            case MediaConnected(entry_id=entry_id):
-                entry = entries.get(entry_id)
-                if entry is not None:
-                    entries[entry_id] = structs.replace(_entry(entry), connected=True)
-            case Pinned(user_id=user_id):
-                pinned.add(user_id)
-            case Unpinned(user_id=user_id):
-                pinned.discard(user_id)
-            case UsersMuted() | MediaLost():
-                pass
-            case _:
-                assert_never(event)
-    present = {user: Occupant(tuple(ids), roles[user], counts[user]) for user, ids in crowd.items()}
-    return Session(
-        Map({entry_id: _entry(entry) for entry_id, entry in entries.items()}),
-        Map(present),
-        sum(one.counts for one in present.values()),
-        closes_at,
-        frozenset(pinned),
-    )
-
-
-def _claimed(joined: Joined) -> Role | None:
-    return joined.role if joined.claimed else None
-
-
-def _entry(entry: Entry | Joined) -> Entry:
-    return entry if isinstance(entry, Entry) else Entry(entry.user_id, entry.at)
+def _heard(session: Session, event: MediaEvent) -> Session:
+    entry_id, entry = event.entry_id, session.entries.get(event.entry_id)
+    if entry is not None:
+        entries = session.entries.set(entry_id, told_of(entry, event))
+        return structs.replace(session, entries=entries)
+    if entry_id not in session.unmeasured or not isinstance(event, MediaMeasured):
+        return session
+    rest = tuple(one for one in session.unmeasured[entry_id] if one != event.epoch)
+    unmeasured = session.unmeasured
+    unmeasured = unmeasured.set(entry_id, rest) if rest else unmeasured.delete(entry_id)
+    return structs.replace(session, unmeasured=unmeasured)
 
 
 SESSION: Final = Decider(Session(), decide, evolve, roll)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from greenroom.domain.admission import JoinFacts
 from greenroom.domain.decider import Command
 from greenroom.domain.message import CallId, EntryId, UserId
-from greenroom.domain.session_events import LeftReason, Track
+from greenroom.domain.session_events import LeftReason, MediaStatistics, Track
 
 
 class _InSession(Command, frozen=True, kw_only=True):
@@ -51,14 +51,51 @@ class Unpin(_InSession, frozen=True, kw_only=True):
     user_id: UserId
 
 
-class ConnectMedia(_InSession, frozen=True, kw_only=True):
+class Unmute(_InSession, frozen=True, kw_only=True):
+    """Let oneself be heard and seen again, through all of one's entries."""
+
     entry_id: EntryId
-    fingerprint: str
+    tracks: tuple[Track, ...]
 
 
-class LoseMedia(_InSession, frozen=True, kw_only=True):
-    entry_id: EntryId
+class PutOutLost(_InSession, frozen=True, kw_only=True):
+    """Close every entry that has not connected again in time."""
+
     inactivity_timeout: timedelta
 
 
-SessionCommand = Enter | Leave | PutOut | MuteUsers | Pin | Unpin | ConnectMedia | LoseMedia
+class _OfMedia(_InSession, frozen=True, kw_only=True):
+    entry_id: EntryId
+    epoch: int
+
+
+class ConnectMedia(_OfMedia, frozen=True, kw_only=True):
+    fingerprint: str
+
+
+class Publish(_OfMedia, frozen=True, kw_only=True):
+    kind: Track
+
+
+class Unpublish(_OfMedia, frozen=True, kw_only=True):
+    kind: Track
+
+
+class LoseMedia(_OfMedia, frozen=True, kw_only=True):
+    inactivity_timeout: timedelta
+    grace: timedelta
+    """How long an entry without a connection stays; with none, it leaves at once."""
+
+
+class MeasureMedia(_OfMedia, frozen=True, kw_only=True):
+    """A connection is over; this is what went through it."""
+
+    statistics: MediaStatistics
+    grace: timedelta
+
+
+MediaReport = ConnectMedia | Publish | Unpublish | LoseMedia | MeasureMedia
+"""What media learns of an entry."""
+SessionCommand = (
+    Enter | Leave | PutOut | PutOutLost | MuteUsers | Unmute | Pin | Unpin | MediaReport
+)

@@ -70,6 +70,8 @@ class Joined(Event, frozen=True, kw_only=True):
     """Whether whoever asked said the role, and did not leave it to the User record."""
     counts: bool
     """Whether the user counts against `max_participants`."""
+    muted: tuple[Track, ...] = ()
+    """Of somebody who is in already, and was muted there."""
     evidence: Evidence
 
 
@@ -87,13 +89,27 @@ class Left(Event, frozen=True, kw_only=True):
 
 
 class UsersMuted(Event, frozen=True, kw_only=True):
-    """A one-off request to be quiet; whoever was muted may unmute."""
+    """These tracks reach nobody any more, until whoever was muted unmutes them."""
 
     name: ClassVar[str] = "session.muted"
     cid: CallId
     session: int
     user_ids: tuple[UserId, ...]
     tracks: tuple[Track, ...]
+    entry_ids: tuple[EntryId, ...] = ()
+    """Their entries; none where it was a request and no more, as all were at first."""
+
+
+class UserUnmuted(Event, frozen=True, kw_only=True):
+    """Somebody who was muted may be heard and seen again."""
+
+    name: ClassVar[str] = "session.unmuted"
+    cid: CallId
+    session: int
+    user_id: UserId
+    tracks: tuple[Track, ...]
+    entry_ids: tuple[EntryId, ...]
+    """Their entries."""
 
 
 class Pinned(Event, frozen=True, kw_only=True):
@@ -123,15 +139,62 @@ class MediaConnected(Event, frozen=True, kw_only=True):
     entry_id: EntryId
     fingerprint: str
     """The DTLS certificate fingerprint of the peer, as its session description gives it."""
+    epoch: int = 1
+    """Number of the connection in its entry; only the first was told of when none was kept."""
+
+
+class MediaPublished(Event, frozen=True, kw_only=True):
+    """Others may receive this of the entry now."""
+
+    name: ClassVar[str] = "session.published"
+    cid: CallId
+    session: int
+    entry_id: EntryId
+    epoch: int
+    """Of the connection that it comes through."""
+    kind: Track
+
+
+class MediaUnpublished(Event, frozen=True, kw_only=True):
+    """Others do not receive this of the entry any more."""
+
+    name: ClassVar[str] = "session.unpublished"
+    cid: CallId
+    session: int
+    entry_id: EntryId
+    epoch: int
+    kind: Track
 
 
 class MediaLost(Event, frozen=True, kw_only=True):
-    """The entry's peer connection died."""
+    """A peer connection of the entry died, or was never made."""
 
     name: ClassVar[str] = "session.lost"
     cid: CallId
     session: int
     entry_id: EntryId
+    epoch: int = 1
+    connected: bool = False
+    """Whether another connection of the entry stands."""
+    leaves_at: Instant | None = None
+    """When the entry is put out unless it connects again; None where it is connected, or left."""
 
 
-SessionEvent = Joined | Left | UsersMuted | Pinned | Unpinned | MediaConnected | MediaLost
+class MediaMeasured(Event, frozen=True, kw_only=True):
+    """A connection is over; this went through it. It may come after the entry has left."""
+
+    name: ClassVar[str] = "session.measured"
+    cid: CallId
+    session: int
+    entry_id: EntryId
+    epoch: int
+    statistics: MediaStatistics
+    connected: bool = False
+    """Whether another connection of the entry stands."""
+    leaves_at: Instant | None = None
+    """When the entry is put out unless it connects again; None where it is connected, or left."""
+
+
+MediaEvent = MediaConnected | MediaPublished | MediaUnpublished | MediaLost | MediaMeasured
+"""What media has to tell of an entry."""
+SessionEvent = Joined | Left | UsersMuted | UserUnmuted | Pinned | Unpinned | MediaEvent

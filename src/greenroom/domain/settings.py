@@ -85,6 +85,9 @@ class SessionSettings(Value):
         int, Field(ge=0, le=900), AfterValidator(_nought_or_long_enough)
     ] = 30
     """How long an empty session stays open; 0 closes it at once, else 5 or more."""
+    reconnection_timeout_seconds: Annotated[int, Field(ge=0, le=900)] = 15
+    """How long an entry whose media connection was lost may take to connect again; 0 for no time
+    at all."""
 
 
 class RecordingSettings(Value):

@@ -17,17 +17,14 @@ from greenroom.domain.membership import (
     PermissionsRevoked,
 )
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId, UserId
-from greenroom.domain.session_events import Joined, Left
+from greenroom.domain.session_events import Joined, Left, UsersMuted, UserUnmuted
 from greenroom.domain.user import UserErased, UserUpserted
-from greenroom.media.port import Kind, MediaEntry, MediaPort
+from greenroom.media.port import MediaEntry, MediaPort
 
 log: Final = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-MaySend = Callable[[CallId, UserId], frozenset[Kind]]
-"""What the rules let a user send in a call now."""
 
 
 class Presence(Protocol):
@@ -54,6 +51,10 @@ class Presence(Protocol):
         ...
 
 
+Wanted = Callable[[Presence], MediaEntry]
+"""Somebody in a call, as media is to have them now: what they may send, and their last epoch."""
+
+
 class MediaReactor:
     """Follows the feed and brings media to what it says. For one thread at a time.
 
@@ -62,7 +63,7 @@ class MediaReactor:
 
     Args:
         media: where connections live; started by whoever owns it.
-        may_send: asked anew at every change that may bear on it. It may know more than the feed
+        wanted: asked anew at every change that may bear on it. It may know more than the feed
             has told so far.
         present: everybody who was present at `position`, so that a restart need not read the past.
         position: of the last record that `present` includes; up to there, records are ignored.
@@ -71,13 +72,13 @@ class MediaReactor:
     def __init__(
         self,
         media: MediaPort,
-        may_send: MaySend,
+        wanted: Wanted,
         *,
         present: Iterable[Presence] = (),
         position: int = 0,
     ) -> None:
         self._media = media
-        self._may_send = may_send
+        self._wanted = wanted
         self._position = position
         self._present: dict[EntryId, Presence] = {}
         self._of_call: dict[CallId, set[EntryId]] = defaultdict(set)
@@ -107,6 +108,12 @@ class MediaReactor:
                 self._unsettled.update(dict.fromkeys(self._touched(event, recorded.stream)))
         self.settle()
 
+    def reconcile(self) -> None:
+        """Look at all that media has, whether or not anything was recorded, and mend it."""
+        drifted = self._media.entries() ^ self._present.keys()
+        self._unsettled.update(dict.fromkeys(sorted(drifted)))
+        self.settle()
+
     def settle(self) -> None:
         """Bring media to the desired state wherever it is not known to be there."""
         for entry_id in tuple(self._unsettled):
@@ -127,9 +134,7 @@ class MediaReactor:
         if presence is None:
             self._media.close(entry_id)
             return
-        cid, user_id = presence.cid, presence.user_id
-        may_send = self._may_send(cid, user_id)
-        self._media.open(MediaEntry(entry_id, cid, presence.session, user_id, may_send))
+        self._media.open(self._wanted(presence))
 
     def _enter(self, presence: Presence) -> None:
         entry_id, cid = presence.entry_id, presence.cid
@@ -161,6 +166,8 @@ class MediaReactor:
                 | MemberRemoved(cid=cid, user_id=user)
             ):
                 return self._of_user.get(user, set()) & self._of_call.get(cid, set())
+            case UsersMuted(entry_ids=entry_ids) | UserUnmuted(entry_ids=entry_ids):
+                return self._present.keys() & {*entry_ids}
             case UserUpserted(user_id=user) | UserErased(user_id=user):
                 return self._of_user.get(user, set())
             case CallUpdated(cid=cid):

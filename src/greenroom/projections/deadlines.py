@@ -80,7 +80,7 @@ class Deadlines:
     """
 
     name = "deadlines"
-    version = 3
+    version = 4
     tables = (deadlines, running, unanswered, awaited)
     events = DEADLINE_EVENTS
 

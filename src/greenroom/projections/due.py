@@ -3,6 +3,7 @@
     kind          key                    planned by                   dropped by
     max_duration  duration/<cid>/<n>     SessionStarted, CallUpdated  SessionEnded, CallUpdated
     inactivity    empty/<cid>/<n>        the last Left                Joined, SessionEnded
+    reconnection  lost/<cid>/<n>/<entry> MediaLost, MediaMeasured     MediaConnected, Left
     auto_cancel   cancel/<cid>/<ring>    CallRung                     RingAccepted, RingCancelled
     missed        missed/<cid>/<ring>    CallRung                     all answers, RingCancelled
 
@@ -27,8 +28,14 @@ from greenroom.domain.call_events import (
     SessionStarted,
 )
 from greenroom.domain.membership import RingAccepted, RingMissed, RingRejected
-from greenroom.domain.message import CallId, Event, EventId, RequestId, UserId
-from greenroom.domain.session_events import Joined, Left
+from greenroom.domain.message import CallId, EntryId, Event, EventId, RequestId, UserId
+from greenroom.domain.session_events import (
+    Joined,
+    Left,
+    MediaConnected,
+    MediaLost,
+    MediaMeasured,
+)
 
 
 class DeadlineKind(StrEnum):
@@ -38,6 +45,8 @@ class DeadlineKind(StrEnum):
     """The session's time is up: the call ends."""
     INACTIVITY = "inactivity"
     """The session has been empty for long enough: it closes."""
+    RECONNECTION = "reconnection"
+    """An entry that was lost has had the time to connect again: it is put out."""
     AUTO_CANCEL = "auto_cancel"
     """Nobody has accepted the ring: it is withdrawn."""
     MISSED = "missed"
@@ -47,6 +56,7 @@ class DeadlineKind(StrEnum):
 _PREFIXES: Final = {
     DeadlineKind.MAX_DURATION: "duration",
     DeadlineKind.INACTIVITY: "empty",
+    DeadlineKind.RECONNECTION: "lost",
     DeadlineKind.AUTO_CANCEL: "cancel",
     DeadlineKind.MISSED: "missed",
 }
@@ -65,11 +75,13 @@ class Deadline:
     """The event that planned it, once it is planned."""
     correlation_id: RequestId | None = field(default=None, compare=False)
     """Of the chain of commands that the event belongs to."""
+    entry_id: EntryId | None = None
+    """The one it is about, where it is about one."""
 
     @property
     def key(self) -> str:
         """Its name, the same in every process; fit to be the request id of what it brings about."""
-        return deadline_key(self.kind, self.cid, self.number)
+        return deadline_key(self.kind, self.cid, self.number, self.entry_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,12 @@ class Drop:
     kind: DeadlineKind
     cid: CallId
     number: int
+    entry_id: EntryId | None = None
 
     @property
     def key(self) -> str:
         """The key of the deadline that goes."""
-        return deadline_key(self.kind, self.cid, self.number)
+        return deadline_key(self.kind, self.cid, self.number, self.entry_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,9 @@ DEADLINE_EVENTS: Final = frozenset[type[Event]](
         CallUpdated,
         Left,
         Joined,
+        MediaConnected,
+        MediaLost,
+        MediaMeasured,
         CallRung,
         RingCancelled,
         RingAccepted,
@@ -173,8 +189,12 @@ def deadline_changes(event: Event) -> Iterable[Change]:
             yield Close(cid)
             yield Drop(DeadlineKind.MAX_DURATION, cid, number)
             yield Drop(DeadlineKind.INACTIVITY, cid, number)
-        case Left(cid=cid, session=number, closes_at=closes_at) if closes_at is not None:
-            yield Plan(Deadline(DeadlineKind.INACTIVITY, cid, number, closes_at))
+        case Left(cid=cid, session=number, entry_id=entry_id, closes_at=closes_at):
+            yield Drop(DeadlineKind.RECONNECTION, cid, number, entry_id)
+            if closes_at is not None:
+                yield Plan(Deadline(DeadlineKind.INACTIVITY, cid, number, closes_at))
+        case MediaLost() | MediaMeasured() | MediaConnected():
+            yield _reconnection(event)
         case Joined(cid=cid, session=number):
             yield Drop(DeadlineKind.INACTIVITY, cid, number)
         case CallRung(cid=cid, ring=ring) as rung:
@@ -196,6 +216,28 @@ def deadline_changes(event: Event) -> Iterable[Change]:
             return
 
 
-def deadline_key(kind: DeadlineKind, cid: CallId, number: int) -> str:
+def deadline_key(
+    kind: DeadlineKind, cid: CallId, number: int, entry_id: EntryId | None = None
+) -> str:
     """The key of a deadline, the same in every process."""
-    return f"{_PREFIXES[kind]}/{cid}/{number}"
+    key = f"{_PREFIXES[kind]}/{cid}/{number}"
+    return key if entry_id is None else f"{key}/{entry_id}"
+
+
+def entry_in(key: str) -> EntryId | None:
+    """The entry that a deadline of this key is about, if any."""
+    parts = key.split("/", 3)
+    return EntryId(parts[3]) if len(parts) > 3 else None  # noqa: PLR2004 - kind, call, number, entry
+
+
+def _reconnection(event: MediaLost | MediaMeasured | MediaConnected) -> Plan | Drop:
+    """An entry is awaited, or is no more."""
+    kind, cid, number, entry_id = (
+        DeadlineKind.RECONNECTION,
+        event.cid,
+        event.session,
+        event.entry_id,
+    )
+    if isinstance(event, MediaConnected) or event.leaves_at is None:
+        return Drop(kind, cid, number, entry_id)
+    return Plan(Deadline(kind, cid, number, event.leaves_at, entry_id=entry_id))

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from greenroom.domain.membership import Answer
 from greenroom.domain.message import CallId, EntryId, Role, SessionId, StreamId, Team, UserId
+from greenroom.domain.session_events import Track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,10 @@ class ParticipantItem:
     joined_at: datetime
     connected: bool
     """Whether audio and video flow."""
+    published: tuple[Track, ...] = ()
+    """What others may receive of it, where media tells: sorted."""
+    muted: tuple[Track, ...] = ()
+    """What they do not, until its user unmutes it: sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

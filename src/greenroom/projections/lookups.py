@@ -13,7 +13,7 @@ from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.calls import blocks
 from greenroom.projections.columns import instant, instant_or_none, micros
 from greenroom.projections.deadlines import deadlines
-from greenroom.projections.due import Deadline, DeadlineKind
+from greenroom.projections.due import Deadline, DeadlineKind, entry_in
 from greenroom.projections.items import (
     ParticipantItem,
     StreamItem,
@@ -157,6 +157,7 @@ class Lookups(CallLookups):
                     instant(row["due_at"]),
                     row["cause"],
                     row["correlation_id"],
+                    entry_in(row["key"]),
                 )
                 for row in found
             ]

@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec.json import Decoder
 
 from greenroom.domain.membership import Answer
+from greenroom.domain.session_events import Track
 from greenroom.domain.streams import session_id
 from greenroom.projections.columns import EPOCH
 from greenroom.projections.items import (
@@ -54,6 +55,8 @@ PARTICIPANT_COLUMNS: Final = (
     "role",
     "joined_at",
     "connected",
+    "published",
+    "muted",
 )
 SESSION_COLUMNS: Final = (
     "id",
@@ -116,7 +119,7 @@ def call_item(row: Row) -> CallItem:
 
 def participant_item(row: Row) -> ParticipantItem:
     """A row of `participants`."""
-    entry_id, session, user_id, role, joined_at, connected = row
+    entry_id, session, user_id, role, joined_at, connected, published, muted = row
     return ParticipantItem(
         entry_id=entry_id,
         session_id=session,
@@ -124,6 +127,8 @@ def participant_item(row: Row) -> ParticipantItem:
         role=role,
         joined_at=EPOCH + timedelta(0, 0, joined_at),
         connected=bool(connected),
+        published=_tracks(published),
+        muted=_tracks(muted),
     )
 
 
@@ -170,6 +175,10 @@ def timeline_item(row: Row) -> TimelineItem:
 
 def _instant(at: int | None) -> datetime | None:
     return None if at is None else EPOCH + timedelta(0, 0, at)
+
+
+def _tracks(names: str) -> tuple[Track, ...]:
+    return tuple(map(Track, names.split())) if names else ()
 
 
 def _document(text: str) -> Any:

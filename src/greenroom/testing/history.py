@@ -26,8 +26,8 @@ from greenroom.domain.message import CallId, EntryId, Event, StreamId, UserId
 from greenroom.domain.operations import life, policy, presence
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.timers import TIMED
-from greenroom.domain.session import Session
 from greenroom.domain.session_events import Joined
+from greenroom.domain.session_state import Session
 from greenroom.domain.streams import (
     call_stream,
     decider_of,
@@ -170,7 +170,7 @@ class History:
     def fire_timers(self) -> Iterator[Event]:
         """Let every deadline there ever was be looked at now; what comes of it."""
         numbers = {
-            **dict.fromkeys(("max_duration", "inactivity"), self.call.sessions),
+            **dict.fromkeys(("max_duration", "inactivity", "reconnection"), self.call.sessions),
             **dict.fromkeys(("auto_cancel", "missed"), self.call.ring_count),
         }
         for kind, highest in numbers.items():

@@ -16,10 +16,10 @@ from greenroom.domain.membership import (
     RequestPermissions,
     RevokePermissions,
 )
-from greenroom.domain.message import Json, Role, UserId
+from greenroom.domain.message import EntryId, Json, Role, UserId
 from greenroom.domain.operations.members import Member, checked_members, put_members
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session_commands import MuteUsers, Pin, Unpin
+from greenroom.domain.session_commands import MuteUsers, Pin, Unmute, Unpin
 from greenroom.domain.session_events import LeftReason, Track
 from greenroom.domain.settings import Settings
 
@@ -122,17 +122,9 @@ def mute(
     screenshare: bool = False,
     screenshare_audio: bool = False,
 ) -> Operation[CallTurn]:
-    """Ask users, or everybody else where None, to be quiet; they may unmute themselves."""
+    """Silence users, or everybody else where None; they may unmute themselves."""
     users = None if user_ids is None else frozenset(checks.user_ids(user_ids, "user_ids"))
-    wanted = {
-        Track.AUDIO: audio,
-        Track.VIDEO: video,
-        Track.SCREENSHARE: screenshare,
-        Track.SCREENSHARE_AUDIO: screenshare_audio,
-    }
-    tracks = tuple(track for track, said in wanted.items() if checks.flag(said, track))
-    if not tracks:
-        raise InvalidInput("audio", "at least one of audio, video, screenshare, screenshare_audio")
+    tracks = _tracks(audio, video, screenshare, screenshare_audio)
 
     def decide(turn: CallTurn) -> None:
         call = turn.existing()
@@ -152,6 +144,33 @@ def mute(
 
     named = None if users is None else sorted(users)
     return Operation("mute", decide, {"user_ids": named, "tracks": tracks})
+
+
+def unmute(
+    entry_id: EntryId,
+    *,
+    audio: bool = False,
+    video: bool = False,
+    screenshare: bool = False,
+    screenshare_audio: bool = False,
+) -> Operation[CallTurn]:
+    """Let oneself be heard and seen again, after having been muted."""
+    tracks = _tracks(audio, video, screenshare, screenshare_audio)
+
+    def decide(turn: CallTurn) -> None:
+        call = turn.existing()
+        turn.tell_session(
+            Unmute(
+                at=turn.at,
+                by=turn.by,
+                cid=turn.cid,
+                session=call.session,
+                entry_id=entry_id,
+                tracks=tracks,
+            )
+        )
+
+    return Operation("unmute", decide, {"entry_id": entry_id, "tracks": tracks})
 
 
 def pin(user_id: str) -> Operation[CallTurn]:
@@ -252,6 +271,26 @@ def read() -> Operation[CallTurn]:
 def glance() -> Operation[CallTurn]:
     """Look at the call without asking it anything."""
     return Operation("glance", lambda _: None)
+
+
+def _tracks(
+    audio: object, video: object, screenshare: object, screenshare_audio: object
+) -> tuple[Track, ...]:
+    """Those that are named.
+
+    Raises:
+        InvalidInput: none is.
+    """
+    wanted = {
+        Track.AUDIO: audio,
+        Track.VIDEO: video,
+        Track.SCREENSHARE: screenshare,
+        Track.SCREENSHARE_AUDIO: screenshare_audio,
+    }
+    tracks = tuple(track for track, said in wanted.items() if checks.flag(said, track))
+    if not tracks:
+        raise InvalidInput("audio", "at least one of audio, video, screenshare, screenshare_audio")
+    return tracks
 
 
 def _requestable(settings: Settings, permission: Capability) -> bool:

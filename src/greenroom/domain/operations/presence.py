@@ -1,4 +1,4 @@
-"""Coming and going (semantics 3), and what media learns of it."""
+"""Coming and going (semantics 3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from greenroom.domain.membership import Accept
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations.life import NewCall, call_out, end_if_over
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session_commands import ConnectMedia, Enter, Leave, LoseMedia
+from greenroom.domain.session_commands import Enter, Leave
 from greenroom.domain.turn import TIMERS
 
 
@@ -58,44 +58,6 @@ def leave(entry_id: EntryId | None = None) -> Operation[CallTurn]:
             )
 
     return Operation("leave", decide, {"entry_id": entry_id})
-
-
-def connected(entry_id: EntryId, fingerprint: str) -> Operation[CallTurn]:
-    """Media flows for an entry."""
-
-    def decide(turn: CallTurn) -> None:
-        if turn.call.session:
-            turn.tell_session(
-                ConnectMedia(
-                    at=turn.at,
-                    by=turn.by,
-                    cid=turn.cid,
-                    session=turn.call.session,
-                    entry_id=entry_id,
-                    fingerprint=checks.text(fingerprint, "fingerprint", 200),
-                )
-            )
-
-    return Operation("connected", decide, {"entry_id": entry_id, "fingerprint": fingerprint})
-
-
-def lost(entry_id: EntryId) -> Operation[CallTurn]:
-    """The peer behind an entry is gone."""
-
-    def decide(turn: CallTurn) -> None:
-        if turn.call.session:
-            turn.tell_session(
-                LoseMedia(
-                    at=turn.at,
-                    by=turn.by,
-                    cid=turn.cid,
-                    session=turn.call.session,
-                    entry_id=entry_id,
-                    inactivity_timeout=turn.inactivity_timeout,
-                )
-            )
-
-    return Operation("lost", decide, {"entry_id": entry_id})
 
 
 def admission(turn: CallTurn, *, create: bool) -> Verdict:

@@ -15,6 +15,7 @@ from greenroom.domain.operations.life import end_if_over
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.presence import close_if_over
 from greenroom.domain.operations.rings import accepted, cancel
+from greenroom.domain.session_commands import PutOutLost
 from greenroom.domain.turn import TIMERS
 
 
@@ -36,6 +37,24 @@ def inactivity(session: int) -> Operation[CallTurn]:
             close_if_over(turn)
 
     return Operation("inactivity", decide, {"session": session})
+
+
+def reconnection(session: int) -> Operation[CallTurn]:
+    """Put out whoever was lost and has not connected again in time."""
+
+    def decide(turn: CallTurn) -> None:
+        if turn.call.session == session:
+            turn.tell_session(
+                PutOutLost(
+                    at=turn.at,
+                    by=TIMERS,
+                    cid=turn.cid,
+                    session=session,
+                    inactivity_timeout=turn.inactivity_timeout,
+                )
+            )
+
+    return Operation("reconnection", decide, {"session": session})
 
 
 def auto_cancel(ring: int) -> Operation[CallTurn]:
@@ -63,6 +82,7 @@ def missed(ring: int) -> Operation[CallTurn]:
 TIMED: Final[Mapping[str, Callable[[int], Operation[CallTurn]]]] = {
     "max_duration": max_duration,
     "inactivity": inactivity,
+    "reconnection": reconnection,
     "auto_cancel": auto_cancel,
     "missed": missed,
 }

@@ -1,0 +1,273 @@
+"""What media reports becomes record, and what is recorded becomes media; no packet is sent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom import CallHandle, Greenroom
+from greenroom.domain.errors import EntryNotFound, StoreError
+from greenroom.domain.session_events import MediaStatistics
+from greenroom.testing import FakeMedia, VirtualClock
+from greenroom.testing.media import TWO_WAY, offer_sdp
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+STATISTICS = MediaStatistics(seconds=60, packets_received=3000, bytes_received=10**6)
+
+
+class Lounge:
+    """A call on media that opens nothing, and a clock that goes as it is told."""
+
+    def __init__(self, url: str = "memory://", **options: Any) -> None:
+        self.media = FakeMedia()
+        self.clock = VirtualClock(NOW)
+        self.room = Greenroom.open(url, media=self.media, clock=self.clock, **options)
+
+    def call(self, user: str = "thierry", id: str = "lounge") -> CallHandle:
+        return self.room.as_user(user).call("default", id)
+
+    def names(self, id: str = "lounge") -> list[str]:
+        events = self.room.system("auditor").call("default", id).history()
+        return [event.name.partition(".")[2] for event in events if event.name in TOLD]
+
+    def close(self) -> None:
+        self.room.close()
+
+
+TOLD = {
+    f"session.{name}"
+    for name in ("connected", "published", "unpublished", "lost", "measured", "left")
+}
+
+
+@pytest.fixture
+def lounge() -> Iterator[Lounge]:
+    lounge = Lounge()
+    yield lounge
+    lounge.close()
+
+
+def test_what_media_reports_is_on_record_in_its_order(lounge: Lounge) -> None:
+    entry = lounge.call().join(create=True)
+    media, alice = lounge.media, entry.entry_id
+    media.connect(alice)
+    media.publish(alice, "audio")
+    media.measure(alice, STATISTICS)
+    media.unpublish(alice, "audio")
+    media.publish(alice, "video")
+    media.lose(alice)
+    assert lounge.names() == [
+        "connected",
+        "published",
+        "unpublished",
+        "published",
+        "unpublished",
+        "lost",
+        "measured",
+    ]
+    [measured] = [e for e in lounge.call().history() if e.name == "session.measured"]
+    assert measured.event["statistics"]["packets_received"] == 3000
+    assert measured.by == "system:media"
+
+
+def test_participants_show_what_flows_and_what_is_muted(lounge: Lounge) -> None:
+    entry = lounge.call().join(create=True)
+    lounge.media.connect(entry.entry_id)
+    lounge.media.publish(entry.entry_id, "video")
+    lounge.room.system("moderation").call("default", "lounge").mute(["thierry"], audio=True)
+    [shown] = lounge.call().query_participants().items
+    assert (shown.connected, shown.published, shown.muted) == (True, ("video",), ("audio",))
+    before = lounge.room.position
+    lounge.media.lose(entry.entry_id)
+    [now] = lounge.call().query_participants().items
+    [then] = (
+        lounge.room.at(before)
+        .as_user("thierry")
+        .call("default", "lounge")
+        .query_participants()
+        .items
+    )
+    assert (now.connected, now.published, now.muted) == (False, (), ("audio",))
+    assert then == shown
+
+
+def test_who_is_lost_and_connects_again_in_time_stays(lounge: Lounge) -> None:
+    entry = lounge.call().join(create=True)
+    lounge.media.connect(entry.entry_id)
+    lounge.media.lose(entry.entry_id)
+    lounge.clock.advance(seconds=14)
+    assert lounge.media.connect(entry.entry_id) == 2
+    lounge.clock.advance(seconds=3600)
+    assert entry.entry_id in lounge.media.entries()
+    lounge.media.lose(entry.entry_id)
+    lounge.clock.advance(seconds=15)
+    assert lounge.names()[-2:] == ["measured", "left"]
+    assert lounge.media.entries() == frozenset()
+
+
+def test_who_is_put_out_is_measured_still(lounge: Lounge) -> None:
+    entry = lounge.call().join(create=True)
+    lounge.media.connect(entry.entry_id)
+    lounge.media.measure(entry.entry_id, STATISTICS)
+    lounge.call().end()
+    assert lounge.names() == ["connected", "left", "measured"]
+    assert lounge.room._core.media is not None
+    assert not lounge.room._core.media._places, "nothing is remembered of who has left"
+
+
+def test_a_mute_holds_on_a_connection_more_and_after_a_restart(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    lounge = Lounge(url)
+    entry = lounge.call().join(create=True)
+    lounge.room.system("moderation").call("default", "lounge").mute(["thierry"], audio=True)
+    lounge.media.connect(entry.entry_id)
+    assert lounge.media.entry(entry.entry_id).may_send == {"video", "screenshare"}
+    lounge.close()
+    lounge = Lounge(url)
+    assert lounge.media.entry(entry.entry_id).may_send == {"video", "screenshare"}
+    lounge.close()
+
+
+def test_the_next_process_counts_connections_on_and_tells_each_loss_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    first = Lounge(url)
+    entry = first.call().join(create=True)
+    for _ in range(2):  # one that sends, one that receives
+        first.media.connect(entry.entry_id)
+    first.room._core.stop_recording()  # it is killed: what it would say is not heard
+    first.close()
+    for _ in range(2):
+        lounge = Lounge(url)
+        assert lounge.names() == ["connected", "connected", "lost", "lost"]
+        assert lounge.media.entry(entry.entry_id).epoch == 2
+        lounge.room._core.stop_recording()
+        lounge.close()
+    last = Lounge(url)
+    assert last.media.connect(entry.entry_id) == 3
+    last.clock.advance(seconds=3600)
+    assert last.names()[-1] == "connected"
+    last.close()
+
+
+def test_what_media_has_too_much_or_too_little_is_mended(lounge: Lounge) -> None:
+    entry = lounge.call().join(create=True)
+    link = lounge.room._core.media
+    assert link is not None
+    lounge.media.close(entry.entry_id)  # behind everybody's back
+    link.look_over()
+    assert lounge.media.entries() == {entry.entry_id}
+    known = lounge.media.entry(entry.entry_id)
+    entry.leave()
+    lounge.media.open(known)
+    link.look_over()
+    assert lounge.media.entries() == frozenset()
+
+
+def test_what_could_not_be_recorded_is_recorded_later_in_its_order(
+    lounge: Lounge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = lounge.call().join(create=True)
+    core, link = lounge.room._core, lounge.room._core.media
+    assert link is not None
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreError("on purpose")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(core, "ask", refuse)
+        lounge.media.connect(entry.entry_id)
+        lounge.media.publish(entry.entry_id, "audio")
+        assert lounge.names() == []
+    link.look_over()
+    assert lounge.names() == ["connected", "published"]
+
+
+def test_an_entry_that_left_signals_no_more_though_its_media_is_not_measured(
+    lounge: Lounge,
+) -> None:
+    entry = lounge.call().join(create=True)
+    lounge.media.connect(entry.entry_id)
+    lounge.media.fail(entry.entry_id)  # so that closing takes longer
+    entry.leave()
+    with pytest.raises(EntryNotFound):
+        entry.offer(offer_sdp(*TWO_WAY))
+
+
+def within(condition: Callable[[], bool], timeout: float = 5.0) -> float:
+    """Seconds until it came true."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < timeout
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+PROMPT = 0.2
+"""Seconds until media has what was decided."""
+
+
+@pytest.fixture
+def hall() -> Iterator[tuple[Greenroom, FakeMedia]]:
+    """A room in real time."""
+    media = FakeMedia()
+    with Greenroom.open("memory://", media=media) as room:
+        yield room, media
+
+
+def test_whatever_is_decided_takes_effect_within_a_fifth_of_a_second(
+    hall: tuple[Greenroom, FakeMedia],
+) -> None:
+    room, media = hall
+    host = room.as_user("thierry").call("livestream", "show")
+    host.create(members=[])
+    host.go_live()
+    entry = room.as_user("alice").call("livestream", "show").join()
+    alice = entry.entry_id
+    within(lambda: alice in media.entries())
+
+    def sends(*kinds: str) -> bool:
+        return media.entry(alice).may_send == set(kinds)
+
+    steps: list[tuple[Callable[[], object], Callable[[], bool]]] = [
+        (lambda: host.grant_permissions("alice", ["send-audio"]), lambda: sends("audio")),
+        (lambda: host.mute(["alice"], audio=True), sends),
+        (lambda: entry.unmute(audio=True), lambda: sends("audio")),
+        (lambda: host.revoke_permissions("alice", ["send-audio"]), sends),
+        (host.stop_live, lambda: alice not in media.entries()),
+    ]
+    for decide, done in steps:
+        decide()
+        assert within(done) < PROMPT
+
+
+def test_what_another_process_decides_takes_effect_as_soon(tmp_path: Path) -> None:
+    url, media = f"sqlite:///{tmp_path}/calls.db", FakeMedia()
+    with (
+        Greenroom.open(url, media=media) as room,
+        Greenroom.open(url, timers=False) as other,
+    ):
+        entry = room.as_user("alice").call("default", "1").join(create=True)
+        within(lambda: entry.entry_id in media.entries())
+        other.system("moderation").call("default", "1").mute(["alice"], audio=True)
+        assert within(lambda: "audio" not in media.entry(entry.entry_id).may_send) < PROMPT
+
+
+def test_reports_from_many_threads_are_all_recorded(hall: tuple[Greenroom, FakeMedia]) -> None:
+    room, media = hall
+    entries = [
+        room.as_user(f"user-{n}").call("default", "1").join(create=True).entry_id for n in range(6)
+    ]
+    within(lambda: media.entries() == frozenset(entries))
+    threads = [threading.Thread(target=media.connect, args=(one,)) for one in entries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    call = room.as_user("user-0").call("default", "1")
+    within(lambda: all(one.connected for one in call.query_participants().items))
