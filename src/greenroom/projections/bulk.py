@@ -65,6 +65,8 @@ class Changes:
     """Whole rows, inserted or written over those with the same key."""
     moved: Sequence[Moved] = ()
     """Comes first of all."""
+    added: Sequence[Values] = ()
+    """Whole rows; those who know that nobody has their keys save the database the look."""
 
 
 class Bulk(Protocol):

@@ -51,6 +51,8 @@ class PostgresBulk:
                 self._delete(shape, change.dropped)
                 if change.put:
                     self._run(_upsert(shape), change.put)
+                if change.added:
+                    self._run(_insert(shape), change.added)
 
     def _delete(self, shape: Shape, keys: Sequence[Key]) -> None:
         if keys:
@@ -95,16 +97,18 @@ def _move(shape: Shape, column: str, found_by: Sequence[str]) -> bytes:
 
 
 @cache
-def _upsert(shape: Shape) -> bytes:
+def _insert(shape: Shape) -> bytes:
     columns = ", ".join(f'"{name}"' for name in shape.columns)
+    arrays = _arrays(shape, shape.columns)
+    return f'INSERT INTO "{shape.name}" ({columns}) SELECT * FROM unnest({arrays})'.encode()
+
+
+@cache
+def _upsert(shape: Shape) -> bytes:
     keys = ", ".join(f'"{name}"' for name in shape.keys)
     others = [f'"{name}" = excluded."{name}"' for name in shape.columns if name not in shape.keys]
     over = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
-    arrays = _arrays(shape, shape.columns)
-    return (
-        f'INSERT INTO "{shape.name}" ({columns}) SELECT * FROM unnest({arrays})'
-        f" ON CONFLICT ({keys}) DO {over}"
-    ).encode()
+    return _insert(shape) + f" ON CONFLICT ({keys}) DO {over}".encode()
 
 
 def _given(shape: Shape, length: int) -> str:

@@ -42,6 +42,8 @@ class SQLiteBulk:
                 run(_delete(shape, len(shape.keys)), change.dropped)
             if change.put:
                 run(_upsert(shape), change.put)
+            if change.added:
+                run(_insert(shape), change.added)
 
     def _loaded(self, shape: Shape, keys: Sequence[Key]) -> Sequence[Values]:
         found: list[Values] = []
@@ -98,15 +100,18 @@ def _move(shape: Shape, column: str, found_by: Sequence[str]) -> str:
 
 
 @cache
-def _upsert(shape: Shape) -> str:
+def _insert(shape: Shape) -> str:
     columns = ", ".join(f'"{name}"' for name in shape.columns)
+    values = ", ".join("?" for _ in shape.columns)
+    return f'INSERT INTO "{shape.name}" ({columns}) VALUES ({values})'
+
+
+@cache
+def _upsert(shape: Shape) -> str:
     keys = ", ".join(f'"{name}"' for name in shape.keys)
     others = [f'"{name}" = excluded."{name}"' for name in shape.columns if name not in shape.keys]
     over = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
-    return (
-        f'INSERT INTO "{shape.name}" ({columns})'
-        f" VALUES ({', '.join('?' for _ in shape.columns)}) ON CONFLICT ({keys}) DO {over}"
-    )
+    return f"{_insert(shape)} ON CONFLICT ({keys}) DO {over}"
 
 
 def _begins(shape: Shape, length: int) -> str:

@@ -84,7 +84,8 @@ class _KeptPage(Page):
     """A table of now, and what becomes of the versions of its rows.
 
     Several changes at one position leave one version. That the version ends which the database
-    holds for the present one is said of a key without a look at it.
+    holds for the present one is said of a key without a look at it; also where there is none now,
+    if a crowd may have stayed.
     """
 
     def __init__(self, kept: Versioned, versions: Versions) -> None:
@@ -95,8 +96,8 @@ class _KeptPage(Page):
         """Versions that begin in this batch and hold still: since when, and what they say."""
         self._over: list[tuple[Key, int, int, Row]] = []
         """Versions that begin and end in it: since when and until when, and what they said."""
-        self._ended: list[Values] = []
-        """Where versions end that had begun before it, and their keys."""
+        self._ended: dict[Key, int] = {}
+        """Where versions end that had begun before it."""
         self._cleared: dict[Key, int] = {}
         """The same for all that still hold, by prefix of their keys."""
         self._counted: dict[tuple[Key, int], Values] = {}
@@ -105,8 +106,8 @@ class _KeptPage(Page):
 
     def set(self, key: Key, row: Row | None) -> None:
         before = self.known.get(key, _NOT_LOOKED_AT)
-        if before is _NOT_LOOKED_AT and self.is_swept(key):
-            before = None
+        if not before and self.is_swept(key):
+            before = _NOT_LOOKED_AT if self._kept.crowd else None
         super().set(key, row)
         kept, now = self._kept, self._versions.position
         if kept.counts is not None and row is not None:
@@ -140,19 +141,20 @@ class _KeptPage(Page):
     def written(self) -> Iterator[tuple[Shape, Changes]]:
         kept = self._kept
         yield self.shape, self.changes()
-        put = [_version(kept, key, since, until, row) for key, since, until, row in self._over]
-        put += [_version(kept, key, since, OPEN, row) for key, (since, row) in self._begun.items()]
+        added = [_version(kept, key, since, until, row) for key, since, until, row in self._over]
+        begun = self._begun.items()
+        added += [_version(kept, key, since, OPEN, row) for key, (since, row) in begun]
         moved = list(self._moved())
-        changes = Changes(swept=(), blanked=self._blanks, dropped=(), put=put, moved=moved)
-        yield shape_of(kept.versions), changes
+        yield shape_of(kept.versions), Changes((), self._blanks, (), (), moved, added)
         if kept.counts is not None:
-            yield shape_of(kept.counts), Changes((), (), (), list(self._counts()))
+            yield shape_of(kept.counts), self._counts()
 
     def _moved(self) -> Iterator[Moved]:
         """What ends the versions of the database: of one key, then of ever shorter prefixes."""
         keys = self.shape.keys
         if self._ended:
-            yield Moved("until", (*keys, "until"), self._ended)
+            ended = [(at, *key, OPEN) for key, at in self._ended.items()]
+            yield Moved("until", (*keys, "until"), ended)
         for length in sorted({len(prefix) for prefix in self._cleared}, reverse=True):
             some = [
                 (at, *prefix, OPEN) for prefix, at in self._cleared.items() if len(prefix) == length
@@ -162,7 +164,7 @@ class _KeptPage(Page):
     def _end(self, key: Key, now: int) -> None:
         """The version of `key` that held until now, if it did hold somewhere, holds no longer."""
         if key not in self._begun:
-            self._ended.append((now, *key, OPEN))
+            self._ended.setdefault(key, now)
             return
         since, row = self._begun.pop(key)
         if since < now:
@@ -173,12 +175,12 @@ class _KeptPage(Page):
         if not before or self._kept.counted_of(before) != says:
             self._counted[key, self._versions.position] = says
 
-    def _counts(self) -> Iterator[Values]:
+    def _counts(self) -> Changes:
         """All that was counted, and what each of the counters says in the end."""
-        for (key, position), says in self._counted.items():
-            yield (*key, position, *says)
-        for key, says in {key: says for (key, _), says in self._counted.items()}.items():
-            yield (*key, OPEN, *says)
+        last = {key: says for (key, _), says in self._counted.items()}
+        put = [(*key, OPEN, *says) for key, says in last.items()]
+        added = [(*key, position, *says) for (key, position), says in self._counted.items()]
+        return Changes((), (), (), put, added=added)
 
     def _blank(self, blank: Blank) -> None:
         self._blanks.append(blank)
