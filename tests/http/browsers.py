@@ -142,6 +142,11 @@ class Visitor:
         self.page.get_by_text(text).first.wait_for()
         return True
 
+    def focused(self) -> str:
+        """The text of what has the focus."""
+        said: str = self.page.evaluate("document.activeElement.textContent.trim()")
+        return said
+
     def received(self) -> dict[str, float]:
         """What came so far: frames decoded, sound's energy, bytes."""
         said: dict[str, float] = self.page.evaluate(_RECEIVED)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
-from tests.http.browsers import Site, Visitor, demo, visit
+from tests.http.browsers import Site, Visitor, demo, eventually, visit
 
 from greenroom.testing.peer import Peer, Sign
 
@@ -54,10 +54,11 @@ def test_two_browsers_and_a_peer_see_and_hear_each_other(site: Site, visits: Vis
     with Peer("blue", addresses=None) as tommaso:
         entry = site.room.as_user("tommaso").call("default", "meeting").join()
         tommaso.join(entry.offer, others=2)
-        for one, other, sign in ((thierry, "alice", "green"), (alice, "thierry", "red")):
-            assert one.sees(other, sign)
-            assert one.sees("tommaso", "blue")
-            assert one.receives_more()
+        assert thierry.sees("alice", "green")
+        assert alice.sees("thierry", "red")
+        for browser in (thierry, alice):
+            assert browser.sees("tommaso", "blue")
+            assert browser.receives_more()
         assert tommaso.until(
             lambda: (
                 all(tommaso.sees[sign] > 5 for sign in ("red", "green"))
@@ -68,3 +69,87 @@ def test_two_browsers_and_a_peer_see_and_hear_each_other(site: Site, visits: Vis
         event.name for event in site.room.system("auditor").call("default", "meeting").history()
     ]
     assert history.count("session.joined") == 3
+
+
+def test_a_host_sets_up_backstage_and_a_waiting_viewer_is_let_in_on_going_live(
+    site: Site, visits: Visits
+) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("livestream", "show", create=True)
+    assert thierry.reads("backstage")
+    alice.enter("livestream", "show")
+    assert alice.reads("You will be let in as soon as the call goes live.")
+    assert "not_live_yet" not in alice.page.locator("#problem").inner_text()
+    thierry.press("Go live")
+    assert alice.sees("thierry", "red")
+    assert alice.receives_more()
+    assert alice.page.get_by_role("button", name="Send camera and microphone").is_hidden()
+    thierry.press("Stop live")
+    assert alice.reads("The call went back to backstage.")
+
+
+def test_who_is_kicked_receives_nothing_any_more_and_is_told(site: Site, visits: Visits) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("default", "meeting", create=True)
+    alice.enter("default", "meeting")
+    assert alice.sees("thierry", "red")
+    assert thierry.sees("alice", "green")
+    thierry.press("Kick alice")
+    assert alice.reads("You were put out by thierry.")
+    assert eventually(lambda: thierry.page.locator("figure").count() == 1)
+    thierry_alone = thierry.received()["bytes"]
+    thierry.page.wait_for_timeout(1_000)
+    assert thierry.received()["bytes"] == thierry_alone
+    alice.enter("default", "meeting")
+    assert alice.sees("thierry", "red")
+
+
+def test_the_page_is_used_by_keyboard_alone(site: Site, visits: Visits) -> None:
+    thierry = visits("thierry", "red")
+    keys = thierry.page.keyboard
+    thierry.page.get_by_label("Your name").wait_for()
+    keys.press("Tab")
+    assert thierry.focused() == "Skip to the content"
+    keys.press("Enter")
+    keys.press("Tab")
+    keys.press("Control+a")
+    keys.type("tommaso")
+    for _ in range(4):
+        keys.press("Tab")
+    assert thierry.focused() == "Create and join"
+    keys.press("Enter")
+    assert thierry.reads("tommaso (you)")
+    for _ in range(20):
+        keys.press("Tab")
+        if thierry.focused() == "Leave":
+            break
+    assert thierry.focused() == "Leave"
+    keys.press("Enter")
+    assert thierry.reads("Create or join a call")
+    history = site.room.system("auditor").call("default", "studio").history()
+    assert "session.left" in [event.name for event in history]
+
+
+def test_a_refusal_is_shown_with_its_code_and_what_would_help(visits: Visits) -> None:
+    thierry = visits("thierry", "red")
+    thierry.enter("default", "nowhere")
+    alert = thierry.page.get_by_role("alert")
+    alert.get_by_text("call_not_found").wait_for()
+    assert "create it first" in alert.inner_text()
+    thierry.press("Dismiss")
+    assert alert.inner_text() == ""
+
+
+def test_who_is_muted_by_the_host_is_told_and_may_unmute(site: Site, visits: Visits) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("default", "meeting", create=True)
+    alice.enter("default", "meeting")
+    assert thierry.sees("alice", "green")
+    assert thierry.receives_more()
+    thierry.press("Mute alice")
+    assert alice.reads("thierry has muted you (audio)")
+    microphone = alice.page.get_by_role("button", name="Mute microphone")
+    assert microphone.get_attribute("aria-pressed") == "true"
+    microphone.click()
+    assert eventually(lambda: microphone.get_attribute("aria-pressed") == "false")
+    assert thierry.receives_more()

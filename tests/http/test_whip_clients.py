@@ -1,0 +1,77 @@
+"""WHIP and WHEP with clients that others wrote, and media that flows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.http.browsers import Site, demo, eventually
+
+from greenroom import Entry
+from greenroom.testing.peer import Peer
+
+pytestmark = pytest.mark.slow  # real media
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with demo() as site:
+        yield site
+
+
+def join(site: Site, user: str) -> Entry:
+    return site.room.as_user(user).call("default", "show").join(create=True)
+
+
+@contextmanager
+def ffmpeg(site: Site, entry: Entry, sign: str, directory: Path) -> Iterator[None]:
+    """FFmpeg publishing into the call; it hangs up at the end."""
+    program = Path(__file__).with_name("ffmpeg_whip.py")
+    url = f"{site.url}media/whip"
+    sending = subprocess.Popen(
+        [sys.executable, program, url, entry.ticket("publish"), sign, directory],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        yield
+    finally:
+        sending.communicate(b"stop\n", timeout=30)
+    assert sending.returncode == 0
+
+
+def test_ffmpeg_publishes_and_a_peer_hears_and_sees_it_until_it_hangs_up(
+    site: Site, tmp_path: Path
+) -> None:
+    with Peer("green", addresses=None, codecs=("VP8", "H264")) as alice:
+        alice.join(join(site, "alice").offer, others=1)
+        show = join(site, "studio")
+        with ffmpeg(site, show, "red", tmp_path):
+            assert alice.until(lambda: alice.hears["red"] > 5), alice.hears
+            assert alice.until(lambda: alice.sees["red"] > 5), alice.sees
+        call = site.room.system("auditor").call("default", "show")
+        assert eventually(lambda: len(call.query_participants().items) == 1)
+    (left,) = [one for one in call.history() if one.name == "session.left"]
+    assert (left.event["user_id"], left.event["reason"]) == ("studio", "left")
+
+
+def test_a_peer_publishes_by_whip_and_another_watches_by_whep(site: Site) -> None:
+    thierry, alice = join(site, "thierry"), join(site, "alice")
+
+    def signal(entry: Entry, at: str, offer: str) -> str:
+        headers = {"Authorization": f"Bearer {entry.ticket()}", "Content-Type": "application/sdp"}
+        answered = httpx2.post(f"{site.url}media/{at}", content=offer, headers=headers)
+        assert answered.status_code == 201, answered.text
+        return answered.text
+
+    with Peer("blue", addresses=None) as sender, Peer("green", addresses=None) as viewer:
+        sender.join(lambda offer: signal(thierry, "whip", offer), others=0)
+        viewer.join(lambda offer: signal(alice, "whep", offer), others=1, sends=())
+        assert viewer.until(lambda: viewer.sees["blue"] > 5 and viewer.hears["blue"] > 5)
+        assert sender.watch(0.3) == (set(), set())
