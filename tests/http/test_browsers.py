@@ -153,3 +153,19 @@ def test_who_is_muted_by_the_host_is_told_and_may_unmute(site: Site, visits: Vis
     microphone.click()
     assert eventually(lambda: microphone.get_attribute("aria-pressed") == "false")
     assert thierry.receives_more()
+
+
+def test_a_page_that_is_loaded_again_is_the_same_entry(site: Site, visits: Visits) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("default", "meeting", create=True)
+    alice.enter("default", "meeting")
+    assert thierry.sees("alice", "green")
+    call = site.room.system("auditor").call("default", "meeting")
+    before = {item.entry_id for item in call.query_participants().items}
+    alice.page.reload()
+    assert alice.sees("thierry", "red")
+    assert thierry.sees("alice", "green")
+    assert thierry.receives_more()
+    assert alice.receives_more()
+    assert {item.entry_id for item in call.query_participants().items} == before
+    assert "session.left" not in [event.name for event in call.history()]

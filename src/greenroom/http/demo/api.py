@@ -88,15 +88,17 @@ class Api:
 
     async def own_deed(self, request: Request) -> Response:
         """What only the entry itself may do; the ticket says which it is."""
-        await _said(request)
+        said = await _said(request)
         match request.path_params["deed"]:
             case "leave":
                 return _answer(await self._entry(request).leave())
             case "ticket":  # a new one for an old one, as long as that is valid
                 entry = self._room_of(request).entry(bearer(request), "watch")
                 return _answer({"ticket": entry.ticket(seconds=TICKET_SECONDS)})
+            case "unmute":
+                return _answer(await self._entry(request).unmute(**_flags(said)))
             case _:
-                raise InvalidInput("deed", "one of leave, ticket")
+                raise InvalidInput("deed", "one of leave, ticket, unmute")
 
     def _call(self, request: Request) -> CallHandle:
         at = request.path_params

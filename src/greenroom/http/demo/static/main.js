@@ -17,6 +17,7 @@ class Here {
     this.stream = null;
     this.may = new Set();
     this.names = new Map();
+    this.closed = new Set(); // what was muted at the server
     this.refreshing = null;
     this.timers = [];
     this.feed = call.history();
@@ -62,6 +63,8 @@ class Here {
     const { call, participants, members } = await this.call.look();
     if (!this.entry) return;
     this.may = new Set(call.own_capabilities);
+    const own = participants.find((one) => one.entry_id === this.entry.entryId);
+    this.closed = new Set(own?.muted);
     this.names = new Map(participants.map((one) => [one.entry_id, one.user_id]));
     $("call-title").textContent = call.cid;
     const state = view.stateOf(call);
@@ -127,25 +130,19 @@ class Here {
   async toggle(kind) {
     const tracks = kind === "audio" ? this.stream.getAudioTracks() : this.stream.getVideoTracks();
     const on = !tracks[0].enabled;
-    if (on && this.closed?.has(kind)) {
-      await this.entry.act("unmute", { [kind]: true });
-      this.closed.delete(kind);
-    }
+    if (on && this.closed.has(kind)) await this.entry.act("unmute", { [kind]: true });
     for (const track of tracks) track.enabled = on;
     view.showNotice("");
     this.showMuted();
     await this.arrange();
   }
 
+  // Closed at the server already; the page follows, so that the buttons tell the truth.
   mutedBy(who, about) {
-    this.closed ??= new Set();
-    for (const kind of ["audio", "video"]) {
-      const named = about[kind] || about.tracks?.includes(kind);
-      if (!named || !this.stream) continue;
-      this.closed.add(kind);
-      for (const track of this.stream.getTracks()) if (track.kind === kind) track.enabled = false;
-      view.showNotice(`${who} has muted you (${kind}). You may unmute yourself.`);
-    }
+    const tracks = this.stream?.getTracks().filter((track) => about.tracks.includes(track.kind)) ?? [];
+    for (const track of tracks) track.enabled = false;
+    const named = about.tracks.join(" and ");
+    view.showNotice(`${who} has muted you (${named}). You may unmute yourself.`);
     this.showMuted();
   }
 

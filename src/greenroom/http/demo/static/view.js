@@ -37,7 +37,8 @@ export function keepTiles(entryIds) {
 
 export function showPeople(participants, own, may, act) {
   fill($("people"), participants.map((one) => {
-    const quiet = [one.role, one.connected ? "connected" : "no media"];
+    const quiet = [one.role, one.connected ? "connected" : "not connected"];
+    if (one.published?.length) quiet.push(`sends ${one.published.join(", ")}`);
     if (one.muted?.length) quiet.push(`muted: ${one.muted.join(", ")}`);
     const row = make("li", {},
       make("span", { className: "name", textContent: one.user_id + (one.entry_id === own ? " (you)" : "") }),
