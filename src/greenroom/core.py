@@ -104,6 +104,18 @@ class Core(ABC):
             followed: what `follow` has just said, which spares another look at the log.
         """
 
+    def shown(
+        self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
+    ) -> Seen:
+        """The views that queries are answered from: what others have just recorded may be missing.
+
+        Args:
+            at_least: as for `seen`, like all that follows; what this room wrote always is there.
+            of: the call that matters.
+            followed: what `follow` has just said.
+        """
+        return self.seen(at_least, of=of, followed=followed)
+
     @abstractmethod
     def index(self) -> LogIndex:
         """Where everything visible stands in the log, and maybe what came later."""
@@ -163,7 +175,7 @@ class Core(ABC):
         """
         followed = self.follow()
         self._decided(cid, claim, people.read())
-        return self.seen(at_least, of=cid, followed=followed).queries
+        return self.shown(at_least, of=cid, followed=followed).queries
 
     def declared(self, cid: CallId) -> Declared:
         """The custom fields of members that the type of a call declares."""
@@ -225,7 +237,7 @@ class Core(ABC):
         at_least: int | None,
     ) -> Page[CallItem]:
         """Calls that the asker may read."""
-        views = self.seen(at_least, followed=self.follow())
+        views = self.shown(at_least, followed=self.follow())
         who, reader, declared = self._reader(claim, views)
         return views.queries.calls(
             filters=filters,
@@ -244,7 +256,7 @@ class Core(ABC):
             declared = self.declared(cid) if kind == "members" else {}
             known: Said = {**said, "actor": claim.user_id, "declared": declared}
             return self.queries(cid, claim).plan(kind, cid, **known)
-        views = self.seen(followed=self.follow())
+        views = self.shown(followed=self.follow())
         who, reader, declared = self._reader(claim, views)
         known = {**said, "actor": who, "declared": declared}
         return views.queries.plan(kind, None, reader, **known)
@@ -294,7 +306,7 @@ class Core(ABC):
 
     def current_session(self, cid: CallId, at_least: int) -> SessionState | None:
         """The session that is on, with everybody in it."""
-        views = self.seen(at_least, of=cid).lookups
+        views = self.shown(at_least, of=cid).lookups
         session = views.current_session(cid)
         if session is None:
             return None

@@ -314,6 +314,7 @@ class Desk:
             raise RequestMismatch(command.request_id)
         kept = command.kind.validate_json(before.answer)
         position = before.position or kept.position
+        self.states.wrote(position)  # maybe as another process
         answer = kept.personal_again(lambda stream: fold(self.store, stream, position).state)
         return Done(answer, position)
 

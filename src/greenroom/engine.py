@@ -244,7 +244,7 @@ class Greenroom(Room[LiveCore]):
     def positions(self) -> Mapping[str, ProjectionStatus]:
         """How far each projection has come, by its name; nothing is caught up for it.
 
-        A query catches up first: what lags is work that the next one finds, and nothing is stale.
+        What lags is work that the next query finds, unless somebody is at it.
         """
         found = self._views.statuses(self._store.salvage, head=self.position)
         return {one.name: one for one in found}

@@ -85,7 +85,9 @@ class UserHandle:
             limit: 1 to 1000.
             cursor: `next` or `prev` of a page of the same query.
             count: let `page.count` say how many there are on all pages, up to "1000+".
-            at_least: position that must be included; what this room wrote always is.
+            at_least: position that must be included; what this room wrote always is. What others
+                recorded in the last half second may be missing where timers run; with
+                `room.position` nothing is.
 
         Raises:
             InvalidFilter, InvalidSort, InvalidCursor: with the path of the fault.

@@ -29,6 +29,7 @@ from greenroom.media_link import MediaLink, MediaTicker
 from greenroom.pipeline import Pipeline
 from greenroom.projections.forks import survives_forks
 from greenroom.projections.log_index import LogIndex
+from greenroom.projections.trailing import Trailing
 from greenroom.projections.views import Views
 from greenroom.sight import Sight
 from greenroom.states import States
@@ -55,6 +56,7 @@ class LiveCore(Core):
     ) -> None:
         super().__init__(store, ids, Watchers())
         self._views = views
+        self._trailing = Trailing(store.position, views)
         self.clock: Final = clock
         self._states = states
         self.telemetry: Final = telemetry or Telemetry()
@@ -88,22 +90,28 @@ class LiveCore(Core):
 
     def follow(self) -> int:
         """Forget what others have changed."""
-        position = self._store.position()
-        self._states.follow(position)
-        return position
+        return self._states.follow()
 
     def seen(
         self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
     ) -> Views:
         """The views, caught up with the log."""
         del of  # all of them are
-        position = self._store.position() if followed is None else followed
-        if at_least is not None:
-            checks.integer(at_least, "at_least", 0, position)
+        position = self._end(at_least, followed)
         self._views.catch_up(
             self._store.salvage, until=position, progress=self.telemetry.projecting(position)
         )
         return self._views
+
+    def shown(
+        self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
+    ) -> Views:
+        """The views as they stand, where that is enough; else caught up with the log."""
+        position = self._end(at_least, followed)
+        needed = max(self._states.written, at_least or 0)
+        if self._views.hold(position) or self._trailing.suffice(needed):
+            return self._views
+        return self.seen(of=of, followed=position)
 
     def index(self) -> LogIndex:
         """Where everything stands in the log."""
@@ -237,3 +245,10 @@ class LiveCore(Core):
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """As media has arranged it."""
         return {} if self.media is None else self.media.slots(cid, entry_id)
+
+    def _end(self, at_least: int | None, followed: int | None) -> int:
+        """Where the log ends, which is as much as anybody may ask to see."""
+        position = self._store.position() if followed is None else followed
+        if at_least is not None:
+            checks.integer(at_least, "at_least", 0, position)
+        return position

@@ -227,6 +227,7 @@ class Pipeline:
         told = [outcomes] * len(batch) if isinstance(outcomes, Exception) else outcomes
         states = self.states
         others = position > 0 and before > states.seen
+        states.wrote(position)  # before anybody hears of it, and asks
         with self._lock:
             for proposal, outcome in zip(batch, told, strict=True):
                 proposal.before = before
@@ -243,14 +244,14 @@ class Pipeline:
             self._waiting = deque(self._drop_fallen(waiting))
         _wake(one for one in waiting if one.outcome is not None)
         if others:
-            self._follow(before)
+            self._follow()
         elif position:
             states.appended(before, position)
 
-    def _follow(self, position: int) -> None:
+    def _follow(self) -> None:
         """Take note of what others have appended; whatever happens, the batch is recorded."""
         try:
-            self.states.follow(position)
+            self.states.follow()
         except GreenroomError:
             self.states.forget_all()  # somebody may have been erased
 

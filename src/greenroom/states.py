@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 from greenroom.domain.message import StreamId
@@ -42,19 +43,26 @@ class States:
         """How often streams of a kind were empty when they were first looked at, of late."""
         self.seen = store.position()
         """The last position that is taken into account."""
+        self.written = 0
+        """The last position that we wrote, or that somebody asked us about again."""
         self.erasures = 0
         """How many were seen; what was decided before the last must not be remembered."""
 
-    def follow(self, position: int | None = None) -> None:
-        """Take note of what others have appended, up to now; `position` spares a look where."""
-        head = self._store.position() if position is None else position
+    def follow(self) -> int:
+        """Take note of what others have appended, up to now; the position of the last.
+
+        Where nobody has appended anything, as with one look where the log ends.
+        """
         seen = self.seen
-        if head <= seen:
-            return
-        far = head - seen > _FURTHEST
-        others = [] if far else list(self._store.heads(seen))  # nobody waits for us meanwhile
+        # Nobody waits for us meanwhile.
+        others = list(islice(self._store.heads(seen), _FURTHEST + 1))
+        if not others:
+            return seen
+        far = len(others) > _FURTHEST
+        head = self._store.position() if far else others[-1].position
         with self._lock:
             if far:
+                others = []
                 self._forget_everything()
             for one in others:
                 kept = self._kept.get(one.stream)
@@ -63,7 +71,8 @@ class States:
                 self._meet(one.stream, one.version)
                 if one.name in ERASING:
                     self._forget_everything()  # what was personal must not be remembered either
-            self.seen = max(self.seen, others[-1].position if others else head)
+            self.seen = max(self.seen, head)
+        return head
 
     def peek(self, stream: StreamId) -> Folded[Any] | None:
         """The state of `stream` where it is in memory, and not known to be outdated."""
@@ -111,6 +120,11 @@ class States:
         with self._lock:
             for stream, folded in states.items():
                 self._keep(stream, folded, erasures)
+
+    def wrote(self, position: int) -> None:
+        """Something of ours stands there: queries are to show it."""
+        with self._lock:
+            self.written = max(self.written, position)
 
     def appended(self, before: int, position: int) -> None:
         """Positions past `before` up to `position` are our own."""

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
@@ -230,6 +231,32 @@ def test_readers_find_one_set_or_the_other_and_never_fail(
     assert len(asked) > 4
     made.close()
     reading.close()
+
+
+@pytest.mark.slow
+def test_a_rebuild_ends_though_somebody_is_always_ahead(
+    postgres_url: str, history: History
+) -> None:
+    """The views in use take in the next event whenever the fresh ones have caught up."""
+    made, elsewhere = opened(postgres_url, history), opened(postgres_url, history)
+    feeds = 0
+
+    def feed(after: int) -> Iterator[Pair]:
+        nonlocal feeds
+        feeds += 1
+        yield from history.feed(after)
+        if feeds < 50:
+            history.added(f"late-{feeds}")
+            ahead = threads.submit(elsewhere.catch_up, history.feed, until=history.head)
+            wait([ahead], timeout=0.5)  # longer only while nobody may move them
+
+    with ThreadPoolExecutor(1) as threads:
+        made.rebuild(feed, until=history.head)
+    assert 1 < feeds < 50
+    made.catch_up(history.feed, until=history.head)
+    assert made.digest() == digest_of(history)
+    made.close()
+    elsewhere.close()
 
 
 @pytest.mark.slow

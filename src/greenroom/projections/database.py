@@ -116,6 +116,14 @@ class Database(ABC):
         """The role of who follows the log, not taken yet; None in memory, where nobody does."""
 
     @abstractmethod
+    def led(self) -> bool:
+        """Whether somebody has it, in this process or another.
+
+        Raises:
+            StoreError: it cannot be told.
+        """
+
+    @abstractmethod
     def look_over(self, tables: Collection[str]) -> None:
         """Take note of how large these tables are by now, where plans depend on it.
 
@@ -189,6 +197,11 @@ class Beside(Protocol):
     @property
     def database(self) -> Database:
         """Where it is made."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether it can be written while somebody is asked if they agreed."""
         ...
 
     def spoil(self) -> None:

@@ -62,9 +62,26 @@ class FileLead:
             os.close(file)
 
 
+def is_led(path: Path) -> bool:
+    """Whether somebody has the role that is a lock on this file.
+
+    Raises:
+        StoreError: it cannot be told.
+    """
+    try:
+        file = _locked(path, shared=True)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be locked: {error.strerror}") from error
+    if file is None:
+        return True
+    _unlock(file)
+    os.close(file)
+    return False
+
+
 if sys.platform == "win32":
 
-    def _locked(path: Path) -> int | None:
+    def _locked(path: Path, *, shared: bool = False) -> int | None:  # noqa: ARG001 - there are none
         """Open, with its first byte locked; None where it is somebody else's."""
         import msvcrt  # noqa: PLC0415 - only there
 
@@ -82,11 +99,11 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(path: Path) -> int | None:
+    def _locked(path: Path, *, shared: bool = False) -> int | None:
         """Open, and locked; None where it is somebody else's."""
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
             return None

@@ -28,7 +28,7 @@ from greenroom.projections.postgres_engine import (
     sqlstate,
 )
 from greenroom.projections.postgres_functions import FUNCTIONS
-from greenroom.projections.postgres_leading import PostgresLead
+from greenroom.projections.postgres_leading import COULD_LEAD, PostgresLead
 from greenroom.projections.postgres_locks import TRY, UNLOCK, lock_key, released
 from greenroom.projections.postgres_readers import EACH, Readers
 
@@ -188,6 +188,11 @@ class PostgresDatabase(Database):
         connect = partial(self._server.connect, self.schema, {}, autocommit=True)
         return PostgresLead(connect, self._key("leader"), self._named)
 
+    def led(self) -> bool:
+        """See `Database`."""
+        with self.read() as connection:
+            return not connection.scalar(COULD_LEAD, {"key": self._key("leader")})
+
     def look_over(self, tables: Collection[str]) -> None:
         """See `Database`; autovacuum would do so a minute later, as with what is locked now."""
         with self._speaking(), self._writer.connect() as made:
@@ -317,6 +322,8 @@ class PostgresDatabase(Database):
 
 class _Beside:
     """A second set of tables, in a schema of its own."""
+
+    apart: Final = True
 
     def __init__(self, live: PostgresDatabase, database: PostgresDatabase, old: str) -> None:
         self._live = live

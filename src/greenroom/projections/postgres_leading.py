@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg
+from sqlalchemy import text
 
 from greenroom.domain.errors import StoreError
 from greenroom.projections.forks import survives_forks
@@ -62,3 +63,5 @@ class PostgresLead:
 
 
 _TRY: Final = b"SELECT pg_try_advisory_lock(%s)"
+COULD_LEAD: Final = text("SELECT pg_try_advisory_xact_lock_shared(:key)")
+"""Whether nobody has it: shared, so that many may ask, and given back as it is answered."""

@@ -22,7 +22,7 @@ from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.forks import connects_anew, rests_before_forks
-from greenroom.projections.leading import FileLead
+from greenroom.projections.leading import FileLead, is_led
 from greenroom.projections.lending import Lender
 from greenroom.projections.sqlite_beside import SQLiteBeside, attached, sweep, workplace
 from greenroom.projections.sqlite_bulk import SQLiteBulk, driver
@@ -177,7 +177,11 @@ class SQLiteDatabase(Database):
         """See `Database`."""
         if self._path is None:
             return None
-        return FileLead(self._path.with_name(f"{self._path.name}-leader"))
+        return FileLead(_leader(self._path))
+
+    def led(self) -> bool:
+        """See `Database`."""
+        return self._path is not None and is_led(_leader(self._path))
 
     def look_over(self, tables: Collection[str]) -> None:
         """See `Database`; how large they may become was noted when they were made."""
@@ -309,6 +313,11 @@ def _connected(uri: str) -> sqlite3.Connection:
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     add_functions(connection)
     return connection
+
+
+def _leader(path: Path) -> Path:
+    """The file beside the views at `path` whose lock is the role of who follows the log."""
+    return path.with_name(f"{path.name}-leader")
 
 
 def _engine(uri: str, *, shared: bool) -> Engine:

@@ -43,6 +43,9 @@ class Workplace:
 class SQLiteBeside:
     """A second set of tables in a database of its own, whose rows can be taken over."""
 
+    apart: Final = False
+    """The transaction that takes them over is one on both."""
+
     def __init__(
         self,
         database: Database,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Final, Self
@@ -140,7 +141,13 @@ class Views:
     def position(self) -> int:
         """Up to where all projections have seen the log; 0 for nothing yet."""
         with self._database.read() as connection:
-            return standing(connection, self._projections).least
+            found = self._known = standing(connection, self._projections).least
+            self._lasts = self._database.lasting(connection)
+        return found
+
+    def hold(self, position: int) -> bool:
+        """Whether they have seen the log up to there, as far as is known without asking."""
+        return self._known >= position and self._lasts()
 
     def statuses(self, feed: Feed, *, head: int) -> Sequence[ProjectionStatus]:
         """How far each projection has come, as it stands: nothing is caught up for it.
@@ -213,9 +220,11 @@ class Views:
         Raises:
             StoreError: the views cannot be written.
         """
-        if self._known >= until and self._lasts():
+        if self.hold(until):
             return self._known
         with self._writing:
+            if self.hold(until):  # whoever was at it has done it
+                return self._known
             return self._catch_up(feed, until, progress)
 
     def rebuild(
@@ -260,12 +269,22 @@ class Views:
                 behind = max(until, self.position())
                 reached = fresh.catch_up(feed, until=behind, progress=progress)
                 # Short of it, the log holds no more: ours saw one that is gone.
-                if self._taken_over(beside, reached, even_back=reached < behind):
-                    return Rebuilt(reached, resumed_from, same)
+                bring = partial(fresh.catch_up, feed)
+                stands = self._taken_over(beside, bring, reached, even_back=reached < behind)
+                if stands is not None:
+                    return Rebuilt(stands, resumed_from, same)
 
     def lead(self) -> Lead | None:
         """The role of who follows the log for all on these views; None in memory."""
         return self._database.lead()
+
+    def led(self) -> bool:
+        """Whether somebody has that role, here or elsewhere.
+
+        Raises:
+            StoreError: it cannot be told.
+        """
+        return self._database.led()
 
     def digest(self) -> str:
         """A hash over every row of every projection: equal views have equal digests."""
@@ -283,7 +302,7 @@ class Views:
         self._writing = threading.Lock()
 
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
-        reached = before = self._start()
+        reached = before = self.position()  # others may have done it all
         while reached < until:
             for batch in _batches(feed(reached), until):
                 reached = self._runner.apply(batch, reached)
@@ -301,13 +320,6 @@ class Views:
             self._database.look_over([table.name for table in self._tables()])
         return reached
 
-    def _start(self) -> int:
-        """From where to read on: others may have done it all."""
-        with self._database.read() as connection:
-            self._known = standing(connection, self._projections).least
-            self._lasts = self._database.lasting(connection)
-        return self._known
-
     def _forget(self, batch: Records) -> None:
         """Leave no trace of what `batch`, or an earlier one, has erased."""
         erasing = [one for _, one in batch if isinstance(one, Recorded) and erased_by(one.event)]
@@ -321,13 +333,23 @@ class Views:
         if self._to_forget and self._database.forget(self._to_forget):
             self._to_forget.clear()
 
-    def _taken_over(self, beside: Beside, reached: int, *, even_back: bool) -> bool:
-        """Put the fresh tables in place of ours; not, unless `even_back`, if ours are ahead."""
+    def _taken_over(
+        self, beside: Beside, bring: Callable[..., int], reached: int, *, even_back: bool
+    ) -> int | None:
+        """Put the fresh tables in place of ours; the position at which they stand.
+
+        None where ours are ahead, unless `even_back`. Where nobody moves ours meanwhile, `bring`
+        lets the fresh ones make up for that: else whoever follows the log might always be ahead.
+        """
 
         def agreed(connection: Connection) -> bool:
+            nonlocal reached
             if is_kept(connection) != bool(past):
                 return False  # somebody changed their mind
-            return even_back or standing(connection, self._projections).least <= reached
+            ours = standing(connection, self._projections).least
+            if ours > reached and beside.apart:
+                reached = bring(until=ours)
+            return even_back or ours <= reached
 
         past = PAST.tables if Keeping(beside.database).kept() else ()
         with self._writing:
@@ -335,7 +357,7 @@ class Views:
             if done:
                 self._known = reached
                 self.indexes.follow()
-            return done
+            return reached if done else None
 
     def _equals(self, old: Views, feed: Feed, until: int, progress: Callable[[int], None]) -> bool:
         """Whether `old` says the same as we do, once both have seen the same of the log."""
