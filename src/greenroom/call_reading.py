@@ -170,7 +170,7 @@ class CallReading:
     def member_count(self, *, at_least: int) -> int:
         """How many members there are."""
         self._readable()
-        found = self._core.shown(at_least, of=self.cid).lookups.call(self.cid)
+        found = self._core.queried(at_least, of=self.cid).lookups.call(self.cid)
         return 0 if found is None else found.member_count
 
     def _readable(self) -> None:

@@ -104,7 +104,7 @@ class Core(ABC):
             followed: what `follow` has just said, which spares another look at the log.
         """
 
-    def shown(
+    def queried(
         self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
     ) -> Seen:
         """The views that queries are answered from: what others have just recorded may be missing.
@@ -175,7 +175,7 @@ class Core(ABC):
         """
         followed = self.follow()
         self._decided(cid, claim, people.read())
-        return self.shown(at_least, of=cid, followed=followed).queries
+        return self.queried(at_least, of=cid, followed=followed).queries
 
     def declared(self, cid: CallId) -> Declared:
         """The custom fields of members that the type of a call declares."""
@@ -237,7 +237,7 @@ class Core(ABC):
         at_least: int | None,
     ) -> Page[CallItem]:
         """Calls that the asker may read."""
-        views = self.shown(at_least, followed=self.follow())
+        views = self.queried(at_least, followed=self.follow())
         who, reader, declared = self._reader(claim, views)
         return views.queries.calls(
             filters=filters,
@@ -256,7 +256,7 @@ class Core(ABC):
             declared = self.declared(cid) if kind == "members" else {}
             known: Said = {**said, "actor": claim.user_id, "declared": declared}
             return self.queries(cid, claim).plan(kind, cid, **known)
-        views = self.shown(followed=self.follow())
+        views = self.queried(followed=self.follow())
         who, reader, declared = self._reader(claim, views)
         known = {**said, "actor": who, "declared": declared}
         return views.queries.plan(kind, None, reader, **known)
@@ -306,7 +306,7 @@ class Core(ABC):
 
     def current_session(self, cid: CallId, at_least: int) -> SessionState | None:
         """The session that is on, with everybody in it."""
-        views = self.shown(at_least, of=cid).lookups
+        views = self.queried(at_least, of=cid).lookups
         session = views.current_session(cid)
         if session is None:
             return None

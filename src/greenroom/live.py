@@ -103,7 +103,7 @@ class LiveCore(Core):
         )
         return self._views
 
-    def shown(
+    def queried(
         self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
     ) -> Views:
         """The views as they stand, where that is enough; else caught up with the log."""

@@ -1,17 +1,20 @@
-"""Making the tables of views, or seeing that those which stand there can be carried on with."""
+"""Where views stand: making their tables, or seeing that those there can be carried on with."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
-from greenroom.domain.errors import WrongSchema
+from greenroom.domain.errors import StoreError, WrongSchema
 from greenroom.projections.columns import metadata
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.projection import Projection
+from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.standing import BOOKKEEPING, identity, parked, positions
 
 Head = Callable[[], int] | int | None
@@ -74,3 +77,19 @@ def _ours(connection: Connection, store: bytes, head: Head) -> bool:
         return True
     reached = connection.execute(select(positions.c.position)).scalars().all()
     return max(reached, default=0) <= (head() if callable(head) else head)
+
+
+def database_at(where: Path | str | None, limit: timedelta) -> Database:
+    """Where views stand: in a file, in the database of a URL, in memory for None.
+
+    Raises:
+        InvalidInput: it is text, and not the URL of a database.
+        StoreError: it cannot be used.
+    """
+    if not isinstance(where, str):
+        return SQLiteDatabase(where, limit)
+    try:
+        from greenroom.projections.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise StoreError("views on PostgreSQL: pip install 'greenroom[postgres]'") from error
+    return PostgresDatabase(where, limit)

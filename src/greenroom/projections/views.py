@@ -23,7 +23,7 @@ from greenroom.projections.database import Beside, Database
 from greenroom.projections.deadlines import Deadlines
 from greenroom.projections.declared import DeclaredIndexes
 from greenroom.projections.forks import survives_forks
-from greenroom.projections.founding import found
+from greenroom.projections.founding import database_at, found
 from greenroom.projections.instants import Instants
 from greenroom.projections.keeping import PAST, Keeping, is_kept
 from greenroom.projections.leading import Lead
@@ -39,7 +39,6 @@ from greenroom.projections.rebuilding import Rebuilt, digest
 from greenroom.projections.retrying import Retried, Retrying
 from greenroom.projections.runner import Feed, Record, Records, Runner
 from greenroom.projections.sessions import Sessions
-from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.standing import ProjectionStatus, parked, positions, standing
 from greenroom.projections.timeline import Timeline
 from greenroom.projections.user_timeline import UserTimeline
@@ -129,7 +128,7 @@ class Views:
             WrongSchema: a newer greenroom wrote it, or one of its tables.
             StoreError: the file, or the database, cannot be used.
         """
-        views = cls(_database(where, time_limit), secret, projections)
+        views = cls(database_at(where, time_limit), secret, projections)
         try:
             if found(views._database, secret, projections, head):
                 views.indexes.follow()
@@ -223,9 +222,8 @@ class Views:
         if self.hold(until):
             return self._known
         with self._writing:
-            if self.hold(until):  # whoever was at it has done it
-                return self._known
-            return self._catch_up(feed, until, progress)
+            # Whoever was at it may have done it.
+            return self._known if self.hold(until) else self._catch_up(feed, until, progress)
 
     def rebuild(
         self,
@@ -405,13 +403,3 @@ def query_limited(length: object) -> timedelta:
     if type(length) is timedelta and timedelta(milliseconds=1) <= length <= timedelta(hours=1):
         return length
     raise InvalidInput("query_limit", "a timedelta from a millisecond to an hour")
-
-
-def _database(where: Path | str | None, limit: timedelta) -> Database:
-    if not isinstance(where, str):
-        return SQLiteDatabase(where, limit)
-    try:
-        from greenroom.projections.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise StoreError("views on PostgreSQL: pip install 'greenroom[postgres]'") from error
-    return PostgresDatabase(where, limit)
