@@ -31,13 +31,14 @@ from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
+from greenroom.projections.database import query_limited
 from greenroom.projections.following import Following
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.parking import Parked
 from greenroom.projections.rebuilding import Rebuilt
 from greenroom.projections.retrying import Retried
 from greenroom.projections.standing import ProjectionStatus
-from greenroom.projections.views import TIME_LIMIT, Views, query_limited
+from greenroom.projections.views import TIME_LIMIT, Views
 from greenroom.states import CAPACITY, States
 from greenroom.telemetry import Telemetry
 from greenroom.tickers import (

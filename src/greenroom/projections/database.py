@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from greenroom.domain.errors import GreenroomError, StoreClosed, StoreError
+from greenroom.domain.errors import GreenroomError, InvalidInput, StoreClosed, StoreError
 from greenroom.projections.bulk import Bulk
 from greenroom.projections.dialect import Dialect
 from greenroom.projections.leading import Lead
@@ -218,3 +218,14 @@ class Beside(Protocol):
             agreed: given a connection to the tables in use.
         """
         ...
+
+
+def query_limited(length: object) -> timedelta:
+    """What one query may take, as somebody has asked for it.
+
+    Raises:
+        InvalidInput: it is no length of time, or none that makes sense.
+    """
+    if type(length) is timedelta and timedelta(milliseconds=1) <= length <= timedelta(hours=1):
+        return length
+    raise InvalidInput("query_limit", "a timedelta from a millisecond to an hour")

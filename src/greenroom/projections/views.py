@@ -392,14 +392,3 @@ def _next_at(records: Iterable[tuple[int, Record]]) -> datetime | None:
 
 def _never() -> bool:
     return False
-
-
-def query_limited(length: object) -> timedelta:
-    """What one query may take, as somebody has asked for it.
-
-    Raises:
-        InvalidInput: it is no length of time, or none that makes sense.
-    """
-    if type(length) is timedelta and timedelta(milliseconds=1) <= length <= timedelta(hours=1):
-        return length
-    raise InvalidInput("query_limit", "a timedelta from a millisecond to an hour")
