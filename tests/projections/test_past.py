@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import RowMapping, select
 from tests.projections.histories import CIDS, histories
-from tests.projections.history import SECRET, History
+from tests.projections.history import CID, SECRET, History
 from tests.projections.places import Where
 from tests.projections.test_as_of import of_call, of_house, recorded, seen_up_to
 from tests.projections.test_parking import PickyMembers, about_alice, content, with_
@@ -27,6 +27,8 @@ from greenroom.projections.as_of import Kept, Replayed, Seen
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.past import Past
 from greenroom.projections.tables import NOW
+from greenroom.projections.users import Users
+from greenroom.projections.versions import Versions
 from greenroom.projections.views import Views
 
 
@@ -255,6 +257,9 @@ def test_nothing_of_what_was_erased_stands_in_any_version(
     history.upserted("member-5", name="Charlie")
     history.added("member-99", custom={"secret": 1})
     history.of_member(MemberUpdated, "member-99", role="host", custom={"secret": 2})
+    history.created(CIDS[1])
+    history.added("member-5", cid=CIDS[1], custom={"secret": 3})
+    history.of_member(MemberUpdated, "member-5", cid=CIDS[1], role="host", custom={"secret": 4})
     before = history.head
     history.forgotten("member-5")
     history.in_call(CallDeleted, hard=True)
@@ -265,4 +270,35 @@ def test_nothing_of_what_was_erased_stands_in_any_version(
             rows = str(connection.execute(select(table)).all())
             assert "secret" not in rows
             assert "Charlie" not in rows
+    views.close()
+
+
+@WAYS
+def test_somebody_added_to_a_call_that_was_erased_holds_nothing_up(
+    take: Take, history: History
+) -> None:
+    before = history.head
+    history.in_call(CallDeleted, hard=True)
+    history.added("member-5")
+    views = Views.open(None, secret=SECRET)
+    take(views, Telling(history), [before, history.head])
+    assert Kept(views, before).lookups.call(CID) is not None
+    views.close()
+
+
+def test_changes_at_one_position_leave_one_version() -> None:
+    made = History()
+    made.upserted("alice", name="Alice")
+    made.upserted("alice", name="Alice the Second")
+    views = Views.open(None, secret=SECRET)
+    views.past.want()
+    with views._database.write() as connection:
+        versions = Versions()
+        rows = versions.workspace(views._database.bulk(connection))
+        for _, record in made.pairs:
+            versions.position = 1
+            Users().apply(record, rows)
+        rows.flush()
+        found = connection.execute(select(past_tables.USERS.versions)).mappings().all()
+    assert [(one["since"], one["name"]) for one in found] == [(1, "Alice the Second")]
     views.close()
