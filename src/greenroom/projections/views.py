@@ -61,8 +61,9 @@ BATCH = 1000
 _GROWTH: Final = (1, 2, 4)
 """How many times as many the first, second and further transactions hold of who is far behind.
 
-A call, and a page of the file, is written once in each. Four times as many take 12 % less time
-(`benchmarks/catch_up.py`), more do not; others who write wait no longer than for a query.
+A call, and a page of the file, is written once in each. Four times as many take about a tenth
+less time (`benchmarks/catch_up.py`), eight times no less than that; and whoever else has to write
+is not to wait for longer than a slow query may take.
 """
 _DECLARING: Final = frozenset({CallTypeDefined.name, FieldsDeclared.name})
 """Stored names of the events that may declare fields."""
