@@ -245,7 +245,7 @@ class Connection:
             if self._quiet >= PATIENCE:
                 self._told(self, "dead")
                 return
-            if self._quiet or self._looks % ROUND_TRIP == 1:
+            if self._quiet > 1 or self._looks % ROUND_TRIP == 1:
                 self._ask_for_life(link)
         reports = [report for track in self._incoming if (report := track.watch()) is not None]
         if reports:

@@ -151,7 +151,6 @@ class Incoming:
         """Forward to this slot as well."""
         self._viewers = (*self._viewers, viewer)
         self.rewire()
-        self.want_key_frame()
 
     def remove(self, viewer: Viewer) -> None:
         """Forward to this slot no more."""

@@ -110,6 +110,10 @@ class Outgoing:
         self.incoming, self._carried_at = incoming, monotonic()
         if incoming is not None:
             incoming.add(self)
+            # Not before the way stands: the key frame would come too early, and the next one is
+            # not asked for at once.
+            if self._types:
+                incoming.want_key_frame()
 
     def begin_again(self, last: int) -> None:
         """The source's stream ended with the packet of ordinal `last`; another one begins."""

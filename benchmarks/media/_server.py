@@ -1,0 +1,203 @@
+"""The server that is measured, in a process of its own, so that its processor time is its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import resource
+import socket
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from time import monotonic, process_time, sleep
+from typing import Any, Literal, NamedTuple
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaRelay
+from benchmarks.media._stream import FRAMES_PER_SECOND, pictures
+from pylibsrtp import Policy, Session
+
+from greenroom.domain.message import CallId, EntryId, UserId
+from greenroom.media.aiortc_media import AiortcMedia
+from greenroom.media.packets import HEADER
+from greenroom.media.port import Kind as MediaKind
+from greenroom.media.port import MediaEntry
+from greenroom.media.wire import use_addresses
+from greenroom.testing.media import Witness
+
+Kind = Literal["greenroom", "relay", "bare"]
+LOOPBACK = ["127.0.0.1"]
+ANYTHING: frozenset[MediaKind] = frozenset({"audio", "video"})
+
+
+class Usage(NamedTuple):
+    """What a server has used, and done with it."""
+
+    seconds: float
+    """Of the processor."""
+    kilobytes: int
+    """In memory."""
+    packets: int
+    """Sent."""
+
+
+class Greenroom:
+    """Forwards packets."""
+
+    def __init__(self) -> None:
+        self._media = AiortcMedia(addresses=LOOPBACK, busy_limit=2)
+        self._media.start(Witness())
+
+    def offer(self, name: str, sdp: str) -> str:
+        self._media.open(MediaEntry(EntryId(name), CallId("default:1"), 1, UserId(name), ANYTHING))
+        return self._media.offer(EntryId(name), sdp)
+
+    def close(self, name: str) -> None:
+        self._media.close(EntryId(name))
+
+    def packets(self) -> int:
+        return sum(one.packets_sent for one in self._media.statistics().values())
+
+    def stop(self) -> None:
+        self._media.stop()
+
+
+class Relay:
+    """The stock way: what one sends is decoded, and encoded again for each viewer."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._relay = MediaRelay()
+        self._tracks: list[Any] = []
+        self._peers: dict[str, RTCPeerConnection] = {}
+
+    def offer(self, name: str, sdp: str) -> str:
+        answer = self._answer(name, sdp)
+        return asyncio.run_coroutine_threadsafe(answer, self._loop).result(30)
+
+    async def _answer(self, name: str, sdp: str) -> str:
+        peer = self._peers[name] = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        peer.on("track", self._tracks.append)
+        if "a=recvonly" in sdp:
+            for track in self._tracks:
+                peer.addTrack(self._relay.subscribe(track))
+        else:
+            for media in ("audio", "video"):
+                peer.addTransceiver(media, direction="recvonly")
+        use_addresses(peer, LOOPBACK)
+        await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await peer.setLocalDescription()
+        return peer.localDescription.sdp
+
+    def close(self, name: str) -> None:
+        closing = self._peers.pop(name).close()
+        asyncio.run_coroutine_threadsafe(closing, self._loop).result(30)
+
+    def packets(self) -> int:
+        return 0
+
+    def stop(self) -> None:
+        for name in tuple(self._peers):
+            self.close(name)
+
+
+class Bare:
+    """Encrypts a film and sends it, and does nothing else."""
+
+    def film(self, addresses: Sequence[tuple[str, int]], seconds: float) -> tuple[float, float]:
+        """Seconds of the processor for a packet, and the share of a core that it took."""
+        policy = Policy(
+            key=os.urandom(44),
+            ssrc_type=Policy.SSRC_ANY_OUTBOUND,
+            srtp_profile=Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+        )
+        senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in addresses]
+        ways = [
+            (Session(policy).protect, sender.sendto, address)
+            for sender, address in zip(senders, addresses, strict=True)
+        ]
+        film, sent, used, began = pictures(), 0, process_time(), monotonic()
+        for number in range(int(seconds * FRAMES_PER_SECOND)):
+            sleep(max(0.0, began + number / FRAMES_PER_SECOND - monotonic()))
+            for payload in film[number % len(film)].payloads:
+                packet = HEADER.pack(0x80, 97, sent & 0xFFFF, 0, 7) + payload
+                for protect, send_to, address in ways:
+                    send_to(protect(packet), address)
+                sent += 1
+        used = process_time() - used
+        for sender in senders:
+            sender.close()
+        return used / sent / len(addresses), used / seconds
+
+    def stop(self) -> None:
+        """Nothing is left."""
+
+
+KINDS: dict[Kind, type[Any]] = {"greenroom": Greenroom, "relay": Relay, "bare": Bare}
+
+
+def serve(kind: Kind, pipe: Pipe) -> None:
+    """Do what comes through the pipe: a name of a method and its arguments."""
+    server = KINDS[kind]()
+    pictures()
+    gc.collect()
+    gc.freeze()
+    while True:
+        what, *arguments = pipe.recv()
+        if what == "stop":
+            server.stop()
+            pipe.send(None)
+            return
+        if what == "usage":
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            usage = Usage(used.ru_utime + used.ru_stime, pages * 4, server.packets())
+            pipe.send(usage)
+        else:
+            try:
+                pipe.send(getattr(server, what)(*arguments))
+            except Exception as error:  # noqa: BLE001 - the other process decides what it means
+                pipe.send(error)
+
+
+class Server:
+    """A server's handle in this process."""
+
+    def __init__(self, kind: Kind) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=serve, args=(kind, theirs), daemon=True)
+        self._process.start()
+        self._turn = asyncio.Lock()
+
+    async def ask(self, *what: Any) -> Any:
+        """What the server answers."""
+        async with self._turn:
+            self._pipe.send(what)
+            answer = await asyncio.get_running_loop().run_in_executor(None, self._pipe.recv)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def signal(self, name: str) -> Any:
+        """The way of an offer to it, and of the answer back."""
+
+        async def signal(sdp: str) -> str:
+            return str(await self.ask("offer", name, sdp))
+
+        return signal
+
+    async def usage(self) -> Usage:
+        """What it has used so far."""
+        usage: Usage = await self.ask("usage")
+        return usage
+
+    async def stop(self) -> None:
+        """End it."""
+        await self.ask("stop")
+        self._process.join(10)
