@@ -169,3 +169,18 @@ def test_a_page_that_is_loaded_again_is_the_same_entry(site: Site, visits: Visit
     assert alice.receives_more()
     assert {item.entry_id for item in call.query_participants().items} == before
     assert "session.left" not in [event.name for event in call.history()]
+
+
+def test_a_viewer_who_is_let_send_is_seen_without_joining_again(site: Site, visits: Visits) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("livestream", "show", create=True)
+    thierry.press("Go live")
+    assert thierry.reads("call.went_live")
+    alice.enter("livestream", "show")
+    assert alice.sees("thierry", "red")
+    thierry.press("Let send alice")
+    assert alice.reads("thierry lets you send.")
+    alice.press("Send camera and microphone")
+    assert thierry.sees("alice", "green")
+    call = site.room.system("auditor").call("livestream", "show")
+    assert [event.name for event in call.history()].count("session.joined") == 2

@@ -8,6 +8,7 @@ import typer
 
 from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
+from greenroom.cli.opening import opened
 from greenroom.cli.options import DebugOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
@@ -63,6 +64,8 @@ def serve(
     def opening() -> Coming:
         return Greenroom.open(url, create=demo, media=AiortcMedia(addresses=address or None))
 
+    if not demo:
+        opened(url).close()  # whether it can be, said before anything is served
     _say(url, host, port, demo=demo, alone=host in serving.HERE)
     serving.serve(opening, demo=demo, host=host, port=port)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -15,6 +16,7 @@ from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
 from greenroom.http.app import media_app
 from greenroom.http.demo.app import demo_app
+from greenroom.http.refusing import HANDLERS
 
 HERE: Final = ("127.0.0.1", "localhost", "::1")
 """Names of this machine that nobody else can use."""
@@ -44,13 +46,18 @@ def application(
         async with opening() as room:
             yield {"room": room}
 
-    app = demo_app(room_of, hosts=hosts) if demo else media_app(room_of)
-    return Starlette(routes=[Mount("/", app)], lifespan=lifespan)
+    shown = Mount("/", demo_app(room_of, hosts=hosts))
+    media = Mount("/media", media_app(room_of))
+    return Starlette(
+        routes=[shown if demo else media], lifespan=lifespan, exception_handlers=HANDLERS
+    )
 
 
 def serve(opening: Callable[[], Coming], *, demo: bool, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM; the demo answers to this machine alone if only it can ask."""
     hosts = HERE if host in HERE else ("*",)
+    # The server hands a signal on once it has ended well: that is then no reason to die of it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     uvicorn.run(
         application(opening, demo=demo, hosts=hosts),
         host=host,

@@ -115,7 +115,10 @@ async def _join(call: CallHandle, _: Said) -> object:
 
 
 async def _create(call: CallHandle, said: Said) -> object:
-    members = [Member(user, role="host") for user in said.get("hosts", ())]
+    hosts = said.get("hosts", [])
+    if not isinstance(hosts, list):
+        raise InvalidInput("hosts", "a list of user ids")
+    members = [Member(user, role="host") for user in hosts]
     backstage = said.get("backstage")
     return await call.create(
         members=members, backstage=None if backstage is None else Backstage(enabled=backstage)

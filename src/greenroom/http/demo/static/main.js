@@ -47,6 +47,9 @@ class Here {
       if (about.reason !== "left") this.out(how[about.reason] ?? `You left: ${about.reason}.`);
       return;
     }
+    if (record.name === "member.permissions_granted" && about.user_id === this.call.user) {
+      view.showNotice(`${record.by} lets you send. Press the button when you are ready.`);
+    }
     if (record.name === "session.muted" && about.user_ids?.includes(this.call.user)) {
       this.mutedBy(record.by, about);
     }

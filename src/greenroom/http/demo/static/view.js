@@ -1,7 +1,11 @@
 // What is shown: the stage, the people, the history. Nothing is asked of the server here.
 import { $, fill, make } from "./dom.js";
 
+const SENDING = ["send-audio", "send-video"];
+const TOLD = ["user_ids", "kind", "tracks", "permissions", "reason", "role"];
+
 const tiles = new Map();
+const names = new Map(); // of entries, as the history tells them
 
 export function showTile(entryId, name, tracks, { self = false } = {}) {
   let tile = tiles.get(entryId);
@@ -44,6 +48,10 @@ export function showPeople(participants, own, may, act) {
       make("span", { className: "name", textContent: one.user_id + (one.entry_id === own ? " (you)" : "") }),
       make("span", { className: "quiet", textContent: quiet.join(" · ") }));
     if (one.entry_id !== own) {
+      if (may.has("update-call-permissions") && !one.published?.length) {
+        const said = { user_id: one.user_id, permissions: SENDING };
+        row.append(deed("Let send", one, () => act("grant", said)));
+      }
       if (may.has("mute-users")) row.append(deed("Mute", one, () => act("mute", { user_id: one.user_id, audio: true })));
       if (may.has("kick-user")) row.append(deed("Kick", one, () => act("kick", { user_id: one.user_id })));
     }
@@ -80,14 +88,15 @@ export function stateOf(call) {
 }
 
 export function showEvent(record) {
-  const about = Object.entries(record.event)
-    .filter(([name, value]) => ["user_id", "user_ids", "kind", "reason", "role", "tracks"].includes(name) && value)
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(", ") : value}`);
-  const at = new Date(record.at);
+  const { user_id: user, entry_id: entry, ...event } = record.event;
+  if (user && entry) names.set(entry, user);
+  const who = user ?? names.get(entry);
+  const about = TOLD.filter((name) => event[name]?.length).map((name) => [event[name]].flat().join(", "));
+  if (who && who !== record.by) about.unshift(who);
   $("history").prepend(make("li", { className: "new" },
     make("code", { textContent: record.name }), ` by ${record.by} `,
     make("span", { className: "quiet", textContent: `${about.join(" · ")} ` }),
-    make("time", { className: "quiet", dateTime: record.at, textContent: at.toLocaleTimeString() })));
+    make("time", { className: "quiet", dateTime: record.at, textContent: new Date(record.at).toLocaleTimeString() })));
 }
 
 export function showProblem(problem) {
@@ -109,6 +118,7 @@ export function showPart(part) {
 
 export function clear() {
   keepTiles(new Set());
+  names.clear();
   $("history").replaceChildren();
   $("problem").replaceChildren();
 }

@@ -1,0 +1,93 @@
+"""The server: media for whoever has a ticket, made by another process on the same store."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from greenroom import Greenroom
+from greenroom.testing.media import offer_sdp
+
+Run = Callable[..., Any]
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of a server in a process of its own, which ends well when it is told to."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "greenroom", "serve", "--port", str(port), *arguments]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def answered(url: str, **request: Any) -> httpx2.Response:
+    """Its answer, once it is there."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return httpx2.request(url=url, timeout=15, **request)
+        except httpx2.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_media_is_served_for_what_another_process_records(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'calls.db'}"
+    with Greenroom.open(store) as room, serving("--store", store) as (url, server):
+        entry = room.as_user("thierry").call("default", "1").join(create=True)
+        headers = {"Authorization": f"Bearer {entry.ticket()}", "Content-Type": "application/sdp"}
+        offer = offer_sdp(("audio", "sendonly"), ("video", "sendonly"))
+        begun = answered(f"{url}/media/whip", method="POST", content=offer, headers=headers)
+        assert (begun.status_code, begun.text[:3]) == (201, "v=0")
+        assert answered(f"{url}/", method="GET").status_code == 404
+        entry.leave()
+        gone = answered(f"{url}/media/whip", method="POST", content=offer, headers=headers)
+        assert (gone.status_code, gone.json()["code"]) == (403, "entry_not_found")
+        server.send_signal(signal.SIGTERM)
+        said, complained = server.communicate(timeout=30)
+        assert (server.returncode, said) == (0, "")
+        assert complained.startswith(f"{url}/ serves {store}")
+        assert "Traceback" not in complained
+
+
+@pytest.mark.slow
+def test_the_demo_says_that_it_is_one(tmp_path: Path) -> None:
+    with serving("--demo", "--store", f"sqlite:///{tmp_path / 'demo.db'}") as (url, server):
+        assert "No login" in answered(f"{url}/", method="GET").text
+        stranger = answered(f"{url}/", method="GET", headers={"Host": "example.org"})
+        assert stranger.status_code == 400
+        server.send_signal(signal.SIGINT)
+        _, complained = server.communicate(timeout=30)
+        assert "whoever names a user acts as that user" in complained
+        assert server.returncode == 0
+
+
+def test_without_a_store_there_is_nothing_to_serve(run: Run, monkeypatch: Any) -> None:
+    monkeypatch.delenv("GREENROOM_STORE", raising=False)
+    refused = run("serve")
+    assert refused.exit_code == 2
+    assert "--demo" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_store_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with serving("--store", f"sqlite:///{tmp_path / 'none.db'}") as (_, server):
+        _, complained = server.communicate(timeout=30)
+        assert server.returncode == 3
+        assert "store_error" in complained
