@@ -71,6 +71,7 @@ def _apply(
     rows: Workspace,
     versions: Versions | None,
 ) -> None:
+    # Taken together, all would have changed at the last position.
     has_past = versions is not None and versions.concern(projection.tables)
     apply_all: _ApplyAll | None = getattr(projection, "apply_all", None)
     if apply_all is not None and not has_past:
