@@ -73,7 +73,9 @@ def serve(
 def _say(url: str, host: str, port: int, *, demo: bool, alone: bool) -> None:
     console = err()
     shown = f"[{host}]" if ":" in host else host
-    console.print(f"http://{shown}:{port}/ serves {url}", markup=False, highlight=False)
+    console.print(
+        f"http://{shown}:{port}/ serves {url}", markup=False, highlight=False, soft_wrap=True
+    )
     if demo:
         console.print("A demonstration: whoever names a user acts as that user.", style="yellow")
         if not alone:
