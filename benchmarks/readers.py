@@ -183,7 +183,7 @@ class Phases:
         self._audience = audience
         self._seconds = seconds
         self.written: list[float] = []
-        """Records a second, of every phase with a writer."""
+        """Records a second, the reader's own included, of every phase with a writer."""
 
     def ask(self, name: str, readers: Sequence[Reader]) -> Mapping[str, Sequence[float]]:
         """What they take in that phase, one after the other: so long each, and a rebuild long."""
@@ -247,7 +247,7 @@ def compare(place: Place, options: Options) -> tuple[str, list[Figure]]:
         faults += reader.faults
     said = "; ".join(f"{what} ({times})" for what, times in faults.items())
     note = (
-        f"The writer recorded {median(phases.written):,.0f} events a second."
+        f"Recorded beside a writer: {median(phases.written):,.0f} events a second in all."
         f" Errors and wrong answers: {said or 'none'}."
     )
     return f"{figures_table(title, figures, f'with {IDLE}')}\n\n{note}", figures
