@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, get_args
 
@@ -19,6 +20,7 @@ from greenroom.domain.message import CallId, EntryId, SessionId, UserId
 Use = Literal["publish", "watch"]
 """What a ticket is for: sending, or receiving."""
 USES: Final[tuple[Use, ...]] = get_args(Use)
+_BY_NAME: Final[Mapping[str, Use]] = {use: use for use in USES}
 
 LONGEST: Final = 86_400
 """Seconds that a ticket may be valid for: a day."""
@@ -28,7 +30,7 @@ _MAX_LENGTH: Final = 2048
 
 def known(use: object, path: str) -> Use:
     """One of the uses, checked."""
-    found = next((one for one in USES if type(use) is str and one == use), None)
+    found = _BY_NAME.get(use) if type(use) is str else None
     if found is None:
         raise InvalidInput(path, f"one of {', '.join(USES)}", checks.nearest(use, USES))
     return found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +34,20 @@ class Site:
     client: TestClient
     media: FakeMedia
     clock: VirtualClock
-    rooms: list[Greenroom] = field(default_factory=list)
+    rooms: list[Greenroom]
+    call_id: str = "1"
 
     @property
     def room(self) -> Greenroom:
         return self.rooms[0]
 
     def join(self, user: str = "thierry") -> Entry:
-        return self.room.as_user(user).call("default", "1").join(create=True)
+        return self.room.as_user(user).call("default", self.call_id).join(create=True)
+
+    def present(self) -> list[str]:
+        """The entries in the call."""
+        call = self.room.system("auditor").call("default", self.call_id)
+        return [item.entry_id for item in call.query_participants().items]
 
     def post(
         self, ticket: str, sdp: str | bytes = PUBLISHING, *, at: str = "whip", **headers: str
@@ -78,8 +84,9 @@ def code(response: Any) -> str:
     return str(said["code"])
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+@contextmanager
+def opened() -> Iterator[Site]:
+    """A site of one's own."""
     media, clock = FakeMedia(), VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
     rooms: list[Greenroom] = []
 
@@ -92,3 +99,16 @@ def site() -> Iterator[Site]:
     mounted = Mount("/media", media_app(lambda request: request.state.room))
     with TestClient(Starlette(routes=[mounted], lifespan=lifespan)) as client:
         yield Site(client, media, clock, rooms)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    with opened() as site:
+        yield site
+
+
+@pytest.fixture
+def site(shared: Site, request: pytest.FixtureRequest) -> Site:
+    """The module's site, with a call of the test's own."""
+    shared.call_id = f"call-{abs(hash(request.node.name))}"
+    return shared

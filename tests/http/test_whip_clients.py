@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from tests.http.browsers import Site, demo, eventually
 
 from greenroom import Entry
+from greenroom.http import reading
 from greenroom.testing.peer import Peer
 
 pytestmark = pytest.mark.slow  # real media
@@ -75,3 +78,48 @@ def test_a_peer_publishes_by_whip_and_another_watches_by_whep(site: Site) -> Non
         viewer.join(lambda offer: signal(alice, "whep", offer), others=1, sends=())
         assert viewer.until(lambda: viewer.sees["blue"] > 5 and viewer.hears["blue"] > 5)
         assert sender.watch(0.3) == (set(), set())
+
+
+def test_a_client_that_never_ends_its_offer_is_not_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PATIENCE", 0.2)
+    ticket = join(site, "thierry").ticket()
+    host, port = site.url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as slow:
+        slow.sendall(
+            f"POST /media/whip HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {ticket}\r\n"
+            "Content-Type: application/sdp\r\nContent-Length: 1000\r\n\r\nv=0".encode()
+        )
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def bare(sdp: str) -> str:
+    """A description without addresses."""
+    without = ("a=candidate:", "a=end-of-candidates")
+    return "\r\n".join(row for row in sdp.splitlines() if not row.startswith(without)) + "\r\n"
+
+
+def test_candidates_that_trickle_in_reach_the_connection(site: Site) -> None:
+    entry = join(site, "thierry")
+    with Peer("blue", addresses=None) as peer:
+        offer = peer.offer(others=0)
+        fragment = [
+            row for row in offer.splitlines() if row.startswith(("a=candidate:", "a=ice-ufrag:"))
+        ]
+        headers = {"Authorization": f"Bearer {entry.ticket()}"}
+        sdp = {"Content-Type": "application/sdp"}
+        begun = httpx2.post(f"{site.url}media/whip", content=bare(offer), headers=headers | sdp)
+        assert begun.status_code == 201, begun.text
+        peer.take(bare(begun.text))  # neither knows where the other is
+        time.sleep(0.5)
+        assert peer.state == "connecting"
+        session = httpx2.URL(site.url).join(begun.headers["location"])
+        named = {
+            "Content-Type": "application/trickle-ice-sdpfrag",
+            "If-Match": begun.headers["etag"],
+        }
+        said = "\r\n".join(fragment) + "\r\n"
+        taken = httpx2.patch(session, content=said, headers=headers | named)
+        assert taken.status_code == 204, taken.text
+        assert eventually(lambda: peer.state == "connected")

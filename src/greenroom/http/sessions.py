@@ -6,6 +6,7 @@ of the offer that began it. Any process that the entry's media runs in can answe
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable
@@ -18,11 +19,15 @@ from starlette.routing import Route
 from greenroom.aio import Entry, Greenroom
 from greenroom.domain.errors import EntryNotFound, MediaError
 from greenroom.http.offers import begin
+from greenroom.http.pacing import Pace
 from greenroom.http.reading import FRAGMENT, SDP, bearer, require_taker, require_type, text
 from greenroom.http.refusing import Problem
 from greenroom.media.description import UFRAG
 from greenroom.media.fragment import Fragment
 from greenroom.tickets import Use
+
+_AT_ONCE: Final = 8
+"""Offers being answered, of the sixteen things that may block at once in a room."""
 
 RoomOf = Callable[[Request], Greenroom]
 """Gives the room that a request is for."""
@@ -41,6 +46,8 @@ class Place:
         self._path: Final = path
         self._use: Final = use
         self._room_of = room_of
+        self._pace = Pace()
+        self._beginning = asyncio.Semaphore(_AT_ONCE)
 
     def routes(self) -> list[Route]:
         """Of the endpoint, and of its sessions."""
@@ -79,9 +86,11 @@ class Place:
         entry = room.entry(bearer(request), self._use)
         require_type(request, SDP)
         require_taker(request, SDP)
+        self._pace.take(entry.entry_id)
         sdp = await text(request)
         try:
-            begun = await room.desk.in_thread(begin, entry.reading, self._use, sdp)
+            async with self._beginning:
+                begun = await room.desk.in_thread(begin, entry.reading, self._use, sdp)
         except EntryNotFound as error:  # the place is there; it is the ticket that is dead
             raise Problem(403, error.code, str(error)) from error
         name = _name(begun.ufrag)
@@ -94,6 +103,7 @@ class Place:
         entry, ufrag = self._session(request)
         require_type(request, FRAGMENT)
         _require_match(request, _name(ufrag))
+        self._pace.take(entry.entry_id)
         said = await text(request)
         try:
             named = Fragment.of(said).ufrag
