@@ -10,15 +10,25 @@ with Greenroom.open("sqlite:///calls.db") as room:
 ```
 """
 
-from greenroom.answers import CallState, Done, Explanation, HistoryEvent, MemberState, SessionState
+from greenroom.answers import (
+    CallState,
+    Done,
+    Explanation,
+    HistoryEvent,
+    MediaStats,
+    MemberState,
+    SessionState,
+)
 from greenroom.call_handle import CallHandle
 from greenroom.domain import errors
 from greenroom.domain.access import Capability
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
+from greenroom.domain.session_events import MediaStatistics
 from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
+from greenroom.ice import IceAccess, IceServer
 from greenroom.importing import Imported
 from greenroom.past import PastRoom
 from greenroom.projections.keeping import KeptPast
@@ -40,8 +50,12 @@ __all__ = [
     "Explanation",
     "Greenroom",
     "HistoryEvent",
+    "IceAccess",
+    "IceServer",
     "Imported",
     "KeptPast",
+    "MediaStatistics",
+    "MediaStats",
     "Member",
     "MemberState",
     "Page",

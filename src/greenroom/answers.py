@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -12,6 +13,7 @@ from greenroom.domain.access import Capability, effective
 from greenroom.domain.admission import Reason
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.message import CallId, EntryId, Role, SessionId, StreamId, Team, UserId
+from greenroom.domain.session_events import MediaStatistics
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import call_stream, member_stream, session_id
 from greenroom.domain.turn import Turn
@@ -51,6 +53,34 @@ class Answer(BaseModel):
         """
         del state
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStats:
+    """What goes through the media connections of a call that stand now."""
+
+    room: MediaStatistics
+    """All of them together: counters are added up, times are the longest of any."""
+    entries: Mapping[EntryId, MediaStatistics]
+
+    @classmethod
+    def of(cls, entries: Mapping[EntryId, MediaStatistics]) -> Self:
+        """Of what was counted of each entry."""
+        every = list(entries.values())
+        trips = [one.round_trip for one in every if one.round_trip is not None]
+        jitters = [one.jitter for one in every if one.jitter is not None]
+        together = MediaStatistics(
+            seconds=max((one.seconds for one in every), default=0.0),
+            packets_received=sum(one.packets_received for one in every),
+            bytes_received=sum(one.bytes_received for one in every),
+            packets_sent=sum(one.packets_sent for one in every),
+            bytes_sent=sum(one.bytes_sent for one in every),
+            packets_lost=sum(one.packets_lost for one in every),
+            key_frame_requests=sum(one.key_frame_requests for one in every),
+            round_trip=max(trips, default=None),
+            jitter=max(jitters, default=None),
+        )
+        return cls(together, entries)
 
 
 class MemberState(BaseModel):

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
-from greenroom.answers import DONE, Answer, Done, Explanation, HistoryEvent, SessionState, done
+from greenroom.answers import (
+    DONE,
+    Answer,
+    Done,
+    Explanation,
+    HistoryEvent,
+    MediaStats,
+    SessionState,
+    done,
+)
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import CallNotFound, InvalidInput, Refused
@@ -109,6 +118,15 @@ class CallReading:
         """Every event of the call in order, with who, when and why. Needs `read-call`."""
         self._readable()
         return self._core.history(self.cid)
+
+    def media_stats(self) -> MediaStats | None:
+        """What goes through the media connections that stand now. Needs `read-call`.
+
+        None where media does not run: it has not begun in this process, or the room is shown as
+        it was. What went through a connection that is over is in the history.
+        """
+        self._readable()
+        return self._core.media_stats(self.cid)
 
     def explain(
         self,

@@ -16,6 +16,7 @@ from greenroom.answers import (
     EntryState,
     Explanation,
     HistoryEvent,
+    MediaStats,
     SessionState,
 )
 from greenroom.domain.access import OWNER, Capability
@@ -36,6 +37,7 @@ from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
+from greenroom.ice import IceAccess
 from greenroom.importing import Imported
 from greenroom.media.port import Source
 from greenroom.projections.as_of import Seen
@@ -150,6 +152,15 @@ class Core(ABC):
         """Drop a connection of an entry; there is none where there is no media, nor another."""
         del cid, entry_id, ufrag
         return False
+
+    def ice(self, cid: CallId, entry_id: EntryId) -> tuple[IceAccess, ...]:
+        """The STUN and TURN servers for an entry."""
+        raise ReadOnly(f"there is no media in the past (entry {entry_id} of {cid})")
+
+    def media_stats(self, cid: CallId) -> MediaStats | None:
+        """What went through the media connections of a call; None where no media runs."""
+        del cid
+        return None
 
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom an entry receives; nobody where there is no media."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import TypeAdapter
 
+from greenroom import ice
 from greenroom.adapters.clock import SystemClock
 from greenroom.adapters.ids import Ids
 from greenroom.adapters.notifiers import LoggingNotifier
@@ -25,6 +26,7 @@ from greenroom.domain.ports import Clock, Drive, EventStore, Notifier
 from greenroom.domain.turn import Claim
 from greenroom.entry import Entry
 from greenroom.handles import Room, claim_of
+from greenroom.ice import IceServer
 from greenroom.intake import IN_FLIGHT
 from greenroom.live import LiveCore
 from greenroom.media.port import MediaPort
@@ -96,6 +98,7 @@ class Greenroom(Room[LiveCore]):
         remember_requests: timedelta = REMEMBERED,
         query_limit: timedelta = TIME_LIMIT,
         tracer_provider: TracerProvider | None = None,
+        ice_servers: Sequence[IceServer] = (),
     ) -> Self:
         """Open the store at `url`, and begin.
 
@@ -108,24 +111,22 @@ class Greenroom(Room[LiveCore]):
             ids: `greenroom.testing.SequentialIds` for ids that can be read.
             notifier: delivers notifications; by default they are logged.
             media: where media sessions live; by default aiortc in this process (extra `media`).
-            timers: whether deadlines and deliveries run in threads of this process; without,
-                `greenroom worker` must run somewhere.
+            timers: whether deadlines and deliveries run here; else in a `greenroom worker`.
             create: whether a missing store is made.
             cache: streams whose folded state is kept in memory.
             in_flight: commands that may be on their way at once; others wait, at last in vain.
             remember_requests: how long a repeat is answered as the first time.
             query_limit: what one query may take, up to an hour; past it, `QueryTooSlow`.
             tracer_provider: of OpenTelemetry (extra `otel`); by default the process's, if set.
+            ice_servers: STUN and TURN servers that `entry.ice_servers` tells clients of.
 
         Raises:
             InvalidInput: not the URL of a store.
             StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
         """
         checks.flags(timers=timers, create=create)
-        checks.integer(cache, "cache", 1, 10_000_000)
-        checks.integer(in_flight, "in_flight", 1, 1_000_000)
-        kept = remembered(remember_requests)
-        telemetry = Telemetry.to(tracer_provider)
+        _bounded(cache, in_flight)
+        kept, servers = remembered(remember_requests), ice.checked(ice_servers)
         room = cls._opened(
             open_store(url, create=create),
             clock or SystemClock(),
@@ -133,8 +134,9 @@ class Greenroom(Room[LiveCore]):
             cache=cache,
             in_flight=in_flight,
             query_limit=query_limited(query_limit),
-            telemetry=telemetry,
+            telemetry=Telemetry.to(tracer_provider),
         )
+        room._core.ice_servers = servers  # noqa: SLF001 - its own class
         try:
             room._begin(notifier or LoggingNotifier() if timers else None, media, kept)  # noqa: SLF001 - its own class
         except BaseException:
@@ -359,6 +361,11 @@ class Greenroom(Room[LiveCore]):
             return 0
         records = self._store.feed(among.start - 1, until=among.stop - 1)
         return max((position for position, record in records if record.at <= at), default=0)
+
+
+def _bounded(cache: int, in_flight: int) -> None:
+    checks.integer(cache, "cache", 1, 10_000_000)
+    checks.integer(in_flight, "in_flight", 1, 1_000_000)
 
 
 def _places(store: EventStore) -> tuple[Path | str | None, Path | str | None]:

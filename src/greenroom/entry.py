@@ -12,6 +12,7 @@ from greenroom.domain.operations import people, presence
 
 if TYPE_CHECKING:
     from greenroom.call_handle import CallHandle
+    from greenroom.ice import IceAccess
     from greenroom.media.port import Source
     from greenroom.tickets import Use
 
@@ -113,6 +114,17 @@ class Entry:
             InvalidInput: with the path of the fault.
         """
         return self._call._core.ticket(self.state, uses, seconds)  # noqa: SLF001 - as above
+
+    def ice_servers(self) -> tuple[IceAccess, ...]:
+        """The STUN and TURN servers that this client is to use, with credentials of its own.
+
+        Those that `Greenroom.open(ice_servers=...)` named; none by default. Ask again where the
+        credentials are about to expire.
+
+        Raises:
+            EntryNotFound: the entry has left, or was put out.
+        """
+        return self._call._core.ice(self._call.cid, self.entry_id)  # noqa: SLF001 - as above
 
     def unmute(
         self,

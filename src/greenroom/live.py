@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
 from greenroom.adapters.ids import Ids
-from greenroom.answers import Answer
+from greenroom.answers import Answer, MediaStats
 from greenroom.core import Core
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import EntryNotFound, StoreError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
+from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, Drive, EventStore
 from greenroom.domain.turn import Claim, Folded, Turn
+from greenroom.ice import IceAccess, IceServer, access
 from greenroom.importing import Import, Imported
 from greenroom.intake import IN_FLIGHT
 from greenroom.media.port import Source
@@ -37,6 +39,7 @@ from greenroom.telemetry import Telemetry
 from greenroom.watchers import Watchers
 
 A = TypeVar("A", bound=Answer)
+_CLIENTS: Final = Claim("clients", system=True)
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +70,7 @@ class LiveCore(Core):
         self.drives: list[Drive] = []
         """What happens by itself; woken after every command that recorded something."""
         self.media: MediaLink | None = None
+        self.ice_servers: Sequence[IceServer] = ()
         self._starting_media = threading.Lock()
         survives_forks(self)
 
@@ -252,3 +256,14 @@ class LiveCore(Core):
         if at_least is not None:
             checks.integer(at_least, "at_least", 0, position)
         return position
+
+    def ice(self, cid: CallId, entry_id: EntryId) -> tuple[IceAccess, ...]:
+        """The servers of the room, for an entry that is in the call."""
+        session = self.rehearse(cid, _CLIENTS, people.glance()).session
+        if entry_id not in session.entries:
+            raise EntryNotFound(entry_id)
+        return tuple(access(server, entry_id, self.now()) for server in self.ice_servers)
+
+    def media_stats(self, cid: CallId) -> MediaStats | None:
+        """As media counts now."""
+        return None if self.media is None else MediaStats.of(self.media.statistics(cid))

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from greenroom import CallHandle, Greenroom
-from greenroom.domain.errors import EntryNotFound, StoreError
+from greenroom.domain.errors import EntryNotFound, NotAllowed, StoreError
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.testing import FakeMedia, VirtualClock
 from greenroom.testing.media import TWO_WAY, offer_sdp
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STATISTICS = MediaStatistics(seconds=60, packets_received=3000, bytes_received=10**6)
+STATISTICS = MediaStatistics(
+    seconds=60, packets_received=3000, bytes_received=10**6, round_trip=0.02
+)
 
 
 class Lounge:
@@ -119,6 +121,37 @@ def test_who_is_put_out_is_measured_still(lounge: Lounge) -> None:
     assert lounge.names() == ["connected", "left", "measured"]
     assert lounge.room._core.media is not None
     assert not lounge.room._core.media._places, "nothing is remembered of who has left"
+
+
+def test_what_flows_in_a_call_is_told_by_entry_and_together(lounge: Lounge) -> None:
+    entries = [lounge.call(user).join(create=True).entry_id for user in ("thierry", "alice")]
+    elsewhere = lounge.call(id="studio").join(create=True).entry_id
+    for entry_id in (*entries, elsewhere):
+        lounge.media.connect(entry_id)
+        lounge.media.measure(entry_id, STATISTICS)
+    found = lounge.call().media_stats()
+    assert found is not None
+    assert found.entries == dict.fromkeys(entries, STATISTICS)
+    assert found.room.packets_received == 6000
+    assert (found.room.seconds, found.room.round_trip, found.room.jitter) == (60, 0.02, None)
+    lounge.media.lose(entries[0])
+    again = lounge.call().media_stats()
+    assert again is not None
+    assert list(again.entries) == entries[1:]
+
+
+def test_there_are_no_figures_where_there_is_no_media_and_for_who_may_not_read(
+    lounge: Lounge,
+) -> None:
+    lounge.call().create()
+    past = lounge.room.at(lounge.room.position).as_user("thierry").call("default", "lounge")
+    assert past.media_stats() is None
+    with pytest.raises(NotAllowed):
+        lounge.room.as_user("nobody", role="none").call("default", "lounge").media_stats()
+    with Greenroom.open("memory://") as room:
+        call = room.as_user("thierry").call("default", "1")
+        call.create()
+        assert call.media_stats() is None
 
 
 def test_a_mute_holds_on_a_connection_more_and_after_a_restart(tmp_path: Path) -> None:

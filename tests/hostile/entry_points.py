@@ -254,6 +254,8 @@ NOT_HERE: Final = {
     ),
     **dict.fromkeys(("Entry.ticket", "Greenroom.entry"), "test_tickets.py"),
     "Entry.slots": "takes nothing",
+    "Entry.ice_servers": "takes nothing",
+    "CallHandle.media_stats": "takes nothing",
 }
 """Public methods that are tried elsewhere."""
 

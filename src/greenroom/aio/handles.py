@@ -115,6 +115,7 @@ class Entry:
     candidates = blocking(entry.Entry.candidates)
     hang_up = blocking(entry.Entry.hang_up)
     slots = blocking(entry.Entry.slots)
+    ice_servers = blocking(entry.Entry.ice_servers)
     unmute = command(entry.Entry.unmute)
     leave = command(entry.Entry.leave)
 
@@ -187,6 +188,7 @@ class CallHandle:
     query_participants = blocking(call_handle.CallHandle.query_participants)
     query_sessions = blocking(call_handle.CallHandle.query_sessions)
     history = blocking(call_handle.CallHandle.history)
+    media_stats = blocking(call_handle.CallHandle.media_stats)
     explain = blocking(call_handle.CallHandle.explain)
     current_session = blocking(call_handle.CallHandle.current_session)
     member_page = blocking(call_handle.CallHandle.member_page)

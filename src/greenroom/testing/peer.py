@@ -20,6 +20,8 @@ from aiortc import (
     MediaStreamTrack,
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -29,6 +31,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from av import AudioFrame, VideoFrame
 from av.frame import Frame
 
+from greenroom.ice import IceAccess
 from greenroom.media.wire import use_addresses
 
 T = TypeVar("T")
@@ -59,6 +62,7 @@ class Peer:
         sign: what others recognise it by.
         addresses: of this machine, to offer; None for all but loopback.
         codecs: of pictures, that it offers, the most wanted first.
+        relay: a TURN server that all it sends and receives goes through.
 
     Example:
         with Peer("red") as thierry:
@@ -72,12 +76,14 @@ class Peer:
         *,
         addresses: Sequence[str] | None = ("127.0.0.1",),
         codecs: Sequence[Literal["VP8", "H264"]] = ("VP8",),
+        relay: IceAccess | None = None,
     ) -> None:
         self.sign: Sign = sign
         self._codecs = tuple(codecs)
+        self._relay = relay
         self.sees: Counter[Sign] = Counter()
         self.hears: Counter[Sign] = Counter()
-        self._addresses = addresses
+        self._addresses = addresses if relay is None else None
         self._news = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name=f"peer-{sign}", daemon=True)
@@ -180,7 +186,13 @@ class Peer:
         # With aiortc's default policy, a second line of a kind stays on a transport that bundling
         # closes, and never receives (aiortc 1.16).
         bundle = RTCBundlePolicy.MAX_BUNDLE
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=bundle))
+        servers, policy = [], RTCIceTransportPolicy.ALL
+        if (relay := self._relay) is not None:
+            server = RTCIceServer(list(relay.urls), relay.username, relay.credential)
+            servers, policy = [server], RTCIceTransportPolicy.RELAY
+        connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=servers, iceTransportPolicy=policy, bundlePolicy=bundle)
+        )
         connection.on("track", self._arrived)
         return connection
 
