@@ -61,6 +61,9 @@ _RECEIVED: Final = """async () => {
     }
     return sum;
 }"""
+_NAMES: Final = """() => window.peers
+    .filter((peer) => peer.connectionState === "connected")
+    .map((peer) => /ice-ufrag:(\\S+)/.exec(peer.localDescription.sdp)[1])"""
 _PICTURE: Final = """(name) => {
     const video = [...document.querySelectorAll("video")].find(
         (one) => one.ariaLabel === `Video of ${name}`);
@@ -145,6 +148,11 @@ class Visitor:
     def focused(self) -> str:
         """The text of what has the focus."""
         said: str = self.page.evaluate("document.activeElement.textContent.trim()")
+        return said
+
+    def connections(self) -> list[str]:
+        """ICE user names of the offers that stand."""
+        said: list[str] = self.page.evaluate(_NAMES)
         return said
 
     def received(self) -> dict[str, float]:

@@ -184,3 +184,25 @@ def test_a_viewer_who_is_let_send_is_seen_without_joining_again(site: Site, visi
     assert thierry.sees("alice", "green")
     call = site.room.system("auditor").call("livestream", "show")
     assert [event.name for event in call.history()].count("session.joined") == 2
+
+
+def test_a_connection_that_breaks_is_made_again_by_the_page(site: Site, visits: Visits) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("default", "meeting", create=True)
+    alice.enter("default", "meeting")
+    assert alice.sees("thierry", "red")
+    assert thierry.sees("alice", "green")
+    call = site.room.system("auditor").call("default", "meeting")
+    (entry_id,) = (item.entry_id for item in call.query_participants({"user_id": "alice"}).items)
+    broken = alice.connections()
+    assert len(broken) == 2
+    media = site.room._core.media
+    assert media is not None
+    for ufrag in broken:
+        media.hang_up(call.cid, entry_id, ufrag)
+    assert eventually(
+        lambda: len(alice.connections()) == 2 and not set(broken) & set(alice.connections())
+    )
+    assert thierry.receives_more()
+    assert alice.receives_more()
+    assert "session.left" not in [event.name for event in call.history()]

@@ -108,7 +108,7 @@ class Here {
     sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId: entry.entryId, ticket: entry.ticket }));
     view.showPart("call");
     $("main").focus();
-    this.watcher = new Watcher(entry);
+    this.watch();
     await this.look();
     if (!$("send").hidden) await attempt(() => this.send());
     this.timers.push(setInterval(() => this.arrange().catch(() => {}), 1000));
@@ -120,11 +120,20 @@ class Here {
     sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId: this.entry.entryId, ticket: this.entry.ticket }));
   }
 
+  // Again from the beginning where a connection broke; the entry waits for a while.
+  watch() {
+    this.watcher = new Watcher(this.entry, () => attempt(() => { this.watch(); return this.look(); }));
+  }
+
+  publish() {
+    this.publisher = new Publisher(this.entry, this.stream, () => attempt(() => this.publish()));
+    return this.publisher.offer();
+  }
+
   async send() {
     const wanted = { audio: this.may.has("send-audio"), video: this.may.has("send-video") && { width: 640, height: 480 } };
     this.stream = await navigator.mediaDevices.getUserMedia(wanted);
-    this.publisher = new Publisher(this.entry, this.stream);
-    await this.publisher.offer();
+    await this.publish();
     this.showMuted();
     await this.look();
   }

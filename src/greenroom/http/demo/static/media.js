@@ -2,13 +2,26 @@
 import { ask } from "./api.js";
 
 const GATHERING = 500; // milliseconds; without servers to ask, addresses are known at once
+const PATIENCE = 2000; // milliseconds that a connection may be interrupted
 
 class Connection {
-  constructor(place, entry) {
+  // `broken` is called once, when the connection is over and was not closed by this page.
+  constructor(place, entry, broken) {
     this.place = place;
     this.entry = entry;
     this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.offering = Promise.resolve();
+    this.peer.addEventListener("connectionstatechange", () => {
+      clearTimeout(this.doubt);
+      const patience = { disconnected: PATIENCE, failed: 0, closed: 0 }[this.peer.connectionState];
+      if (patience !== undefined) this.doubt = setTimeout(() => this.breakOff(broken), patience);
+    });
+  }
+
+  breakOff(broken) {
+    if (this.over) return;
+    this.close();
+    broken();
   }
 
   // Offers wait for each other: one exchange at a time.
@@ -28,12 +41,16 @@ class Connection {
     await this.peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 
-  close() { this.peer.close(); }
+  close() {
+    this.over = true;
+    clearTimeout(this.doubt);
+    this.peer.close();
+  }
 }
 
 export class Publisher extends Connection {
-  constructor(entry, stream) {
-    super("whip", entry);
+  constructor(entry, stream, broken) {
+    super("whip", entry, broken);
     for (const track of stream.getTracks()) {
       this.peer.addTransceiver(track, { direction: "sendonly", streams: [stream] });
     }
@@ -41,7 +58,7 @@ export class Publisher extends Connection {
 }
 
 export class Watcher extends Connection {
-  constructor(entry) { super("whep", entry); }
+  constructor(entry, broken) { super("whep", entry, broken); }
 
   // Lines to receive `others` people; lines are never taken away.
   async receive(others) {
