@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -19,10 +20,28 @@ from greenroom import aio
 from greenroom.http.demo.app import STATIC, demo_app
 from greenroom.testing import FakeMedia
 
-CALL = "/api/users/{}/calls/default/1"
+
+@dataclass
+class Demo:
+    """The demo being asked, about a call of the test's own."""
+
+    client: TestClient
+    call_id: str
+
+    def at(self, user: str) -> str:
+        return f"/api/users/{user}/calls/default/{self.call_id}"
+
+    def act(self, user: str, deed: str, **said: Any) -> Any:
+        return self.client.post(f"{self.at(user)}/{deed}", json=said)
+
+    def join(self, user: str) -> dict[str, str]:
+        """The headers that the user's entry asks with."""
+        joined = self.act(user, "join")
+        assert joined.status_code == 200, joined.text
+        return {"Authorization": f"Bearer {joined.json()['ticket']}"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -34,15 +53,9 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
-def act(client: TestClient, user: str, deed: str, **said: Any) -> Any:
-    return client.post(f"{CALL.format(user)}/{deed}", json=said)
-
-
-def join(client: TestClient, user: str) -> dict[str, str]:
-    """The headers that the user's entry asks with."""
-    joined = act(client, user, "join")
-    assert joined.status_code == 200, joined.text
-    return {"Authorization": f"Bearer {joined.json()['ticket']}"}
+@pytest.fixture
+def asked(client: TestClient, request: pytest.FixtureRequest) -> Demo:
+    return Demo(client, f"call-{abs(hash(request.node.name))}")
 
 
 def test_the_page_and_all_that_it_is_made_of_are_there(client: TestClient) -> None:
@@ -60,41 +73,45 @@ def test_nothing_of_the_page_comes_from_elsewhere() -> None:
         assert "://" not in said, file.name
 
 
-def test_a_call_is_created_joined_looked_at_and_left(client: TestClient) -> None:
-    assert "livestream" in client.get("/api/types").json()
-    assert act(client, "thierry", "create", hosts=["alice"]).json()["cid"] == "default:1"
-    ticket = join(client, "thierry")
-    seen = client.get(CALL.format("thierry")).json()
+def test_a_call_is_created_joined_looked_at_and_left(asked: Demo) -> None:
+    assert "livestream" in asked.client.get("/api/types").json()
+    assert (
+        asked.act("thierry", "create", hosts=["alice"]).json()["cid"] == f"default:{asked.call_id}"
+    )
+    ticket = asked.join("thierry")
+    seen = asked.client.get(asked.at("thierry")).json()
     assert [one["user_id"] for one in seen["participants"]] == ["thierry"]
     assert [(one["user_id"], one["role"]) for one in seen["members"]] == [("alice", "host")]
     assert "end-call" in seen["call"]["own_capabilities"]
-    assert [one["cid"] for one in client.get("/api/users/alice/calls").json()] == ["default:1"]
-    assert client.get("/api/entry/slots", headers=ticket).json() == {}
-    left = client.post("/api/entry/leave", headers=ticket, json={})
+    assert f"default:{asked.call_id}" in [
+        one["cid"] for one in asked.client.get("/api/users/alice/calls").json()
+    ]
+    assert asked.client.get("/api/entry/slots", headers=ticket).json() == {}
+    left = asked.client.post("/api/entry/leave", headers=ticket, json={})
     assert left.json()["recorded"] == ["session.left"]
 
 
-def test_media_takes_the_tickets_of_the_demo(client: TestClient) -> None:
-    act(client, "thierry", "create")
-    headers = join(client, "thierry") | {"Content-Type": "application/sdp"}
-    assert client.post("/media/whip", content=PUBLISHING, headers=headers).status_code == 201
+def test_media_takes_the_tickets_of_the_demo(asked: Demo) -> None:
+    asked.act("thierry", "create")
+    headers = asked.join("thierry") | {"Content-Type": "application/sdp"}
+    assert asked.client.post("/media/whip", content=PUBLISHING, headers=headers).status_code == 201
 
 
-def test_a_ticket_is_renewed_as_long_as_it_is_valid(client: TestClient) -> None:
-    act(client, "thierry", "create")
-    renewed = client.post("/api/entry/ticket", headers=join(client, "thierry"), json={})
+def test_a_ticket_is_renewed_as_long_as_it_is_valid(asked: Demo) -> None:
+    asked.act("thierry", "create")
+    renewed = asked.client.post("/api/entry/ticket", headers=asked.join("thierry"), json={})
     headers = {"Authorization": f"Bearer {renewed.json()['ticket']}"}
-    assert client.get("/api/entry/slots", headers=headers).status_code == 200
-    assert code(client.post("/api/entry/ticket", json={})) == "ticket_required"
+    assert asked.client.get("/api/entry/slots", headers=headers).status_code == 200
+    assert code(asked.client.post("/api/entry/ticket", json={})) == "ticket_required"
 
 
-def test_whoever_was_muted_unmutes_with_their_own_ticket(client: TestClient) -> None:
-    act(client, "thierry", "create")
-    join(client, "thierry")
-    alice = join(client, "alice")
-    muted = act(client, "thierry", "mute", user_id="alice", audio=True)
+def test_whoever_was_muted_unmutes_with_their_own_ticket(asked: Demo) -> None:
+    asked.act("thierry", "create")
+    asked.join("thierry")
+    alice = asked.join("alice")
+    muted = asked.act("thierry", "mute", user_id="alice", audio=True)
     assert muted.json()["recorded"] == ["session.muted"]
-    unmuted = client.post("/api/entry/unmute", headers=alice, json={"audio": True})
+    unmuted = asked.client.post("/api/entry/unmute", headers=alice, json={"audio": True})
     assert unmuted.json()["recorded"] == ["session.unmuted"]
 
 
@@ -112,46 +129,47 @@ def test_whoever_was_muted_unmutes_with_their_own_ticket(client: TestClient) -> 
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_where_the_fault_is(
-    client: TestClient, user: str, deed: str, said: Any
+    asked: Demo, user: str, deed: str, said: Any
 ) -> None:
-    refused = act(client, user, deed, **said)
+    refused = asked.act(user, deed, **said)
     assert (refused.status_code, code(refused)) == (422, "invalid_input")
     assert refused.json()["path"]
 
 
-def test_what_the_rules_refuse_is_a_problem_with_its_code(client: TestClient) -> None:
-    refused = act(client, "alice", "join")
+def test_what_the_rules_refuse_is_a_problem_with_its_code(asked: Demo) -> None:
+    refused = asked.act("alice", "join")
     assert (refused.status_code, code(refused)) == (404, "call_not_found")
-    act(client, "thierry", "create")
-    refused = act(client, "alice", "end")
+    asked.act("thierry", "create")
+    refused = asked.act("alice", "end")
     assert (refused.status_code, code(refused)) == (403, "not_allowed")
     assert refused.json()["capability"] == "end-call"
 
 
 @pytest.mark.parametrize("body", ["[]", "5", "{", "[" * 5_000, '"text"'])
-def test_what_is_no_object_is_refused(client: TestClient, body: str) -> None:
+def test_what_is_no_object_is_refused(asked: Demo, body: str) -> None:
     headers = {"Content-Type": "application/json"}
-    refused = client.post(f"{CALL.format('alice')}/create", content=body, headers=headers)
+    refused = asked.client.post(f"{asked.at('alice')}/create", content=body, headers=headers)
     assert (refused.status_code, code(refused)) == (422, "invalid_input")
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_pages_of_other_sites_can_do_nothing_here(client: TestClient, kind: str | None) -> None:
+def test_pages_of_other_sites_can_do_nothing_here(asked: Demo, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
-    refused = client.post(f"{CALL.format('alice')}/create", content="{}", headers=headers)
+    refused = asked.client.post(f"{asked.at('alice')}/create", content="{}", headers=headers)
     assert (refused.status_code, code(refused)) == (415, "unsupported_media_type")
     preflight = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
-    asked = client.options(f"{CALL.format('alice')}/create", headers=preflight)
-    assert "access-control-allow-origin" not in asked.headers
-    assert client.get("/", headers={"Host": "example.org"}).status_code == 400
+    answer = asked.client.options(f"{asked.at('alice')}/create", headers=preflight)
+    assert "access-control-allow-origin" not in answer.headers
+    assert asked.client.get("/", headers={"Host": "example.org"}).status_code == 400
 
 
 @pytest.mark.slow
 def test_the_history_is_told_as_it_grows_and_from_where_it_was_left() -> None:
     with demo() as site, httpx2.Client(base_url=site.url, timeout=10) as client:
+        path = "/api/users/thierry/calls/default/1"
         call = site.room.as_user("thierry").call("default", "1")
         call.create()
-        with client.stream("GET", f"{CALL.format('thierry')}/history") as told:
+        with client.stream("GET", f"{path}/history") as told:
             lines = told.iter_lines()
             assert told.headers["content-type"].startswith("text/event-stream")
             assert next(lines) == "id: 1"
@@ -161,7 +179,7 @@ def test_the_history_is_told_as_it_grows_and_from_where_it_was_left() -> None:
             assert next(lines) == "id: 2"
             assert json.loads(next(lines).removeprefix("data: "))["name"] == "session.started"
         back = {"Last-Event-ID": "2"}
-        with client.stream("GET", f"{CALL.format('thierry')}/history", headers=back) as told:
+        with client.stream("GET", f"{path}/history", headers=back) as told:
             assert next(told.iter_lines()) == "id: 3"
         refused = client.get("/api/users/thierry/calls/default/2/history")
         assert (refused.status_code, code(refused)) == (404, "call_not_found")
