@@ -18,7 +18,7 @@ from greenroom.http.app import media_app
 from greenroom.http.demo.app import demo_app
 from greenroom.http.refusing import HANDLERS
 
-HERE: Final = ("127.0.0.1", "localhost", "::1")
+HERE: Final = ("127.0.0.1", "localhost")
 """Names of this machine that nobody else can use."""
 _GOODBYE: Final = 3
 """Seconds that open requests are given when the server is told to stop."""
