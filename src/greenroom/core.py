@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, TypeVar, Unpack
 
@@ -22,7 +23,7 @@ from greenroom.answers import (
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind, Place
-from greenroom.domain.errors import EntryNotFound, ReadOnly
+from greenroom.domain.errors import EntryNotFound, MediaError, ReadOnly
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -39,7 +40,7 @@ from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
 from greenroom.ice import IceAccess
 from greenroom.importing import Imported
-from greenroom.media.port import Source
+from greenroom.media.port import Invitation, Source
 from greenroom.projections.as_of import Seen
 from greenroom.projections.items import CallItem
 from greenroom.projections.log_index import LogIndex
@@ -142,6 +143,21 @@ class Core(ABC):
     @abstractmethod
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Media signalling of an entry."""
+
+    def invite(self, cid: CallId, entry_id: EntryId, after: int) -> Invitation | None:
+        """An entry's invitation to receive; there is none where there is no media."""
+        del cid, entry_id, after
+        raise MediaError("there is no media here")
+
+    def accept(self, cid: CallId, entry_id: EntryId, number: int, sdp: str) -> None:
+        """The answer of an entry to an invitation; there is none where there is no media."""
+        del cid, entry_id, number, sdp
+        raise MediaError("there is no media here")
+
+    def invitation_due(self, cid: CallId, entry_id: EntryId) -> Future[None]:
+        """Done when an entry should ask to be invited again; never, where there is no media."""
+        del cid, entry_id
+        raise MediaError("there is no media here")
 
     def candidates(self, cid: CallId, entry_id: EntryId, fragment: str) -> None:
         """More signalling of an entry; none of it has a connection where there is no media."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 from greenroom.answers import Done, EntryState
 from greenroom.domain import checks
@@ -13,8 +15,16 @@ from greenroom.domain.operations import people, presence
 if TYPE_CHECKING:
     from greenroom.call_handle import CallHandle
     from greenroom.ice import IceAccess
-    from greenroom.media.port import Source
+    from greenroom.media.port import Invitation, Source
     from greenroom.tickets import Use
+
+
+_MOST_INVITATIONS: Final = 2**53
+
+
+def patience(seconds: int) -> int:
+    """How long somebody may wait for an invitation."""
+    return checks.integer(seconds, "seconds", 0, 3600)
 
 
 class Entry:
@@ -69,6 +79,61 @@ class Entry:
             MediaError: the description cannot be understood, or media is not installed.
         """
         return self._call._core.offer(self._call.cid, self.entry_id, sdp)  # noqa: SLF001 - the handle's own part
+
+    def invite(self, *, after: int = 0) -> Invitation | None:
+        """Media signalling, begun by the server: its offer of a connection to receive on.
+
+        It has a line for each track of the others; `slots` says whose is on which. Where people
+        come and go, who accepted an invitation should ask for the next: see `next_invitation`.
+
+        Args:
+            after: number of the invitation that this client accepted last, to go on with its
+                connection; 0 for a new connection, in the place of the one that receives.
+
+        Returns:
+            None while there is nobody to receive, or nothing new.
+
+        Raises:
+            EntryNotFound: the entry has left, or was put out.
+            MediaError: `after` is not what was accepted last (begin anew, with 0), or this media
+                does not invite.
+        """
+        after = checks.integer(after, "after", 0, _MOST_INVITATIONS)
+        return self._call._core.invite(self._call.cid, self.entry_id, after)  # noqa: SLF001 - as above
+
+    def accept(self, number: int, sdp: str) -> None:
+        """The answer of this client to an invitation; again changes nothing.
+
+        Raises:
+            EntryNotFound: the entry has left, or was put out.
+            MediaError: there is a later invitation, or the description cannot be understood.
+        """
+        number = checks.integer(number, "number", 0, _MOST_INVITATIONS)
+        self._call._core.accept(self._call.cid, self.entry_id, number, sdp)  # noqa: SLF001 - as above
+
+    def next_invitation(self, *, after: int = 0, seconds: int = 25) -> Invitation | None:
+        """As `invite`, waiting until there is one: for a long poll, or a stream of events.
+
+        Args:
+            after: as for `invite`.
+            seconds: how long to wait, up to an hour; None is answered when they are over.
+
+        Raises:
+            EntryNotFound: the entry has left, or was put out, now or meanwhile.
+            MediaError: as for `invite`; also when the connection is lost meanwhile.
+        """
+        over = monotonic() + patience(seconds)
+        while True:
+            due = invitation_due(self)  # first, not to miss what comes between the two
+            try:
+                invitation = self.invite(after=after)
+                if invitation is not None:
+                    return invitation
+                due.result(max(0.0, over - monotonic()))
+            except TimeoutError:
+                return None
+            finally:
+                due.cancel()
 
     def candidates(self, fragment: str) -> None:
         """Media signalling: addresses that this client learned of after its offer (trickle ICE).
@@ -155,3 +220,13 @@ class Entry:
     def leave(self, *, request_id: str | None = None) -> Done:
         """Close this connection; again records nothing."""
         return self._call._done(presence.leave(self.entry_id), request_id)  # noqa: SLF001 - as above
+
+
+def invitation_due(entry: Entry) -> Future[None]:
+    """Done as soon as a client should ask to be invited again; cancel it if you tire.
+
+    Raises:
+        EntryNotFound: the entry has left, or was put out.
+    """
+    call = entry._call  # noqa: SLF001 - the entry's own part
+    return call._core.invitation_due(call.cid, entry.entry_id)  # noqa: SLF001 - as above

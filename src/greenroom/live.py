@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -26,8 +27,9 @@ from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.ice import IceAccess, IceServer, access
 from greenroom.importing import Import, Imported
 from greenroom.intake import IN_FLIGHT
-from greenroom.media.port import Source
-from greenroom.media_link import MediaLink, MediaTicker
+from greenroom.media.port import Invitation, Source
+from greenroom.media_link import MediaLink
+from greenroom.media_ticker import MediaTicker
 from greenroom.pipeline import Pipeline
 from greenroom.projections.forks import survives_forks
 from greenroom.projections.log_index import LogIndex
@@ -230,11 +232,19 @@ class LiveCore(Core):
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Hand it to media, which is started by the first."""
-        with self._starting_media:
-            if self.media is None:
-                self.media = MediaLink.installed()
-        self.media.start(self)
-        return self.media.offer(cid, entry_id, sdp)
+        return self._started_media().offer(cid, entry_id, sdp)
+
+    def invite(self, cid: CallId, entry_id: EntryId, after: int) -> Invitation | None:
+        """Let media do it, which is started by the first."""
+        return self._started_media().invite(cid, entry_id, after)
+
+    def accept(self, cid: CallId, entry_id: EntryId, number: int, sdp: str) -> None:
+        """Hand it to media."""
+        self._started_media().accept(cid, entry_id, number, sdp)
+
+    def invitation_due(self, cid: CallId, entry_id: EntryId) -> Future[None]:
+        """As media tells."""
+        return self._started_media().invitation_due(cid, entry_id)
 
     def candidates(self, cid: CallId, entry_id: EntryId, fragment: str) -> None:
         """Hand them to media."""
@@ -249,6 +259,13 @@ class LiveCore(Core):
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """As media has arranged it."""
         return {} if self.media is None else self.media.slots(cid, entry_id)
+
+    def _started_media(self) -> MediaLink:
+        with self._starting_media:
+            if self.media is None:
+                self.media = MediaLink.installed()
+        self.media.start(self)
+        return self.media
 
     def _end(self, at_least: int | None, followed: int | None) -> int:
         """Where the log ends, which is as much as anybody may ask to see."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +23,9 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import Joined, Left, MediaStatistics, Track
 from greenroom.domain.session_media import NO_MEDIA, SENDING, Media
 from greenroom.domain.turn import Claim
-from greenroom.media.port import Kind, MediaEntry, MediaPort, Source
+from greenroom.media.port import Invitation, Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor, Presence
+from greenroom.waiting import Waiting
 
 if TYPE_CHECKING:
     from greenroom.live import LiveCore
@@ -35,8 +36,6 @@ _CLAIM: Final = Claim("media", system=True)
 _DONE: Final = TypeAdapter(Done)
 _LOOKED_OVER_EVERY: Final = 5.0
 """Seconds between two looks at whether media is as it should be, though nothing was recorded."""
-_OTHERS_AFTER: Final = timedelta(milliseconds=100)
-"""How soon, while somebody is there, media looks for what other processes have recorded."""
 _KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "screenshare")
 
 
@@ -63,6 +62,8 @@ class MediaLink:
         self._places: dict[EntryId, _Place] = {}
         self._core: LiveCore | None = None
         self._reactor: MediaReactor | None = None
+        self._waiting = Waiting()
+        """Who wants to know when to ask for another invitation."""
         self._looked_over = 0.0
         self._untold: deque[tuple[_Place, Operation[CallTurn]]] = deque()
         """What media reported and is not on record yet, in order."""
@@ -167,6 +168,36 @@ class MediaLink:
         known = place is not None and not place.gone and place.cid == cid
         return known and self._media.hang_up(entry_id, ufrag)
 
+    def invite(self, cid: CallId, entry_id: EntryId, after: int) -> Invitation | None:
+        """The offer of a connection on which a participant receives; None if there is no other.
+
+        Raises:
+            EntryNotFound: the entry is not in the call.
+            MediaError: `after` was not accepted last, or the adapter does not invite.
+        """
+        self._require(cid, entry_id)
+        return self._media.invite(entry_id, after)
+
+    def accept(self, cid: CallId, entry_id: EntryId, number: int, sdp: str) -> None:
+        """A participant's answer to an invitation.
+
+        Raises:
+            EntryNotFound: the entry is not in the call.
+            MediaError: it is not the last invitation, or the answer cannot be understood.
+        """
+        self._require(cid, entry_id)
+        self._media.accept(entry_id, number, sdp)
+
+    def invitation_due(self, cid: CallId, entry_id: EntryId) -> Future[None]:
+        """Done as soon as a participant should ask to be invited again; cancel it if you tire.
+
+        Raises:
+            EntryNotFound: the entry is not in the call.
+        """
+        due = self._waiting.on(entry_id)
+        self._require(cid, entry_id)
+        return due
+
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """Whom a participant receives on which of their media lines.
 
@@ -205,6 +236,7 @@ class MediaLink:
     def lost(self, entry_id: EntryId, epoch: int) -> None:
         """The peer behind a connection is gone."""
         self._note(self._places.get(entry_id), reports.lost(entry_id, epoch))
+        self.outdated(entry_id)
 
     def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
         """A connection of an entry is over, which may have left."""
@@ -216,11 +248,16 @@ class MediaLink:
         if place.gone and not place.running:
             self._places.pop(entry_id, None)
 
+    def outdated(self, entry_id: EntryId) -> None:
+        """Whoever waits for another invitation of an entry is to ask for it."""
+        self._waiting.wake(entry_id)
+
     def stop(self) -> None:
         """Close every connection; nothing is running then. Who is in the call stays recorded."""
         with self._lock:
             self._reactor = None
         self._media.stop()
+        self._waiting.wake_all()
 
     def _require(self, cid: CallId, entry_id: EntryId) -> None:
         """Go on only if the entry is in the call, by everything recorded so far."""
@@ -233,6 +270,7 @@ class MediaLink:
         place = self._places.get(entry_id)
         if place is not None:
             place.gone = True
+            self._waiting.wake(entry_id)
             if not place.running:
                 del self._places[entry_id]
 
@@ -307,39 +345,3 @@ def _allowed(turn: CallTurn, user_id: UserId) -> frozenset[Kind]:
 def _presence(cid: CallId, one: ParticipantItem) -> MediaEntry:
     number = int(one.session_id.rpartition("/")[2])
     return MediaEntry(one.entry_id, cid, number, one.user_id, frozenset())
-
-
-class MediaTicker:
-    """Keeps media following the log.
-
-    Args:
-        link: what is to follow.
-        head: the last position of the log.
-        now: the present.
-        watched: whether time goes by by itself: then what other processes record is looked for.
-    """
-
-    def __init__(
-        self,
-        link: MediaLink,
-        head: Callable[[], int],
-        now: Callable[[], datetime],
-        *,
-        watched: bool,
-    ) -> None:
-        self._link = link
-        self._head = head
-        self._now = now
-        self._watched = watched
-
-    def next_due(self) -> datetime | None:
-        """Now, where something was recorded that media has not followed, or it is to be mended."""
-        if self._link.position() < self._head() or self._link.due():
-            return self._now()
-        return self._now() + _OTHERS_AFTER if self._watched and self._link.busy() else None
-
-    def fire_due(self) -> None:
-        """Follow; mend what is not as it should be, from time to time."""
-        self._link.follow()
-        if self._link.due():
-            self._link.look_over()

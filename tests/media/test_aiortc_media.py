@@ -19,6 +19,8 @@ from greenroom.testing.peer import Peer, Sign
 
 
 class TestAiortcMedia(MediaPortContract):
+    invites = False
+
     @pytest.fixture
     def media(self) -> Iterator[MediaPort]:
         media = AiortcMedia(addresses=LOOPBACK)

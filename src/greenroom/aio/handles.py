@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Final
 
 from pydantic import ConfigDict, PrivateAttr
@@ -13,6 +15,7 @@ from greenroom.aio.desk import AsyncDesk
 from greenroom.aio.mirror import answering, blocking, command
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.turn import Claim
+from greenroom.media.port import Invitation
 from greenroom.projections.items import MemberItem
 from greenroom.tickets import Use
 
@@ -111,7 +114,25 @@ class Entry:
         """What this client shows over HTTP; arguments as for `greenroom.Entry.ticket`."""
         return self.reading.ticket(*uses, seconds=seconds)
 
+    async def next_invitation(self, *, after: int = 0, seconds: int = 25) -> Invitation | None:
+        """As `invite`, waiting until there is one; as for `greenroom.Entry.next_invitation`."""
+        over = monotonic() + entry.patience(seconds)
+        while True:
+            due = await self.desk.in_thread(entry.invitation_due, self.reading)
+            try:
+                invitation = await self.invite(after=after)
+                if invitation is not None:
+                    return invitation
+                async with asyncio.timeout(max(0.0, over - monotonic())):
+                    await asyncio.wrap_future(due)
+            except TimeoutError:
+                return None
+            finally:
+                due.cancel()
+
     offer = blocking(entry.Entry.offer)
+    invite = blocking(entry.Entry.invite)
+    accept = blocking(entry.Entry.accept)
     candidates = blocking(entry.Entry.candidates)
     hang_up = blocking(entry.Entry.hang_up)
     slots = blocking(entry.Entry.slots)

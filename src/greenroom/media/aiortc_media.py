@@ -15,7 +15,7 @@ from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import Description
 from greenroom.media.dispatch import Dispatcher
 from greenroom.media.fragment import Fragment
-from greenroom.media.port import MediaEntry, MediaObserver, Source
+from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
 from greenroom.media.stage import Stage
 from greenroom.media.statistics import LineStatistics
 
@@ -94,6 +94,18 @@ class AiortcMedia:
         """
         self._require(entry_id)
         return self._run(self._stage.offer(entry_id, Description.of_offer(sdp)))
+
+    def invite(self, entry_id: EntryId, after: int = 0) -> Invitation | None:
+        """Refused: participants offer, with lines to receive on, and need no other invitation."""
+        del after
+        self._require(entry_id)
+        raise MediaError("this adapter does not invite; offer lines that receive instead")
+
+    def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
+        """Refused, as nobody was invited."""
+        del sdp
+        self._require(entry_id)
+        raise MediaError(f"there is no invitation {number}; offer lines that receive instead")
 
     def candidates(self, entry_id: EntryId, fragment: str) -> None:
         """Addresses of the peer that it learned of after its offer."""

@@ -1,4 +1,4 @@
-"""What a participant's session description offers, read with suspicion and without a library."""
+"""What a participant's session description says, read with suspicion and without a library."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ _WHOLE_UNITS = re.compile(r"(?:.*;)? *packetization-mode=1 *(?:;.*)?")
 _CONSTRAINED: Final = 0x40
 _SSRC = re.compile(r"[0-9]{1,10} cname:[^ ]{1,256}")
 _SSRC_GROUP = re.compile(r"FID [0-9]{1,10} [0-9]{1,10}")
+_OFFERING: Final = ("actpass",)
+_ANSWERING: Final = ("active", "passive")
 _FEEDBACK: Final = ("nack", "nack pli", "goog-remb")
 _RECEIVES: Final = {"sendrecv": True, "recvonly": True, "sendonly": False, "inactive": False}
 _SENDS: Final = {"sendrecv": True, "recvonly": False, "sendonly": True, "inactive": False}
@@ -91,7 +93,7 @@ class _Format:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What matters of an offer."""
+    """What matters of an offer, or of an answer."""
 
     lines: tuple[Line, ...]
     fingerprint: str
@@ -99,7 +101,7 @@ class Description:
     ufrag: str
     """Of the first line."""
     sdp: str
-    """The offer written anew from what was understood of it, for a library to read.
+    """The description written anew from what was understood of it, for a library to read.
 
     Everything is bundled onto the first line, so all lines have its candidates. Addresses are
     numbers: names are not looked up, their owners reach us without.
@@ -112,6 +114,19 @@ class Description:
         Raises:
             MediaError: it is none, too big, or lacks what a connection needs.
         """
+        return cls._of(sdp, _OFFERING)
+
+    @classmethod
+    def of_answer(cls, sdp: object) -> Description:
+        """Read an answer: as an offer is read, but that it says who begins (`a=setup`).
+
+        Raises:
+            MediaError: it is none, too big, or lacks what a connection needs.
+        """
+        return cls._of(sdp, _ANSWERING)
+
+    @classmethod
+    def _of(cls, sdp: object, setups: Collection[str]) -> Description:
         session, sections = _split(sdp)
         described = [(heading, [*session, *rows]) for heading, rows in sections]
         formats = [_formats(heading, attributes) for heading, attributes in described]
@@ -119,18 +134,18 @@ class Description:
             _line(heading, attributes, found)
             for (heading, attributes), found in zip(described, formats, strict=True)
         )
-        secrets = [_secrets(attributes) for _, attributes in described]
+        secrets = [_secrets(attributes, setups) for _, attributes in described]
         if len({line.mid for line in lines}) < len(lines):
             raise MediaError("expected another a=mid on every media line")
-        if len({fingerprint for fingerprint, _, _ in secrets}) > 1:
+        if len({one.fingerprint for one in secrets}) > 1:
             raise MediaError("expected one certificate for all media lines (bundled)")
         transport = [*_written(secrets[0]), *candidates_in(described[0][1])]
         written = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
         written.append(f"a=group:BUNDLE {' '.join(line.mid for line in lines)}")
         for line, found, (_, attributes) in zip(lines, formats, described, strict=True):
             written += [*_rewritten(line, found, attributes), *transport]
-        fingerprint, ufrag, _ = secrets[0]
-        return cls(lines, fingerprint, ufrag, "\r\n".join(written) + "\r\n")
+        first = secrets[0]
+        return cls(lines, first.fingerprint, first.ufrag, "\r\n".join(written) + "\r\n")
 
     def continues(self, before: Description) -> bool:
         """Whether this renegotiates the connection that `before` was the last offer of.
@@ -197,22 +212,35 @@ def _media(heading: str) -> Media:
     return "audio" if match[1] == "audio" else "video"
 
 
-def _secrets(attributes: Attributes) -> tuple[str, str, str]:
-    """Fingerprint, ICE user name and ICE password of a line."""
-    if next(_values(attributes, "setup"), "") != "actpass":
-        raise MediaError("expected an offer (a=setup:actpass), not an answer")
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """What a line's connection is made with."""
+
+    fingerprint: str
+    ufrag: str
+    password: str
+    setup: str
+
+
+def _secrets(attributes: Attributes, setups: Collection[str]) -> _Secrets:
+    setup = next(_values(attributes, "setup"), "")
+    if setup not in setups:
+        offered = "an offer (a=setup:actpass), not an answer"
+        answered = "an answer (a=setup:active), not an offer"
+        raise MediaError(f"expected {offered if setups is _OFFERING else answered}")
     prints = (_FINGERPRINT.fullmatch(value) for value in _values(attributes, "fingerprint"))
     found = next((match for match in prints if match), None)
     ufrag, password = (next(_values(attributes, name), "") for name in ("ice-ufrag", "ice-pwd"))
     if not found or not UFRAG.fullmatch(ufrag) or not _PASSWORD.fullmatch(password):
         raise MediaError("expected a=fingerprint, a=ice-ufrag and a=ice-pwd on every media line")
-    return f"{found[1].lower()} {found[2].upper()}", ufrag, password
+    return _Secrets(f"{found[1].lower()} {found[2].upper()}", ufrag, password, setup)
 
 
-def _written(secrets: tuple[str, str, str]) -> Iterator[str]:
-    names = ("fingerprint", "ice-ufrag", "ice-pwd")
-    yield from (f"a={name}:{value}" for name, value in zip(names, secrets, strict=True))
-    yield "a=setup:actpass"
+def _written(secrets: _Secrets) -> Iterator[str]:
+    yield f"a=fingerprint:{secrets.fingerprint}"
+    yield f"a=ice-ufrag:{secrets.ufrag}"
+    yield f"a=ice-pwd:{secrets.password}"
+    yield f"a=setup:{secrets.setup}"
 
 
 def candidates_in(attributes: Attributes) -> Iterator[str]:

@@ -35,6 +35,16 @@ class Source:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """The server's offer of a connection on which a participant receives, as it should be now."""
+
+    number: int
+    """Counted from 1 in its entry; what was accepted last is named to be invited further."""
+    sdp: str
+    """A session description, with a line for each track; all candidates stand in it."""
+
+
 class MediaObserver(Protocol):
     """Who is told what media learns. Calls come one after another from a thread that may block.
 
@@ -68,6 +78,13 @@ class MediaObserver(Protocol):
         """A connection that had stood is over, for whatever reason; told last of what concerns it.
 
         It was lost, was replaced by another one, or its entry was closed.
+        """
+        ...
+
+    def outdated(self, entry_id: EntryId) -> None:
+        """Who was invited should ask again: there is other audio and video to receive now.
+
+        Told once until it asks; to whom nothing could be offered when it asked, too.
         """
         ...
 
@@ -116,8 +133,39 @@ class MediaPort(Protocol):
         """
         ...
 
+    def invite(self, entry_id: EntryId, after: int = 0) -> Invitation | None:
+        """The server's offer of a connection that only receives, as it should be now.
+
+        It has a line for each track of the others in the same session that may be received. The
+        observer is told `outdated` when that changes: then whoever accepted asks `after` it.
+
+        Args:
+            entry_id: who is invited.
+            after: number of the invitation that was accepted last, to go on with its connection;
+                0 for a new connection, which takes the place of the one that receives when it is
+                accepted.
+
+        Returns:
+            None where there is nothing new since; the invitation that waits to be accepted, if
+            there is one.
+
+        Raises:
+            MediaError: no such entry is open, `after` was not accepted last, or this adapter
+                does not invite.
+        """
+        ...
+
+    def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
+        """Take a participant's answer to an invitation. Twice is fine.
+
+        Raises:
+            MediaError: no such entry is open, another invitation has been made since, or the
+                description cannot be used.
+        """
+        ...
+
     def candidates(self, entry_id: EntryId, fragment: str) -> None:
-        """Addresses of the peer that it learned of after its offer (RFC 8840), some at a time.
+        """Addresses that the peer learned of after its description (RFC 8840), some at a time.
 
         Those of a sort that is not used here are left out, and so are those that are too many.
 
@@ -128,7 +176,7 @@ class MediaPort(Protocol):
         ...
 
     def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
-        """Drop the connection whose offer had this ICE user name; the entry stays open.
+        """Drop the connection under this ICE user name of the peer's; the entry stays open.
 
         It is not reported as lost. No such connection, or no such entry, is fine.
 
@@ -140,7 +188,8 @@ class MediaPort(Protocol):
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """What the entry receives: source by `mid` of each line that can receive, in their order.
 
-        None stands on a free line. It changes as participants come and go, without an offer.
+        None stands on a free line. It changes as participants come and go: without an offer,
+        unless the participant was invited.
 
         Raises:
             MediaError: no such entry is open.

@@ -9,24 +9,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
+from uuid import uuid4
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
-from greenroom.media.description import MAX_CANDIDATES, MAX_LINES, MAX_SIZE, Description
+from greenroom.media.description import Description
 from greenroom.media.fragment import Fragment
-from greenroom.media.port import Kind, MediaEntry, MediaObserver, Source
+from greenroom.media.invitations import Invitations
+from greenroom.media.port import Invitation, Kind, MediaEntry, MediaObserver, Source
+from greenroom.testing.descriptions import (
+    FINGERPRINT,
+    HOSTILE,
+    HOSTILE_FRAGMENTS,
+    TRICKLE,
+    TWO_WAY,
+    offer_sdp,
+)
 
-FINGERPRINT: Final = "sha-256 " + ":".join(["AB"] * 32)
-"""What the offers of `offer_sdp` are signed with, unless told otherwise."""
+__all__ = [
+    "FINGERPRINT",
+    "HOSTILE",
+    "HOSTILE_FRAGMENTS",
+    "TRICKLE",
+    "TWO_WAY",
+    "FakeMedia",
+    "News",
+    "Told",
+    "Witness",
+    "offer_sdp",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """One thing that a port was told to do."""
 
-    what: Literal["start", "open", "close", "offer", "hang_up", "stop"]
+    what: Literal["start", "open", "close", "offer", "invite", "accept", "hang_up", "stop"]
     entry_id: EntryId | None = None
     may_send: frozenset[Kind] | None = None
     """Only with `open`."""
@@ -50,6 +70,8 @@ class FakeMedia:
         """The last connection of each open entry."""
         self._connections: dict[EntryId, dict[int, MediaStatistics]] = {}
         """Those that stand."""
+        self._published: dict[EntryId, set[Kind]] = {}
+        self._invitations: dict[EntryId, Invitations[str]] = {}
         self._failing: set[EntryId] = set()
         self._stopped = False
         self._lock = threading.RLock()
@@ -69,6 +91,7 @@ class FakeMedia:
             self._entries[entry.entry_id] = entry
             before = self._epochs.get(entry.entry_id, 0)
             self._epochs[entry.entry_id] = max(before, entry.epoch)
+        self._tell_outdated()
 
     def close(self, entry_id: EntryId) -> None:
         """Forget the entry."""
@@ -84,6 +107,30 @@ class FakeMedia:
             self._open_entry(entry_id)
             self._offers[entry_id] = Description.of_offer(sdp)
             return "v=0\r\ns=fake\r\n"
+
+    def invite(self, entry_id: EntryId, after: int = 0) -> Invitation | None:
+        """An offer with a line for whatever the test said that the others of the call publish."""
+        with self._lock:
+            self.told.append(Told("invite", entry_id))
+            wanted = self._receivable(self._open_entry(entry_id))
+            invitations = self._invitations.setdefault(entry_id, Invitations())
+            connection = invitations.asked(after) or uuid4().hex
+            waiting = invitations.pending(connection)
+            if waiting is not None or not invitations.outdated(connection, wanted):
+                return waiting
+            lines = [("audio" if one.kind == "audio" else "video", "sendonly") for one in wanted]
+            return invitations.issue(connection, offer_sdp(*lines), wanted)
+
+    def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
+        """Remember which invitation was accepted; hostile answers are refused as any port does."""
+        with self._lock:
+            self.told.append(Told("accept", entry_id))
+            self._open_entry(entry_id)
+            invitations = self._invitations.setdefault(entry_id, Invitations())
+            connection = invitations.awaiting(number)
+            if connection is not None:
+                Description.of_answer(sdp)
+                invitations.accept(connection)
 
     def candidates(self, entry_id: EntryId, fragment: str) -> None:
         """Refused where they belong to another offer than the entry's last, else forgotten."""
@@ -158,11 +205,18 @@ class FakeMedia:
         return epoch
 
     def publish(self, entry_id: EntryId, kind: Kind, *, epoch: int | None = None) -> None:
-        """Something of this kind arrives, over the entry's last connection or the one named."""
+        """Something of this kind arrives, over the entry's last connection or the one named.
+
+        Who was invited is told, if they are to see or hear it.
+        """
+        self._published.setdefault(entry_id, set()).add(kind)
+        self._tell_outdated()
         self._observing().published(entry_id, self._last(entry_id, epoch), kind)
 
     def unpublish(self, entry_id: EntryId, kind: Kind, *, epoch: int | None = None) -> None:
-        """Nothing of this kind arrives any more."""
+        """Nothing of this kind arrives any more; who was invited is told."""
+        self._published.get(entry_id, set()).discard(kind)
+        self._tell_outdated()
         self._observing().unpublished(entry_id, self._last(entry_id, epoch), kind)
 
     def measure(
@@ -202,8 +256,37 @@ class FakeMedia:
         for epoch in tuple(self._connections.get(entry_id, ())):
             self.end(entry_id, epoch=epoch)
         with self._lock:
-            for known in (self._entries, self._offers, self._epochs, self._connections):
+            for known in (
+                self._entries,
+                self._offers,
+                self._epochs,
+                self._connections,
+                self._published,
+                self._invitations,
+            ):
                 known.pop(entry_id, None)
+        self._tell_outdated()
+
+    def _receivable(self, viewer: MediaEntry) -> list[Source]:
+        """What the others publish, as far as they may."""
+        return [
+            Source(other.entry_id, kind)
+            for other in self._entries.values()
+            if other.entry_id != viewer.entry_id
+            and (other.cid, other.session) == (viewer.cid, viewer.session)
+            for kind in sorted(self._published.get(other.entry_id, set()) & other.may_send)
+        ]
+
+    def _tell_outdated(self) -> None:
+        with self._lock:
+            outdated = [
+                entry_id
+                for entry_id, entry in self._entries.items()
+                if entry_id in self._invitations
+                and self._invitations[entry_id].tell(self._receivable(entry))
+            ]
+        for entry_id in outdated:
+            self._observing().outdated(entry_id)
 
     def _last(self, entry_id: EntryId, epoch: int | None) -> int:
         return self._epochs.get(entry_id, 0) if epoch is None else epoch
@@ -227,9 +310,10 @@ class FakeMedia:
 class News:
     """One thing that media reported."""
 
-    what: Literal["connected", "published", "unpublished", "lost", "ended"]
+    what: Literal["connected", "published", "unpublished", "lost", "ended", "outdated"]
     entry_id: EntryId
-    epoch: int
+    epoch: int = 0
+    """0 with `outdated`, which is about no connection."""
     fingerprint: str = ""
     """Only with `connected`."""
     kind: Kind | None = None
@@ -280,6 +364,10 @@ class Witness:
         """Remember it."""
         self._hear(News("ended", entry_id, epoch, statistics=statistics))
 
+    def outdated(self, entry_id: EntryId) -> None:
+        """Remember it."""
+        self._hear(News("outdated", entry_id))
+
     def heard(self, enough: Callable[[Witness], bool], timeout: float = 10) -> bool:
         """Wait until `enough` says so; False after `timeout` seconds."""
         with self._arrived:
@@ -289,82 +377,3 @@ class Witness:
         with self._arrived:
             self.news.append(news)
             self._arrived.notify_all()
-
-
-def offer_sdp(
-    *lines: tuple[str, str], fingerprint: str = FINGERPRINT, setup: str = "actpass"
-) -> str:
-    """A well-formed description of a peer that does not exist: (kind, direction) a line."""
-    session = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
-    mids = [str(number) for number in range(len(lines))]
-    session.append(f"a=group:BUNDLE {' '.join(mids)}")
-    for mid, (kind, direction) in zip(mids, lines, strict=True):
-        codec = "96 opus/48000/2" if kind == "audio" else "97 VP8/90000"
-        session += [
-            f"m={kind} 9 UDP/TLS/RTP/SAVPF {codec.partition(' ')[0]}",
-            "c=IN IP4 0.0.0.0",
-            f"a={direction}",
-            f"a=mid:{mid}",
-            "a=rtcp:9 IN IP4 0.0.0.0",
-            "a=rtcp-mux",
-            f"a=rtpmap:{codec}",
-            "a=ice-ufrag:abcd",
-            "a=ice-pwd:abcdefghijklmnopqrstuv",
-            f"a=fingerprint:{fingerprint}",
-            f"a=setup:{setup}",
-        ]
-    return "\r\n".join(session) + "\r\n"
-
-
-TWO_WAY: Final = (("audio", "sendrecv"), ("video", "sendrecv"))
-"""The lines of a plain two-party call."""
-
-TRICKLE: Final = (
-    "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n"
-    "m=audio 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n"
-    "a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\n"
-    "a=candidate:2 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active\r\n"
-    "a=candidate:3 1 udp 2122260222 somebody.local 61765 typ host\r\n"
-    "a=end-of-candidates\r\n"
-)
-"""Candidates for an offer of `offer_sdp`: one that can be used, and two that are left out."""
-
-HOSTILE_FRAGMENTS: Final[Mapping[str, object]] = {
-    "nothing": "",
-    "not a string": b"a=ice-ufrag:abcd\r\n",
-    "None": None,
-    "json": '{"candidate": ""}',
-    "an offer": offer_sdp(("audio", "sendrecv")),
-    "too long": TRICKLE + "a=" + "x" * MAX_SIZE,
-    "no connection named": TRICKLE.replace("a=ice-ufrag:", "a=ice-frag:"),
-    "two connections named": TRICKLE + "a=ice-ufrag:dcba\r\n",
-    "a name that is none": TRICKLE.replace("abcd", "a" * 300),
-    "too many": TRICKLE + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * MAX_CANDIDATES,
-    "a candidate that is none": TRICKLE + "a=candidate:1 1 udp\r\n",
-}
-"""Fragments that nobody means well with, by what is wrong."""
-
-HOSTILE: Final[Mapping[str, object]] = {
-    "nothing": "",
-    "not a string": b"v=0\r\n",
-    "None": None,
-    "a number": 5,
-    "no description": "hello",
-    "json": '{"type": "offer", "sdp": "v=0"}',
-    "binary": "\x00\xff" * 100,
-    "no media line": "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n",
-    "a bare media line": "v=0\r\nm=audio\r\n",
-    "a line that is no port": "v=0\r\nm=audio x UDP/TLS/RTP/SAVPF 96\r\n",
-    "too long": offer_sdp(*TWO_WAY) + "a=" + "x" * MAX_SIZE,
-    "too many lines": offer_sdp(*[("audio", "recvonly")] * (MAX_LINES + 1)),
-    "an answer": offer_sdp(*TWO_WAY, setup="active"),
-    "no certificate": offer_sdp(*TWO_WAY).replace("a=fingerprint:", "a=finger:"),
-    "no credentials": offer_sdp(*TWO_WAY).replace("a=ice-pwd:", "a=ice:"),
-    "twice the same line": offer_sdp(*TWO_WAY).replace("a=mid:1", "a=mid:0"),
-    "no direction": offer_sdp(*TWO_WAY).replace("a=sendrecv", "a=sendrecvonly"),
-    "no codec in common": offer_sdp(*TWO_WAY).replace("VP8/90000", "AV1/90000"),
-    "a payload type that is none": offer_sdp(*TWO_WAY).replace("SAVPF 96", "SAVPF 4096"),
-    "data channels": offer_sdp(*TWO_WAY).replace("m=video", "m=application"),
-    "a candidate that is none": offer_sdp(("audio", "sendrecv")) + "a=candidate:1 1 udp\r\n",
-}
-"""Descriptions that nobody means well with, by what is wrong."""

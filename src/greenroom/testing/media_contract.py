@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.media.port import Kind, MediaEntry, MediaPort
-from greenroom.testing.media import HOSTILE, HOSTILE_FRAGMENTS, TRICKLE, TWO_WAY, Witness, offer_sdp
+from greenroom.testing.descriptions import (
+    HOSTILE,
+    HOSTILE_FRAGMENTS,
+    TRICKLE,
+    TWO_WAY,
+    answer_sdp,
+    offer_sdp,
+)
+from greenroom.testing.media import Witness
 
 
 class MediaPortContract:
@@ -18,6 +27,9 @@ class MediaPortContract:
 
     The fixture yields a port that was not started, and stops it afterwards.
     """
+
+    invites: ClassVar[bool] = True
+    """Whether this port invites; one that does not refuses to."""
 
     def entry(self, name: str = "thierry", *may_send: Kind) -> MediaEntry:
         """An entry of the call `default:exam`."""
@@ -82,6 +94,35 @@ class MediaPortContract:
         lines = (("audio", "sendrecv"), ("video", "sendonly"), ("video", "recvonly"))
         media.offer(EntryId("entry-thierry"), offer_sdp(*lines))
         assert media.slots(EntryId("entry-thierry")) == {"0": None, "2": None}
+
+    def test_only_an_open_entry_is_invited(self, media: MediaPort) -> None:
+        media.start(Witness())
+        with pytest.raises(MediaError, match="entry-thierry"):
+            media.invite(EntryId("entry-thierry"))
+        with pytest.raises(MediaError, match="entry-thierry"):
+            media.accept(EntryId("entry-thierry"), 1, answer_sdp(*TWO_WAY))
+
+    def test_nobody_is_invited_to_nobody(self, media: MediaPort) -> None:
+        media.start(Witness())
+        media.open(self.entry("thierry", "audio"))
+        media.open(self.entry("alice", "audio"))
+        if self.invites:
+            assert media.invite(EntryId("entry-thierry")) is None
+        else:
+            with pytest.raises(MediaError, match="invite"):
+                media.invite(EntryId("entry-thierry"))
+
+    def test_what_was_not_offered_cannot_be_accepted_nor_gone_on_with(
+        self, media: MediaPort
+    ) -> None:
+        media.start(Witness())
+        media.open(self.entry())
+        for number in (0, 1):
+            with pytest.raises(MediaError, match="invitation"):
+                media.accept(EntryId("entry-thierry"), number, answer_sdp(*TWO_WAY))
+        with pytest.raises(MediaError, match="invit"):
+            media.invite(EntryId("entry-thierry"), after=1)
+        assert media.slots(EntryId("entry-thierry")) == {}
 
     def test_candidates_go_to_the_connection_that_they_name(self, media: MediaPort) -> None:
         media.start(Witness())

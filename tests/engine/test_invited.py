@@ -1,0 +1,145 @@
+"""Offers by the server, asked for and waited for through an entry."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from greenroom import Entry, Greenroom, errors
+from greenroom.aio import Greenroom as AsyncGreenroom
+from greenroom.testing.descriptions import TWO_WAY, answer_sdp
+from greenroom.testing.media import FakeMedia
+
+HERE = "default", "1"
+
+
+class Hall:
+    """Thierry and alice have joined; media is the fake."""
+
+    def __init__(self) -> None:
+        self.media = FakeMedia()
+        self.room = Greenroom.open("memory://", media=self.media)
+        self.thierry = self.join("thierry")
+        self.alice = self.join("alice")
+
+    def join(self, user: str) -> Entry:
+        entry = self.room.as_user(user).call(*HERE).join(create=True)
+        assert entry.entry_id in self.media.entries() or entry.slots() == {}
+        return entry
+
+    def publish(self, entry: Entry) -> None:
+        entry.slots()  # media has followed
+        epoch = self.media.connect(entry.entry_id)
+        self.media.publish(entry.entry_id, "audio", epoch=epoch)
+
+
+@pytest.fixture
+def hall() -> Iterator[Hall]:
+    hall = Hall()
+    yield hall
+    hall.room.close()
+
+
+def test_who_is_alone_is_not_invited_and_does_not_wait_longer_than_they_want(hall: Hall) -> None:
+    assert hall.thierry.invite() is None
+    assert hall.thierry.next_invitation(seconds=0) is None
+
+
+def test_an_invitation_has_a_line_for_each_track_of_the_others(hall: Hall) -> None:
+    hall.publish(hall.alice)
+    invitation = hall.thierry.invite()
+    assert invitation is not None
+    assert (invitation.number, invitation.sdp.count("m=audio")) == (1, 1)
+    hall.thierry.accept(invitation.number, answer_sdp(("audio", "recvonly")))
+    hall.thierry.accept(invitation.number, answer_sdp(("audio", "recvonly")))
+    assert hall.thierry.invite(after=1) is None
+
+
+def test_who_waits_is_invited_as_soon_as_somebody_comes(hall: Hall) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(hall.thierry.next_invitation, seconds=20)
+        time.sleep(0.1)
+        assert not coming.done()
+        hall.publish(hall.alice)
+        invitation = coming.result(5)
+    assert invitation is not None
+
+
+def test_who_waits_and_is_put_out_is_told(hall: Hall) -> None:
+    moderation = hall.room.system("moderation").call(*HERE)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(hall.alice.next_invitation, seconds=20)
+        time.sleep(0.1)
+        moderation.kick("alice")
+        with pytest.raises(errors.EntryNotFound):
+            coming.result(5)
+
+
+def test_a_stale_number_is_refused(hall: Hall) -> None:
+    hall.publish(hall.alice)
+    first, second = hall.thierry.invite(), hall.thierry.invite()
+    assert first is not None
+    assert second is not None
+    with pytest.raises(errors.MediaError, match="another"):
+        hall.thierry.accept(first.number, answer_sdp(("audio", "recvonly")))
+    with pytest.raises(errors.MediaError, match="new one"):
+        hall.thierry.invite(after=first.number)
+    hall.thierry.accept(second.number, answer_sdp(("audio", "recvonly")))
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**60, True, "1", None, 1.5])
+def test_what_is_no_number_is_refused_with_its_name(hall: Hall, wrong: object) -> None:
+    with pytest.raises(errors.InvalidInput, match="after"):
+        hall.thierry.invite(after=wrong)  # type: ignore[arg-type]  # the point
+    with pytest.raises(errors.InvalidInput, match="number"):
+        hall.thierry.accept(wrong, answer_sdp(*TWO_WAY))  # type: ignore[arg-type]  # the point
+    with pytest.raises(errors.InvalidInput, match="seconds"):
+        hall.thierry.next_invitation(seconds=wrong)  # type: ignore[arg-type]  # the point
+
+
+def test_who_has_left_is_not_invited(hall: Hall) -> None:
+    hall.alice.leave()
+    with pytest.raises(errors.EntryNotFound):
+        hall.alice.invite()
+    with pytest.raises(errors.EntryNotFound):
+        hall.alice.accept(1, answer_sdp(*TWO_WAY))
+
+
+def test_a_room_that_closes_lets_nobody_wait(hall: Hall) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(hall.thierry.next_invitation, seconds=20)
+        time.sleep(0.1)
+        threading.Thread(target=hall.room.close).start()
+        with pytest.raises(errors.GreenroomError):
+            coming.result(5)
+
+
+def test_a_thousand_tasks_wait_without_a_thread_each() -> None:
+    async def story() -> None:
+        media = FakeMedia()
+        async with AsyncGreenroom.open("memory://", media=media) as room:
+            alice = await room.as_user("alice").call(*HERE).join(create=True)
+            thierry = await room.as_user("thierry").call(*HERE).join()
+            await thierry.slots()
+            waiting = [
+                asyncio.create_task(thierry.next_invitation(seconds=20)) for _ in range(1_000)
+            ]
+            await asyncio.sleep(0.2)
+            assert threading.active_count() < 100
+            waiting[0].cancel()
+            epoch = media.connect(alice.entry_id)
+            media.publish(alice.entry_id, "audio", epoch=epoch)
+            invited = await asyncio.wait_for(asyncio.gather(*waiting[1:]), 10)
+            assert None not in invited
+            assert await thierry.next_invitation(seconds=0) is not None
+            last = await thierry.invite()
+            assert last is not None
+            await thierry.accept(last.number, answer_sdp(("audio", "recvonly")))
+            assert await thierry.next_invitation(after=last.number, seconds=0) is None
+
+    asyncio.run(story())
