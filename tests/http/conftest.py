@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from greenroom import Entry, aio
 from greenroom.http import media_app
+from greenroom.ice import IceServer
 from greenroom.testing import FakeMedia, VirtualClock
 from greenroom.testing.media import offer_sdp
 
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 PUBLISHING = offer_sdp(("audio", "sendonly"), ("video", "sendonly"))
 WATCHING = offer_sdp(("audio", "recvonly"), ("video", "recvonly"))
+
+
+ICE = (
+    IceServer(urls=["stun:stun.example.org"]),
+    IceServer(
+        urls=["turn:turn.example.org?transport=udp", "turns:turn.example.org"],
+        username='gu"est',
+        credential="pass\\word",
+    ),
+)
 
 
 @dataclass
@@ -92,7 +103,9 @@ def opened() -> Iterator[Site]:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with aio.Greenroom.open("memory://", media=media, clock=clock) as room:
+        async with aio.Greenroom.open(
+            "memory://", media=media, clock=clock, ice_servers=ICE
+        ) as room:
             rooms.append(room.reading)
             yield {"room": room}
 

@@ -9,6 +9,8 @@ import pytest
 from tests.http.conftest import PUBLISHING, WATCHING, Site, code, opened
 
 from greenroom import errors
+from greenroom.http.offers import links
+from greenroom.ice import IceAccess
 from greenroom.testing.media import HOSTILE, HOSTILE_FRAGMENTS, TRICKLE, Told, offer_sdp
 
 TEXTS = {what: sdp for what, sdp in HOSTILE.items() if isinstance(sdp, str)}
@@ -64,6 +66,22 @@ def test_offering_again_on_the_same_connection_keeps_the_place(site: Site) -> No
     again = site.post(entry.ticket(), more, at="whep")
     assert again.headers["location"] == begun.headers["location"]
     assert set(entry.slots()) == {"0", "1", "2"}
+
+
+def test_a_client_is_told_of_the_servers_that_help_it_through(site: Site) -> None:
+    begun = site.post(site.join().ticket())
+    rows = begun.headers.get_list("link")
+    known = r'; username="gu\"est"; credential="pass\\word"; credential-type="password"'
+    assert rows == [
+        '<stun:stun.example.org>; rel="ice-server"',
+        '<turn:turn.example.org?transport=udp>; rel="ice-server"' + known,
+        '<turns:turn.example.org>; rel="ice-server"' + known,
+    ]
+
+
+def test_what_no_header_can_carry_is_left_out() -> None:
+    evil = IceAccess(urls=("turn:turn.example.org",), username="a\r\nSet-Cookie: b", credential="c")
+    assert list(links([evil])) == []
 
 
 # Who may

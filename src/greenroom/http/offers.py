@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from greenroom.domain.errors import MediaError
 from greenroom.entry import Entry
 from greenroom.http.refusing import Problem
+from greenroom.ice import IceAccess
 from greenroom.media.description import Description
 from greenroom.tickets import Use
 
+_VISIBLE: Final = re.compile(r"[ -~]*")
 _BOTH_WAYS: Final = re.compile(r"^a=sendrecv[ \t]*(?=\r?$)", re.MULTILINE)
 _PASSIVE: Final = re.compile(r"^a=setup:passive[ \t]*(?=\r?$)", re.MULTILINE)
 _ONE_WAY: Final[dict[Use, str]] = {"publish": "a=sendonly", "watch": "a=recvonly"}
@@ -24,6 +27,8 @@ class Begun:
     ufrag: str
     """The ICE user name of its offer, which tells it from the entry's others."""
     answer: str
+    servers: tuple[IceAccess, ...]
+    """STUN and TURN servers that the client is to use."""
 
 
 def begin(entry: Entry, use: Use, sdp: str) -> Begun:
@@ -45,4 +50,19 @@ def begin(entry: Entry, use: Use, sdp: str) -> Begun:
         raise MediaError("expected media lines that send alone (a=sendonly)")
     if use == "watch" and not all(line.receives and not line.sends for line in described.lines):
         raise MediaError("expected media lines that receive alone (a=recvonly)")
-    return Begun(described.ufrag, entry.offer(wanted))
+    return Begun(described.ufrag, entry.offer(wanted), entry.ice_servers())
+
+
+def links(servers: Sequence[IceAccess]) -> Iterator[str]:
+    """Values of `Link`, one an address (RFC 9725, 4.6); without what no header can carry."""
+    for server in servers:
+        said = server.username or "", server.credential or ""
+        if not all(_VISIBLE.fullmatch(one) for one in said):
+            continue
+        username, credential = (re.sub(r'(["\\])', r"\\\1", one) for one in said)
+        for url in server.urls:
+            row = f'<{url}>; rel="ice-server"'
+            if url.startswith("turn"):
+                row += f'; username="{username}"; credential="{credential}"'
+                row += '; credential-type="password"'
+            yield row

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from greenroom.aio import Entry, Greenroom
 from greenroom.domain.errors import EntryNotFound, MediaError
-from greenroom.http.offers import begin
+from greenroom.http.offers import begin, links
 from greenroom.http.pacing import Pace
 from greenroom.http.reading import FRAGMENT, SDP, bearer, require_taker, require_type, text
 from greenroom.http.refusing import Problem
@@ -96,7 +96,10 @@ class Place:
         name = _name(begun.ufrag)
         path = f"{request.scope.get('root_path', '')}{self._path}/{entry.entry_id}/{name}"
         headers = {"Location": path, "ETag": f'"{name}"'}
-        return Response(begun.answer, 201, headers, media_type=SDP)
+        response = Response(begun.answer, 201, headers, media_type=SDP)
+        for link in links(begun.servers):
+            response.headers.append("Link", link)
+        return response
 
     async def trickle(self, request: Request) -> Response:
         """Take in what addresses the client has found since its offer."""

@@ -94,7 +94,7 @@ class Api:
                 return _answer(await self._entry(request).leave())
             case "ticket":  # a new one for an old one, as long as that is valid
                 entry = self._room_of(request).entry(bearer(request), "watch")
-                return _answer({"ticket": entry.ticket(seconds=TICKET_SECONDS)})
+                return _answer(await _admitted(entry))
             case "unmute":
                 return _answer(await self._entry(request).unmute(**_flags(said)))
             case _:
@@ -109,9 +109,19 @@ class Api:
 
 
 async def _join(call: CallHandle, _: Said) -> object:
-    entry = await call.join()
+    return await _admitted(await call.join())
+
+
+async def _admitted(entry: Entry) -> object:
+    """What a client needs for its media."""
+    servers = [
+        server.model_dump(
+            mode="json", include={"urls", "username", "credential"}, exclude_none=True
+        )
+        for server in await entry.ice_servers()
+    ]
     ticket = entry.ticket(seconds=TICKET_SECONDS)
-    return {"entry_id": entry.entry_id, "session_id": entry.session_id, "ticket": ticket}
+    return {"entry_id": entry.entry_id, "ticket": ticket, "ice_servers": servers}
 
 
 async def _create(call: CallHandle, said: Said) -> object:

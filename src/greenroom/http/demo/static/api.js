@@ -43,8 +43,10 @@ export class Call {
 
 // One's own entry, known by its ticket.
 export class Entry {
-  constructor(entryId, ticket) { Object.assign(this, { entryId, ticket }); }
+  constructor({ entry_id: entryId, ticket, ice_servers: iceServers = [] }) {
+    Object.assign(this, { entryId, ticket, iceServers });
+  }
   slots() { return json(ask("GET", "/api/entry/slots", { ticket: this.ticket })); }
   act(deed, said) { return json(ask("POST", `/api/entry/${deed}`, { ticket: this.ticket, ...say(said) })); }
-  async renew() { this.ticket = (await this.act("ticket")).ticket; }
+  async renew() { Object.assign(this, new Entry(await this.act("ticket"))); }
 }

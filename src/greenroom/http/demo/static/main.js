@@ -4,7 +4,7 @@ import { $, make } from "./dom.js";
 import { Publisher, Watcher } from "./media.js";
 import * as view from "./view.js";
 
-const KEPT = "greenroom-demo"; // the entry, for a reload of this tab
+const KEPT = "greenroom-demo"; // where the entry is kept
 const RENEW = 240_000; // milliseconds; tickets are valid for ten minutes
 let here = null; // the call that this page is in, or waits for
 
@@ -105,7 +105,7 @@ class Here {
 
   async enter(entry) {
     this.entry = entry;
-    sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId: entry.entryId, ticket: entry.ticket }));
+    this.keep();
     view.showPart("call");
     $("main").focus();
     this.watch();
@@ -117,7 +117,13 @@ class Here {
 
   async renew() {
     await this.entry.renew();
-    sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId: this.entry.entryId, ticket: this.entry.ticket }));
+    this.keep();
+  }
+
+  // For a reload of this tab.
+  keep() {
+    const { entryId, ticket } = this.entry;
+    sessionStorage.setItem(KEPT, JSON.stringify({ ...this.call, entryId, ticket }));
   }
 
   // Again from the beginning where a connection broke; the entry waits for a while.
@@ -193,8 +199,7 @@ async function join(call) {
   view.showNotice("");
   if (!here) here = new Here(call);
   try {
-    const { entry_id: entryId, ticket } = await call.act("join");
-    await here.enter(new api.Entry(entryId, ticket));
+    await here.enter(new api.Entry(await call.act("join")));
   } catch (problem) {
     if (here?.entry) throw problem;
     if (problem.code === "not_live_yet") {
@@ -210,9 +215,8 @@ async function join(call) {
 // After a reload: the same entry, through new connections.
 async function resume(kept) {
   here = new Here(new api.Call(kept.user, kept.type, kept.id));
-  const entry = new api.Entry(kept.entryId, kept.ticket);
+  const entry = new api.Entry({ entry_id: kept.entryId, ticket: kept.ticket });
   try {
-    await entry.slots();
     await entry.renew();
     await here.enter(entry);
   } catch (problem) {

@@ -9,7 +9,7 @@ class Connection {
   constructor(place, entry, broken) {
     this.place = place;
     this.entry = entry;
-    this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: entry.iceServers });
     this.offering = Promise.resolve();
     this.peer.addEventListener("connectionstatechange", () => {
       clearTimeout(this.doubt);
