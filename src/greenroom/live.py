@@ -103,7 +103,7 @@ class LiveCore(Core):
     ) -> Views:
         """The views, caught up with the log."""
         del of  # all of them are
-        position = self._end(at_least, followed)
+        position, _ = self._end(at_least, followed)
         self._views.catch_up(
             self._store.salvage, until=position, progress=self.telemetry.projecting(position)
         )
@@ -113,8 +113,8 @@ class LiveCore(Core):
         self, at_least: int | None = None, *, of: CallId | None = None, followed: int | None = None
     ) -> Views:
         """The views as they stand, where that is enough; else caught up with the log."""
-        position = self._end(at_least, followed)
-        needed = max(self._states.written, at_least or 0)
+        position, wanted = self._end(at_least, followed)
+        needed = max(self._states.written, wanted)
         if self._views.hold(position) or self._trailing.suffice(needed):
             return self._views
         return self.seen(of=of, followed=position)
@@ -267,12 +267,11 @@ class LiveCore(Core):
         self.media.start(self)
         return self.media
 
-    def _end(self, at_least: int | None, followed: int | None) -> int:
-        """Where the log ends, which is as much as anybody may ask to see."""
+    def _end(self, at_least: int | None, followed: int | None) -> tuple[int, int]:
+        """Where the log ends, which is as much as anybody may ask to see, and what is asked."""
         position = self._store.position() if followed is None else followed
-        if at_least is not None:
-            checks.integer(at_least, "at_least", 0, position)
-        return position
+        asked = 0 if at_least is None else checks.integer(at_least, "at_least", 0, position)
+        return position, asked
 
     def ice(self, cid: CallId, entry_id: EntryId) -> tuple[IceAccess, ...]:
         """The servers of the room, for an entry that is in the call."""
