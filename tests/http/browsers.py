@@ -124,7 +124,7 @@ class Visitor:
         self._site = site
         self.page: Page = browser.new_page(viewport={"width": 1280, "height": 800})
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(30_000)
         self.page.add_init_script(_WATCHED)
         self.page.goto(site.url)
 
@@ -196,7 +196,7 @@ def visit(playwright: Playwright, site: Site, user: str, sign: Sign, devices: Pa
     return Visitor(browser, site, user)
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 15) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 30) -> bool:
     """Whether it comes true in time."""
     end = time.monotonic() + timeout
     while not condition():

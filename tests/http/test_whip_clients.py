@@ -64,20 +64,58 @@ def test_ffmpeg_publishes_and_a_peer_hears_and_sees_it_until_it_hangs_up(
     assert (left.event["user_id"], left.event["reason"]) == ("studio", "left")
 
 
+class Client:
+    """An entry's own WHIP and WHEP."""
+
+    def __init__(self, site: Site, user: str) -> None:
+        self.entry = join(site, user)
+        self._site = site
+        self._sessions: dict[str, httpx2.URL] = {}
+        self._shown = {"Authorization": f"Bearer {self.entry.ticket()}"}
+
+    def offer(self, at: str, sdp: str) -> str:
+        """The answer to an offer."""
+        headers = self._shown | {"Content-Type": "application/sdp"}
+        begun = httpx2.post(f"{self._site.url}media/{at}", content=sdp, headers=headers)
+        assert begun.status_code == 201, begun.text
+        self._sessions[at] = httpx2.URL(self._site.url).join(begun.headers["location"])
+        return begun.text
+
+    def hang_up(self, at: str) -> None:
+        """End the session there."""
+        assert httpx2.delete(self._sessions[at], headers=self._shown).status_code == 200
+
+
 def test_a_peer_publishes_by_whip_and_another_watches_by_whep(site: Site) -> None:
-    thierry, alice = join(site, "thierry"), join(site, "alice")
-
-    def signal(entry: Entry, at: str, offer: str) -> str:
-        headers = {"Authorization": f"Bearer {entry.ticket()}", "Content-Type": "application/sdp"}
-        answered = httpx2.post(f"{site.url}media/{at}", content=offer, headers=headers)
-        assert answered.status_code == 201, answered.text
-        return answered.text
-
+    thierry, alice = Client(site, "thierry"), Client(site, "alice")
     with Peer("blue", addresses=None) as sender, Peer("green", addresses=None) as viewer:
-        sender.join(lambda offer: signal(thierry, "whip", offer), others=0)
-        viewer.join(lambda offer: signal(alice, "whep", offer), others=1, sends=())
+        sender.join(lambda sdp: thierry.offer("whip", sdp), others=0)
+        viewer.join(lambda sdp: alice.offer("whep", sdp), others=1, sends=())
         assert viewer.until(lambda: viewer.sees["blue"] > 5 and viewer.hears["blue"] > 5)
         assert sender.watch(0.3) == (set(), set())
+
+
+def test_an_entry_that_sends_and_watches_ends_the_one_without_the_other(site: Site) -> None:
+    thierry, alice = Client(site, "thierry"), join(site, "alice")
+    call = site.room.system("auditor").call("default", "show")
+    with (
+        Peer("blue", addresses=None) as sender,
+        Peer("green", addresses=None) as viewer,
+        Peer("red", addresses=None) as other,
+    ):
+        sender.join(lambda sdp: thierry.offer("whip", sdp), others=0)
+        viewer.join(lambda sdp: thierry.offer("whep", sdp), others=1, sends=())
+        other.join(alice.offer, others=1)
+        assert viewer.until(lambda: viewer.sees["red"] > 5)
+        assert other.until(lambda: other.sees["blue"] > 5)
+        thierry.hang_up("whip")
+        other.watch(0.3)
+        assert other.watch(0.5) == (set(), set())
+        assert viewer.watch(1) == ({"red"}, {"red"})
+        assert len(call.query_participants().items) == 2
+        thierry.hang_up("whep")
+        (present,) = call.query_participants().items
+        assert present.user_id == "alice"
 
 
 def test_a_client_that_never_ends_its_offer_is_not_waited_for(
