@@ -272,7 +272,7 @@ class MediaLink:
             place.gone = True
             self._waiting.wake(entry_id)
             if not place.running:
-                del self._places[entry_id]
+                self._places.pop(entry_id, None)
 
     def _note(self, place: _Place | None, report: Operation[CallTurn]) -> None:
         if place is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -234,6 +235,17 @@ def test_who_has_left_is_measured_still_even_when_the_session_is_over() -> None:
     assert told.measure(entry, 1) == ["session.measured"]
     assert told.measure(entry, 1) == []
     assert told.measure(entry, 2) == []
+
+
+def test_figures_that_are_none_stop_no_report_and_never_reach_the_log() -> None:
+    told = studio()
+    entry = told.join("alice")
+    told.connect(entry, 1)
+    odd = MediaStatistics(
+        seconds=math.inf, packets_lost=-3, bytes_sent=2**80, round_trip=math.nan, jitter=-1.0
+    )
+    told.told(media.measured(entry, 1, 1, odd))
+    assert told.last(MediaMeasured).statistics == MediaStatistics(bytes_sent=2**63 - 1)
 
 
 def test_what_never_stood_is_not_measured() -> None:

@@ -9,7 +9,9 @@ from functools import partial
 import pytest
 
 from greenroom import CallHandle, Entry, Greenroom, errors
+from greenroom.domain.message import EntryId
 from greenroom.media.aiortc_media import AiortcMedia
+from greenroom.media.port import Kind, MediaEntry
 from greenroom.testing.peer import Peer, Sign
 
 pytestmark = pytest.mark.slow  # real peers: about a second each
@@ -189,3 +191,43 @@ def test_a_muted_voice_stays_silent_whatever_is_sent_until_its_owner_unmutes(
     meeting.entries["alice"].unmute(audio=True)
     heard = thierry.hears["green"]
     assert thierry.until(lambda: thierry.hears["green"] > heard)
+
+
+class Timed(AiortcMedia):
+    """Real media that notes when it was done with what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(addresses=("127.0.0.1",))
+        self.done: list[tuple[float, str, frozenset[Kind]]] = []
+
+    def open(self, entry: MediaEntry) -> None:
+        super().open(entry)
+        self.done.append((time.monotonic(), entry.entry_id, entry.may_send))
+
+    def close(self, entry_id: EntryId) -> None:
+        super().close(entry_id)
+        self.done.append((time.monotonic(), entry_id, frozenset()))
+
+
+def test_what_is_decided_has_taken_effect_on_real_media_within_a_fifth_of_a_second() -> None:
+    media = Timed()
+    with Greenroom.open("memory://", media=media) as room, Peer("red") as peer:
+        host = room.as_user("thierry").call("default", "1")
+        entry = host.join(create=True)
+        peer.join(entry.offer, others=0)
+        moderation = room.system("moderation").call("default", "1")
+        steps: list[Callable[[], object]] = [
+            lambda: moderation.mute(["thierry"], audio=True),
+            lambda: entry.unmute(audio=True),
+            lambda: moderation.revoke_permissions("thierry", ["send-video"]),
+            lambda: moderation.grant_permissions("thierry", ["send-video"]),
+            lambda: moderation.kick("thierry"),
+        ]
+        for decide in steps:
+            media.done.clear()
+            decide()
+            decided = time.monotonic()
+            assert eventually(lambda: bool(media.done), timeout=2)
+            at, about, _ = media.done[0]
+            assert about == entry.entry_id
+            assert at - decided < 0.2

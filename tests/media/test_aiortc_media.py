@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from tests.media.conftest import LOOPBACK, Room, entry_of, sees_and_hears
 
 from greenroom.domain.errors import MediaError
+from greenroom.domain.message import EntryId
 from greenroom.media import wire
 from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaPort, Source
 from greenroom.media.wire import Write
-from greenroom.testing.media_contract import MediaPortContract
+from greenroom.testing.media_contract import MediaPortContract, MediaReportsContract
 from greenroom.testing.peer import Peer, Sign
 
 
@@ -26,6 +27,23 @@ class TestAiortcMedia(MediaPortContract):
         media = AiortcMedia(addresses=LOOPBACK)
         yield media
         media.stop()
+
+
+class TestReportsOfAiortcMedia(MediaReportsContract):
+    @pytest.fixture
+    def media(self) -> Iterator[MediaPort]:
+        media = AiortcMedia(addresses=LOOPBACK)
+        self.peers: list[Peer] = []
+        yield media
+        for peer in self.peers:
+            peer.close()
+        media.stop()
+
+    def connect(self, media: MediaPort, entry_id: EntryId) -> Callable[[], None]:
+        peer = Peer("red")
+        self.peers.append(peer)
+        peer.join(lambda offer: media.offer(entry_id, offer))
+        return peer.close
 
 
 def test_two_see_and_hear_each_other_and_not_themselves(room: Room) -> None:

@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from greenroom import Greenroom, MediaStatistics, MediaStats
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
+from greenroom.media.null_media import NullMedia
 from greenroom.media.port import MediaEntry, MediaPort
 from greenroom.testing.media import FINGERPRINT, TWO_WAY, FakeMedia, Told, Witness, offer_sdp
-from greenroom.testing.media_contract import MediaPortContract
+from greenroom.testing.media_contract import (
+    MediaLifeContract,
+    MediaPortContract,
+    MediaReportsContract,
+)
 
 E1 = EntryId("e1")
 ENTRY = MediaEntry(E1, CallId("default:1"), 1, UserId("thierry"), frozenset({"audio"}))
@@ -22,6 +28,37 @@ class TestFakeMedia(MediaPortContract):
         media = FakeMedia()
         yield media
         media.stop()
+
+
+class TestReportsOfFakeMedia(MediaReportsContract):
+    @pytest.fixture
+    def media(self) -> Iterator[MediaPort]:
+        media = FakeMedia()
+        yield media
+        media.stop()
+
+    def connect(self, media: MediaPort, entry_id: EntryId) -> Callable[[], None]:
+        assert isinstance(media, FakeMedia)
+        media.connect(entry_id)
+        return lambda: media.lose(entry_id)
+
+
+class TestNullMedia(MediaLifeContract):
+    @pytest.fixture
+    def media(self) -> Iterator[MediaPort]:
+        media = NullMedia()
+        yield media
+        media.stop()
+
+
+def test_a_room_without_media_goes_on_and_says_so_to_who_offers() -> None:
+    with Greenroom.open("memory://", media=NullMedia()) as room:
+        call = room.as_user("thierry").call("default", "1")
+        entry = call.join(create=True)
+        with pytest.raises(MediaError, match="no media runs in this room"):
+            entry.offer(offer_sdp(*TWO_WAY))
+        assert entry.slots() == {}
+        assert call.media_stats() == MediaStats(MediaStatistics(), {})
 
 
 def test_it_remembers_what_it_was_told_in_order() -> None:

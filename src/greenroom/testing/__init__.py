@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from greenroom.testing.clock_contract import ClockContract
     from greenroom.testing.ids import SequentialIds
     from greenroom.testing.media import FakeMedia
-    from greenroom.testing.media_contract import MediaPortContract
+    from greenroom.testing.media_contract import (
+        MediaLifeContract,
+        MediaPortContract,
+        MediaReportsContract,
+    )
     from greenroom.testing.notifier import RecordingNotifier
     from greenroom.testing.notifier_contract import NotifierContract
     from greenroom.testing.peer import Peer
@@ -25,7 +29,9 @@ __all__ = [
     "ClockContract",
     "EventStoreContract",
     "FakeMedia",
+    "MediaLifeContract",
     "MediaPortContract",
+    "MediaReportsContract",
     "NotifierContract",
     "Peer",
     "RecordingNotifier",
@@ -37,7 +43,9 @@ _WHERE = {
     "ClockContract": "clock_contract",
     "EventStoreContract": "store_contract",
     "FakeMedia": "media",
+    "MediaLifeContract": "media_contract",
     "MediaPortContract": "media_contract",
+    "MediaReportsContract": "media_contract",
     "NotifierContract": "notifier_contract",
     "Peer": "peer",
     "RecordingNotifier": "notifier",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from greenroom.domain import checks
 from greenroom.domain.call_state import Existence
 from greenroom.domain.call_turn import CallTurn
@@ -16,7 +19,8 @@ from greenroom.domain.session_commands import (
 )
 from greenroom.domain.session_events import MediaStatistics, Track
 
-MOST_EPOCHS = 2**31 - 1
+MOST_EPOCHS: Final = 2**31 - 1
+MOST_COUNTED: Final = 2**63 - 1
 
 
 def connected(entry_id: EntryId, epoch: int, fingerprint: str) -> Operation[CallTurn]:
@@ -109,7 +113,7 @@ def measured(
     entry_id: EntryId, session: int, epoch: int, statistics: MediaStatistics
 ) -> Operation[CallTurn]:
     """A connection is over; this went through it. Its entry and its session may be over, too."""
-    number = _epoch(epoch)
+    number, counted = _epoch(epoch), _counted(statistics)
 
     def decide(turn: CallTurn) -> None:
         if turn.call.existence in {Existence.HERE, Existence.DELETED}:
@@ -121,13 +125,36 @@ def measured(
                     session=session,
                     entry_id=entry_id,
                     epoch=number,
-                    statistics=statistics,
+                    statistics=counted,
                     grace=turn.grace,
                 )
             )
 
-    said = {"entry_id": entry_id, "session": session, "epoch": number, "statistics": statistics}
+    said = {"entry_id": entry_id, "session": session, "epoch": number, "statistics": counted}
     return Operation("measured", decide, said)
+
+
+def _counted(said: MediaStatistics) -> MediaStatistics:
+    """The figures, as far as they are any: what cannot be written down must stop no report."""
+    return MediaStatistics(
+        seconds=_time(said.seconds) or 0.0,
+        packets_received=_count(said.packets_received),
+        bytes_received=_count(said.bytes_received),
+        packets_sent=_count(said.packets_sent),
+        bytes_sent=_count(said.bytes_sent),
+        packets_lost=_count(said.packets_lost),
+        key_frame_requests=_count(said.key_frame_requests),
+        round_trip=_time(said.round_trip),
+        jitter=_time(said.jitter),
+    )
+
+
+def _time(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and 0 <= seconds < math.inf else None
+
+
+def _count(number: int) -> int:
+    return min(max(number, 0), MOST_COUNTED)
 
 
 def _epoch(epoch: int) -> int:
