@@ -191,6 +191,7 @@ class Here {
     sessionStorage.removeItem(KEPT);
     view.clear();
     door();
+    $("main").focus();
     view.showNotice(why);
   }
 }
