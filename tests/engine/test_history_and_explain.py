@@ -199,4 +199,4 @@ def outcome(
 def test_what_is_explained_is_what_happens_in_long_courses(
     cid: str, course: Sequence[Wish]
 ) -> None:
-    test_what_is_explained_is_what_happens.hypothesis.inner_test(cid, course)  # type: ignore[attr-defined]  # set by Hypothesis
+    test_what_is_explained_is_what_happens.hypothesis.inner_test(cid, course)

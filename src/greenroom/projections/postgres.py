@@ -323,7 +323,7 @@ class PostgresDatabase(Database):
 class _Beside:
     """A second set of tables, in a schema of its own."""
 
-    apart: Final = True
+    apart: bool = True
 
     def __init__(self, live: PostgresDatabase, database: PostgresDatabase, old: str) -> None:
         self._live = live

@@ -43,7 +43,7 @@ class Workplace:
 class SQLiteBeside:
     """A second set of tables in a database of its own, whose rows can be taken over."""
 
-    apart: Final = False
+    apart: bool = False
     """The transaction that takes them over is one on both."""
 
     def __init__(
