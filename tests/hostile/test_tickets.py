@@ -13,13 +13,13 @@ from greenroom import Entry, Greenroom, errors
 EVIL: Final[dict[str, Callable[[], object]]] = {**NEVER, **STRANGE}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def room() -> Iterator[Greenroom]:
     with Greenroom.open("memory://") as built:
         yield built
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def entry(room: Greenroom) -> Entry:
     return room.as_user("thierry").call("default", "1").join(create=True)
 
