@@ -15,6 +15,7 @@ from greenroom.domain.errors import EntryNotFound, InvalidInput, NotAllowed
 from greenroom.domain.message import EntryId, Event
 from greenroom.domain.operations import life, media, people
 from greenroom.domain.session_events import (
+    Left,
     LeftReason,
     MediaLost,
     MediaMeasured,
@@ -116,6 +117,17 @@ def test_who_is_lost_and_does_not_come_back_is_out_after_fifteen_seconds() -> No
     assert names(told.settle(at=25)) == ["session.left", "session.ended"]
     assert told.left() == [("alice", LeftReason.LOST)]
     assert told.last(SessionEnded).at == at(25)
+
+
+def test_who_leaves_meanwhile_is_awaited_no_more() -> None:
+    told = studio()
+    entry, other = told.join("alice"), told.join("charlie")
+    told.lose(entry, 1, at=10)
+    told.leave("alice")
+    assert told.last(Left).awaited is True
+    told.leave("charlie", other)
+    assert told.last(Left).awaited is False
+    assert told.settle(at=100) == ()
 
 
 def test_who_comes_back_in_time_is_the_same_entry() -> None:

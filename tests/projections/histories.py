@@ -30,6 +30,7 @@ class _Call:
     def __init__(self) -> None:
         self.members: set[str] = set()
         self.entries: dict[str, str] = {}
+        self.lost: set[str] = set()
         self.session = 0
         self.on = False
         self.ring = 0
@@ -117,12 +118,14 @@ class Story:
                 **of_entry,
                 leaves_at=self.history.now + timedelta(seconds=15),
             )
+            state.lost.add(entry)
 
     def _leave(self, state: _Call, step: Step) -> None:
         if state.entries:
             entry, who = state.entries.popitem()
             closes_at = None if state.entries else self.history.now + timedelta(seconds=30)
-            self.history.left(who, entry, state.session, step.cid, closes_at=closes_at)
+            said: dict[str, Any] = {"closes_at": closes_at, "awaited": entry in state.lost}
+            self.history.left(who, entry, state.session, step.cid, **said)
 
     def _close(self, state: _Call, step: Step) -> None:
         while state.entries:

@@ -132,7 +132,7 @@ def test_each_entry_that_was_lost_has_a_time_of_its_own_until_it_is_back_or_gone
     a, b, c = (f"lost/{CID}/1/{entry}" for entry in "abc")
     assert planned(history) == {a: at(15), b: at(16), c: at(15)}
     history.in_session(MediaConnected, entry_id="a", epoch=2, fingerprint="aa")
-    history.left("alice", "b")
+    history.left("alice", "b", awaited=True)
     assert planned(history) == {c: at(15)}
     history.in_session(MediaMeasured, entry_id="a", epoch=2, statistics={}, leaves_at=at(60))
     assert planned(history) == {a: at(60), c: at(15)}

@@ -156,8 +156,17 @@ def _member_row(item: MemberItem) -> Sequence[object]:
 
 
 def _participant_row(item: ParticipantItem) -> Sequence[object]:
-    media = Text("flows", style="green") if item.connected else None
-    return (cell(item.user_id, "bold"), item.role, item.joined_at, media, item.entry_id)
+    return (cell(item.user_id, "bold"), item.role, item.joined_at, _media(item), item.entry_id)
+
+
+def _media(item: ParticipantItem) -> Text | None:
+    """What is sent, if anything flows, and what is muted."""
+    sent = Text(" ").join(Text(track, style="green") for track in item.published)
+    muted = Text(" ").join(Text(f"{track} muted", style="yellow") for track in item.muted)
+    if item.connected and not sent:
+        sent = Text("flows", style="green")
+    said = [part for part in (sent, muted) if part]
+    return Text(", ").join(said) if said else None
 
 
 def _session_row(item: SessionItem) -> Sequence[object]:

@@ -213,6 +213,7 @@ def _out(
             user_id=session.entries[entry_id].user_id,
             reason=reason,
             closes_at=closes_at if n == last else None,
+            awaited=session.entries[entry_id].media.leaves_at is not None,
         )
         for n, entry_id in enumerate(entry_ids)
     ]

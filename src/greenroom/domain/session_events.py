@@ -86,6 +86,8 @@ class Left(Event, frozen=True, kw_only=True):
     reason: LeftReason
     closes_at: Instant | None = None
     """When the session closes if nobody comes; only on the last entry to leave."""
+    awaited: bool = False
+    """Whether it had lost its media, and had time to connect again."""
 
 
 class UsersMuted(Event, frozen=True, kw_only=True):

@@ -189,8 +189,9 @@ def deadline_changes(event: Event) -> Iterable[Change]:
             yield Close(cid)
             yield Drop(DeadlineKind.MAX_DURATION, cid, number)
             yield Drop(DeadlineKind.INACTIVITY, cid, number)
-        case Left(cid=cid, session=number, entry_id=entry_id, closes_at=closes_at):
-            yield Drop(DeadlineKind.RECONNECTION, cid, number, entry_id)
+        case Left(cid=cid, session=number, closes_at=closes_at):
+            if event.awaited:
+                yield Drop(DeadlineKind.RECONNECTION, cid, number, event.entry_id)
             if closes_at is not None:
                 yield Plan(Deadline(DeadlineKind.INACTIVITY, cid, number, closes_at))
         case MediaLost() | MediaMeasured() | MediaConnected():

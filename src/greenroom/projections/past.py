@@ -34,7 +34,7 @@ class Past:
 
     name: Final = "past"
     """Under which its position is kept."""
-    version: Final = 2
+    version: Final = 3
     """Raised whenever its tables change: older ones are not read, and dropped when it is kept."""
     tables: Final = TABLES
     of: Final[Sequence[Projection]] = (Calls(), Members(), Participants(), Sessions(), Users())
