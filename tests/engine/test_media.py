@@ -231,3 +231,26 @@ def test_what_is_decided_has_taken_effect_on_real_media_within_a_fifth_of_a_seco
             at, about, _ = media.done[0]
             assert about == entry.entry_id
             assert at - decided < 0.2
+
+
+def test_what_was_sent_and_received_is_on_record(meeting: Meeting) -> None:
+    meeting.enter("thierry", "alice")
+    alice, call = meeting.entries["alice"], meeting.call("thierry")
+
+    def sent_by_alice() -> set[str]:
+        shown = {one.entry_id: one for one in call.query_participants().items}
+        return {*shown[alice.entry_id].published}
+
+    assert eventually(lambda: sent_by_alice() == {"audio", "video"})
+    flowing = call.media_stats()
+    assert flowing is not None
+    assert flowing.entries[alice.entry_id].packets_received > 0
+    assert flowing.room.packets_sent > 0
+    call.mute(["alice"], audio=True)
+    assert eventually(lambda: sent_by_alice() == {"video"})
+    alice.leave()
+    assert eventually(lambda: call.history()[-1].name == "session.measured")
+    measured = call.history()[-1].event
+    assert measured["entry_id"] == alice.entry_id
+    assert measured["statistics"]["packets_received"] > 0
+    assert measured["statistics"]["seconds"] > 0
