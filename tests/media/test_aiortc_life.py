@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import subprocess
 import sys
@@ -177,21 +178,27 @@ def test_two_offers_at_once_leave_one_connection(room: Room) -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_come_and_go_and_nothing_grows(room: Room) -> None:
-    def come_and_go() -> None:
-        peer = room.enter("alice")
-        room.media.close(entry_of("alice"))
-        peer.close()
-        room.peers.remove(peer)
+@pytest.mark.timeout(280)
+def test_a_thousand_come_and_go_and_nothing_grows(room: Room) -> None:
+    def come_and_go(times: int) -> int:
+        """Objects that there are afterwards."""
+        for _ in range(times):
+            peer = room.enter("alice", sends=())
+            room.media.close(entry_of("alice"))
+            peer.close()
+            room.peers.remove(peer)
+            room.witness.news.clear()
+        gc.collect()
+        return len(gc.get_objects())
 
     room.enter("thierry")
-    come_and_go()
+    objects = come_and_go(50)
     threads, files, tasks = running(), open_files(), tasks_of(room.media)
-    for _ in range(100):
-        come_and_go()
+    grown = come_and_go(1_000) - objects
     assert running() == threads
     assert open_files() == files
     assert tasks_of(room.media) == tasks
+    assert grown < 1_000  # not one each
 
 
 @pytest.mark.slow

@@ -187,6 +187,18 @@ def test_what_goes_through_is_counted_by_line_and_by_entry(room: Room) -> None:
     )
     assert 0 <= room.media.load < 1
 
+    def heard() -> float:
+        lines = room.media.lines()[entry_of("thierry")]
+        return next(one.bitrate for one in lines if one.codec == "opus" and one.direction == "in")
+
+    assert thierry.until(lambda: 1_000 < heard() < 200_000, timeout=5)
+
+
+def test_who_speaks_is_asked_to_send_what_mends_a_loss(room: Room) -> None:
+    room.allow("alice")
+    answer = room.media.offer(entry_of("alice"), offer_sdp(*TWO_WAY))
+    assert "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 minptime=10;useinbandfec=1\r\n" in answer
+
 
 def test_a_full_thread_refuses_who_is_new_and_serves_who_is_there() -> None:
     room = Room(busy_limit=0.5)

@@ -25,6 +25,7 @@ from aiortc.rtp import (
 )
 
 from greenroom.media.description import Line
+from greenroom.media.meter import Meter
 from greenroom.media.packets import Packet, extension, original
 from greenroom.media.port import Source
 from greenroom.media.reception import KEPT, Reception
@@ -106,6 +107,7 @@ class Incoming:
         self.newest_timestamp = 0
         self.heard_at = 0.0
         """When the newest packet came."""
+        self.meter = Meter()
         self._wire = wire
         self._told = told
         self._viewers: tuple[Viewer, ...] = ()
@@ -240,7 +242,9 @@ class Incoming:
 
     def watch(self) -> RtcpReceiverInfo | None:
         """Once in a while: note that nothing comes any more; what to report on what came."""
-        if self.flowing and monotonic() - self.heard_at > SILENCE:
+        now = monotonic()
+        self.meter.look(self.octets, now)
+        if self.flowing and now - self.heard_at > SILENCE:
             self._fall_silent()
         if not self._sent_at_extension:
             self._limit(None)
@@ -251,7 +255,7 @@ class Incoming:
         if self._heard_report is not None:
             info, at = self._heard_report
             lsr = (info.ntp_timestamp >> 16) & _U32
-            dlsr = int((monotonic() - at) * 65_536) & _U32
+            dlsr = int((now - at) * 65_536) & _U32
         lost = min(self.reception.lost, 0x7FFFFF)
         return RtcpReceiverInfo(self._ssrc, fraction, lost, highest, jitter, lsr, dlsr)
 

@@ -26,6 +26,7 @@ from aiortc.rtp import (
 
 from greenroom.media.description import Line
 from greenroom.media.incoming import CLOCK_RATE, Forward, Incoming
+from greenroom.media.meter import Meter
 from greenroom.media.packets import HEADER, again, starts_picture
 from greenroom.media.wire import Wire
 
@@ -58,6 +59,7 @@ class Outgoing:
         self.round_trip: float | None = None
         """Seconds to the participant and back, as the last such report tells."""
         self.resent = 0
+        self.meter = Meter()
         self._wire = wire
         self._types: dict[str, tuple[int, int | None]] = {}
         """By codec: the payload type, and the one of what is sent again."""
@@ -175,6 +177,10 @@ class Outgoing:
             packets += self.incoming.packets - self._packets_at_first
             octets += self.incoming.octets - self._octets_at_first
         return packets, octets
+
+    def watch(self) -> None:
+        """Once in a while: see how much goes out."""
+        self.meter.look(self.sent[1], monotonic())
 
     def _hold(self, ordinal: int, timestamp: int, marker: int, payload: bytes) -> None:
         """Wait for a packet that one can begin with; then send each at once."""

@@ -34,6 +34,8 @@ class LineStatistics:
     packets: int
     bytes: int
     """Of the packets, headers included, before encryption."""
+    bitrate: float
+    """Bits a second, lately, without headers."""
     lost: int
     """Packets; of a slot, as the participant reported."""
     resent: int
@@ -59,6 +61,7 @@ def of_incoming(epoch: int, incoming: Incoming) -> LineStatistics:
         flowing=incoming.flowing,
         packets=incoming.packets,
         bytes=_bytes(incoming.packets, incoming.octets),
+        bitrate=incoming.meter.bitrate,
         lost=reception.lost,
         resent=0,
         key_frame_requests=incoming.key_frame_requests,
@@ -81,6 +84,7 @@ def of_outgoing(epoch: int, outgoing: Outgoing) -> LineStatistics:
         flowing=incoming is not None and incoming.flowing,
         packets=packets,
         bytes=_bytes(packets, octets),
+        bitrate=outgoing.meter.bitrate,
         lost=reported.packets_lost if reported is not None else 0,
         resent=outgoing.resent,
         key_frame_requests=0,
