@@ -19,7 +19,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 from aiortc import RTCRtpSender as Sender
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtp import RtcpRrPacket, RtcpSenderInfo
-from benchmarks.media._stream import FRAMES_PER_SECOND, SPEECH_PER_SECOND, pictures, speech
+from benchmarks.media._stream import FRAMES_PER_SECOND, SPEECH_PER_SECOND, paced, pictures, speech
 
 from greenroom.domain.message import EntryId
 from greenroom.media.description import Line, Media
@@ -27,6 +27,7 @@ from greenroom.media.incoming import Incoming
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.packets import Packet, starts_picture
 from greenroom.media.port import Source
+from greenroom.media.sealing import forwarding_with
 from greenroom.media.wire import Link, Wire, use_addresses
 
 CODECS: dict[Media, tuple[str, ...]] = {"audio": ("opus",), "video": ("VP8",)}
@@ -132,6 +133,7 @@ class LossyLink(Link):
     def _bind(self, nominated: dict[int, Any]) -> None:
         super()._bind(nominated)
         self.write, self.write_feedback = map(self._lossy, (self.write, self.write_feedback))
+        self.forward = forwarding_with(self.write)
 
     def _lossy(self, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
         return lambda packet: None if self.losing.random() < self.share else write(packet)
@@ -184,8 +186,11 @@ class Peer:
     def publish(self) -> None:
         """Begin to send."""
         for media, camera, incoming in self.cameras:
-            send = self._film(camera, incoming) if media == "video" else self._speak(incoming)
-            self._tasks.append(asyncio.create_task(send))
+            if media == "video":
+                sending = paced(FRAMES_PER_SECOND, self._showing(camera, incoming))
+            else:
+                sending = paced(SPEECH_PER_SECOND, self._saying(incoming))
+            self._tasks.append(asyncio.create_task(sending))
 
     def become_a_sink(self) -> None:
         """Read nothing any more but to throw it away, cheaply; see `Crowd`."""
@@ -229,28 +234,28 @@ class Peer:
             incoming.add(screen)
             self.screens.append(screen)
 
-    async def _film(self, camera: Camera, incoming: Incoming) -> None:
-        film, number, at = pictures(), 0, 0
-        began = monotonic()
-        for frame in range(1 << 30):
-            await asyncio.sleep(max(0.0, began + frame / FRAMES_PER_SECOND - monotonic()))
+    def _showing(self, camera: Camera, incoming: Incoming) -> Callable[[int], None]:
+        """What sends frame 0, 1, 2 ... of the film."""
+        film, packets, at = pictures(), 0, 0
+
+        def show(frame: int) -> None:
+            nonlocal packets, at
             if camera.rewind:
                 camera.rewind, at = False, 0
-            timestamp = frame * 3_000
+            timestamp, payloads = frame * 3_000, film[at % len(film)].payloads
             Peer.sent_at[timestamp] = monotonic()
-            picture = film[at % len(film)]
-            for payload in picture.payloads:
-                marker = 0x80 if payload is picture.payloads[-1] else 0
-                incoming.take(Packet(number & 0xFFFF, timestamp, marker, 97, 7, payload))
-                number += 1
+            for payload in payloads:
+                marker = 0x80 if payload is payloads[-1] else 0
+                incoming.take(Packet(packets & 0xFFFF, timestamp, marker, 97, 7, payload))
+                packets += 1
             at += 1
             self.frames += 1
 
-    async def _speak(self, incoming: Incoming) -> None:
-        said, began = speech(), monotonic()
-        for number in range(1 << 30):
-            await asyncio.sleep(max(0.0, began + number / SPEECH_PER_SECOND - monotonic()))
-            incoming.take(Packet(number & 0xFFFF, number * 960, 0, 96, 7, said))
+        return show
+
+    def _saying(self, incoming: Incoming) -> Callable[[int], None]:
+        said = speech()
+        return lambda number: incoming.take(Packet(number & 0xFFFF, number * 960, 0, 96, 7, said))
 
     async def _report(self) -> None:
         """Show life, and tell how it goes, as any client does."""
@@ -267,16 +272,14 @@ class Peer:
 class Crowd:
     """Throws away what sockets receive, so that they never fill up."""
 
-    def __init__(self, sockets: Sequence[socket.socket]) -> None:
-        self._sockets = sockets
+    def __init__(self, sockets: Sequence[socket.socket] = ()) -> None:
+        self._sockets = list(sockets)
         self._task = asyncio.create_task(self._drain())
 
-    @classmethod
-    def of(cls, peers: Sequence[Peer]) -> Crowd:
-        """Of peers that read nothing any more."""
-        for peer in peers:
-            peer.become_a_sink()
-        return cls([one for peer in peers for one in peer.sockets])
+    def welcome(self, peer: Peer) -> None:
+        """A peer more, which reads nothing itself any more."""
+        peer.become_a_sink()
+        self._sockets += peer.sockets
 
     def leave(self) -> None:
         """Throw away no more."""
@@ -285,7 +288,7 @@ class Crowd:
     async def _drain(self) -> None:
         room = bytearray(2_048)
         while True:
-            for one in self._sockets:
+            for one in tuple(self._sockets):
                 try:
                     while True:
                         one.recv_into(room)

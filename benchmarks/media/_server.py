@@ -12,12 +12,11 @@ import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
-from time import monotonic, process_time, sleep
+from time import process_time
 from typing import Any, Literal, NamedTuple
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaRelay
-from benchmarks.media._stream import FRAMES_PER_SECOND, pictures
 from pylibsrtp import Policy, Session
 
 from greenroom.domain.message import CallId, EntryId, UserId
@@ -107,10 +106,19 @@ class Relay:
 
 
 class Bare:
-    """Encrypts a film and sends it, and does nothing else."""
+    """Encrypts each packet that comes for so many, and sends it, and does nothing else."""
 
-    def film(self, addresses: Sequence[tuple[str, int]], seconds: float) -> tuple[float, float]:
-        """Seconds of the processor for a packet, and the share of a core that it took."""
+    def __init__(self) -> None:
+        self._inlet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._inlet.bind(("127.0.0.1", 0))
+
+    def inlet(self) -> tuple[str, int]:
+        """Where to send the payloads."""
+        address: tuple[str, int] = self._inlet.getsockname()
+        return address
+
+    def forward(self, addresses: Sequence[tuple[str, int]]) -> tuple[float, int]:
+        """Seconds of the processor, and packets sent, until a packet with nothing in it comes."""
         policy = Policy(
             key=os.urandom(44),
             ssrc_type=Policy.SSRC_ANY_OUTBOUND,
@@ -121,21 +129,20 @@ class Bare:
             (Session(policy).protect, sender.sendto, address)
             for sender, address in zip(senders, addresses, strict=True)
         ]
-        film, sent, used, began = pictures(), 0, process_time(), monotonic()
-        for number in range(int(seconds * FRAMES_PER_SECOND)):
-            sleep(max(0.0, began + number / FRAMES_PER_SECOND - monotonic()))
-            for payload in film[number % len(film)].payloads:
-                packet = HEADER.pack(0x80, 97, sent & 0xFFFF, 0, 7) + payload
-                for protect, send_to, address in ways:
-                    send_to(protect(packet), address)
-                sent += 1
+        sent, used = 0, process_time()
+        while payload := self._inlet.recv(2_048):
+            packet = HEADER.pack(0x80, 97, sent & 0xFFFF, 0, 7) + payload
+            for protect, send_to, address in ways:
+                send_to(protect(packet), address)
+            sent += 1
         used = process_time() - used
         for sender in senders:
             sender.close()
-        return used / sent / len(addresses), used / seconds
+        return used, sent * len(addresses)
 
     def stop(self) -> None:
         """Nothing is left."""
+        self._inlet.close()
 
 
 KINDS: dict[Kind, type[Any]] = {"greenroom": Greenroom, "relay": Relay, "bare": Bare}
@@ -144,7 +151,6 @@ KINDS: dict[Kind, type[Any]] = {"greenroom": Greenroom, "relay": Relay, "bare": 
 def serve(kind: Kind, pipe: Pipe) -> None:
     """Do what comes through the pipe: a name of a method and its arguments."""
     server = KINDS[kind]()
-    pictures()
     gc.collect()
     gc.freeze()
     while True:

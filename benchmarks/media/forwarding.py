@@ -27,6 +27,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks._report import Arguments, arguments, grid, percentiles, tell
 from benchmarks.media._clients import Crowd, LossyLink, Peer
 from benchmarks.media._server import Server
+from benchmarks.media._stream import (
+    FRAMES_PER_SECOND,
+    SPEECH_PER_SECOND,
+    paced,
+    pictures,
+    speech,
+)
 
 from greenroom.media.description import Media
 
@@ -64,11 +71,12 @@ async def one_to(many: int, seconds: float) -> Cost:
     server, publisher = Server("greenroom"), Peer(SENDING)
     await publisher.join(server.signal("publisher"))
     publisher.publish()
-    viewers = [Peer(RECEIVING) for _ in range(many)]
+    viewers, crowd = [Peer(RECEIVING) for _ in range(many)], Crowd()
+    probes = viewers[:: max(1, many // PROBES)][:PROBES]
     for number, viewer in enumerate(viewers):
         await viewer.join(server.signal(f"viewer-{number}"))
-    probes = viewers[:: max(1, many // PROBES)][:PROBES]
-    crowd = Crowd.of([viewer for viewer in viewers if viewer not in probes])
+        if viewer not in probes:
+            crowd.welcome(viewer)
     cost = await loaded(f"greenroom, 1 to {many}", server, probes, seconds)
     crowd.leave()
     await over(server, [publisher, *viewers])
@@ -80,10 +88,12 @@ async def all_of(many: int, seconds: float) -> Cost:
     server, lines = Server("greenroom"), [("audio", "sendrecv"), ("video", "sendrecv")]
     lines += RECEIVING * (many - 2)
     peers = [Peer(lines) for _ in range(many)]  # type: ignore[arg-type]  # as RECEIVING says
+    crowd = Crowd()
     for number, peer in enumerate(peers):
         await peer.join(server.signal(f"peer-{number}"))
         peer.publish()
-    crowd = Crowd.of(peers[1:])
+        if number:
+            crowd.welcome(peer)
     cost = await loaded(f"greenroom, {many} x {many}", server, peers[:1], seconds)
     crowd.leave()
     await over(server, peers)
@@ -122,16 +132,32 @@ async def loaded(name: str, server: Server, probes: Sequence[Peer], seconds: flo
 
 
 async def bare_loop(targets: int, seconds: float) -> Cost:
-    """What a loop in Python costs that encrypts and sends such a film, and does nothing else."""
-    server, receivers = Server("bare"), [opened() for _ in range(targets)]
+    """What a loop in Python costs that encrypts and sends such packets, and does nothing else."""
+    server, receivers, way = Server("bare"), [opened() for _ in range(targets)], opened()
     crowd = Crowd(receivers)
+    inlet = await server.ask("inlet")
     addresses = [receiver.getsockname() for receiver in receivers]
-    each, busy = await server.ask("film", addresses, seconds)
+    forwarding = asyncio.create_task(server.ask("forward", addresses))
+    film, said = pictures(), speech()
+
+    def show(number: int) -> None:
+        for payload in film[number % len(film)].payloads:
+            way.sendto(payload, inlet)
+
+    publishing = [
+        asyncio.create_task(paced(FRAMES_PER_SECOND, show)),
+        asyncio.create_task(paced(SPEECH_PER_SECOND, lambda _: way.sendto(said, inlet))),
+    ]
+    await asyncio.sleep(seconds)
+    for one in publishing:
+        one.cancel()
+    way.sendto(b"", inlet)
+    used, sent = await forwarding
     crowd.leave()
-    for receiver in receivers:
+    for receiver in (*receivers, way):
         receiver.close()
     await server.stop()
-    return Cost(f"bare loop, 1 to {targets}", each, busy, [])
+    return Cost(f"bare loop, 1 to {targets}", used / sent, used / seconds, [])
 
 
 def opened() -> socket.socket:

@@ -20,6 +20,7 @@ from greenroom.media.incoming import SENT_AT, Incoming
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.packets import Packet
 from greenroom.media.port import Source
+from greenroom.media.sealing import forwarding_with
 from greenroom.media.wire import Link, Wire
 
 KEY, DELTA = b"\x10\x00", b"\x10\x01"
@@ -38,6 +39,7 @@ class KeptLink(Link):
         self.sent: list[bytes] = []
         self.said: list[bytes] = []
         self.write, self.write_feedback = self.sent.append, self.said.append
+        self.forward = forwarding_with(self.sent.append)
         self.round_trip = None
         self.dropped = 0
 

@@ -11,10 +11,9 @@ from tests.media.conftest import LOOPBACK, Room, entry_of, sees_and_hears
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
-from greenroom.media import wire
 from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaPort, Source
-from greenroom.media.wire import Write
+from greenroom.media.sealing import Forward, Write, forwarder, writer
 from greenroom.testing.media_contract import MediaPortContract, MediaReportsContract
 from greenroom.testing.peer import Peer, Sign
 
@@ -156,13 +155,18 @@ def test_a_screen_needs_its_own_permission(room: Room) -> None:
 def test_a_picture_survives_a_network_that_loses_one_packet_in_ten(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losing, reliable = random.Random(1), wire.writer
+    losing = random.Random(1)
 
-    def lossy(*parts: Any) -> Write:
-        write = reliable(*parts)
+    def lossy_writer(*parts: Any) -> Write:
+        write = writer(*parts)
         return lambda packet: write(packet) if losing.random() > 0.1 else None
 
-    monkeypatch.setattr(wire, "writer", lossy)
+    def lossy_forwarder(*parts: Any) -> Forward:
+        forward = forwarder(*parts)
+        return lambda *packet: forward(*packet) if losing.random() > 0.1 else None
+
+    monkeypatch.setattr("greenroom.media.wire.writer", lossy_writer)
+    monkeypatch.setattr("greenroom.media.wire.forwarder", lossy_forwarder)
     thierry = room.enter("thierry", sends=())
     room.enter("alice")
     assert sees_and_hears(thierry, "green")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any
 
 import pytest
 from tests.media.conftest import Room, entry_of, sees_and_hears
 
 from greenroom.media import wire
-from greenroom.media.wire import LIFE, QUICK, Link, writer
+from greenroom.media.wire import LIFE, QUICK, Link
 
 
 def link_in(room: Room, name: str) -> Link:
@@ -114,31 +112,3 @@ def test_a_peer_that_moves_is_followed_at_once(meeting: Room) -> None:
     assert link.write == link.drop
     nominated[1] = pair
     assert sees_and_hears(meeting.peers[0], "green")
-
-
-def refusing(error: Exception) -> Any:
-    def refuse(*_: object) -> bytes:
-        raise error
-
-    return refuse
-
-
-@pytest.mark.parametrize(
-    "error", [BlockingIOError(), ConnectionError(), OSError(9, "bad"), RuntimeError("on purpose")]
-)
-def test_a_viewer_whose_connection_fails_disturbs_nobody(error: Exception) -> None:
-    dropped: list[bytes] = []
-    writer(bytes, refusing(error), ("192.0.2.1", 1), dropped.append)(b"\x80")
-    writer(refusing(error), print, ("192.0.2.1", 1), dropped.append)(b"\x81")
-    assert dropped == [b"\x80", b"\x81"]
-
-
-def test_a_full_socket_drops_and_keeps_nothing_for_later() -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with ours, theirs:
-        ours.setblocking(False)
-        dropped: list[bytes] = []
-        write = writer(bytes, lambda data, _: ours.send(data), None, dropped.append)
-        for _ in range(5_000):
-            write(bytes(1_000))
-        assert len(dropped) > 1_000

@@ -27,7 +27,7 @@ from aiortc.rtp import (
 from greenroom.media.description import Line
 from greenroom.media.incoming import CLOCK_RATE, Forward, Incoming
 from greenroom.media.meter import Meter
-from greenroom.media.packets import HEADER, again, starts_picture
+from greenroom.media.packets import again, starts_picture
 from greenroom.media.wire import Wire
 
 RESENDS: Final = 600
@@ -36,7 +36,6 @@ FRESH: Final = 5.0
 """Seconds that a viewer's estimate of its way holds."""
 SETTLED: Final = 3.0
 """Seconds that a slot must have carried its line for an estimate to say something."""
-_VERSION: Final = 0x80
 _U16: Final = 0xFFFF
 _U32: Final = 0xFFFFFFFF
 
@@ -214,21 +213,13 @@ class Outgoing:
 
     def _pour(self) -> Forward:
         """What sends a packet on, with nothing left to look up or to decide."""
-        link, pack, ssrc, kind = self._wire.link, HEADER.pack, self.ssrc, self._type
+        link, ssrc, kind = self._wire.link, self.ssrc, self._type
         first, further, later = self._first, self._number_shift, self._timestamp_shift
 
         def pour(ordinal: int, timestamp: int, marker: int, payload: bytes) -> None:
             if ordinal >= first:  # else its number belongs to what came before
-                link.write(
-                    pack(
-                        _VERSION,
-                        marker | kind,
-                        ordinal + further & _U16,
-                        timestamp + later & _U32,
-                        ssrc,
-                    )
-                    + payload
-                )
+                number = ordinal + further & _U16
+                link.forward(marker | kind, number, timestamp + later & _U32, ssrc, payload)
 
         return pour
 
@@ -264,8 +255,7 @@ class Outgoing:
             number = self._resend_number = self._resend_number + 1 & _U16
         later = packet.timestamp + self._timestamp_shift & _U32
         self.resent += 1
-        header = HEADER.pack(_VERSION, packet.marker | kind, number, later, ssrc)
-        self._wire.link.write(header + payload)
+        self._wire.link.forward(packet.marker | kind, number, later, ssrc, payload)
 
     def _may_resend(self) -> bool:
         """So many a second, and not more: asking costs less than answering."""

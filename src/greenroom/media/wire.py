@@ -50,6 +50,14 @@ from aiortc.rtp import AnyRtcpPacket, RtcpPacket, RtpPacket, is_rtcp
 
 from greenroom.media.packets import read
 from greenroom.media.routing import PacketSink, PacketSource, Routes
+from greenroom.media.sealing import (
+    Forward,
+    Write,
+    can_forward,
+    forwarder,
+    forwarding_with,
+    writer,
+)
 
 log: Final = logging.getLogger(__name__)
 
@@ -69,15 +77,14 @@ WAITING: Final = 1_024
 """Packets that wait on the slow way; more are dropped."""
 
 Gather = Callable[..., Awaitable[list[Candidate]]]
-Write = Callable[[bytes], None]
 
 
 class Link:
     """The encrypted way to one peer, which all its lines share.
 
     Writing never waits and never fails: what cannot be sent at once is dropped, as the network
-    would; `dropped` counts it. `write` and `write_feedback` are to be looked up each time, for they
-    change with the peer's address.
+    would; `dropped` counts it. `write`, `write_feedback` and `forward` are to be looked up each
+    time, for they change with the peer's address.
     """
 
     def __init__(self, dtls: RTCDtlsTransport) -> None:
@@ -85,6 +92,8 @@ class Link:
         """Send an RTP packet."""
         self.write_feedback: Write = self.drop
         """Send an RTCP packet."""
+        self.forward: Forward = forwarding_with(self.drop)
+        """Send an RTP packet that is in parts; the quickest."""
         self.dropped = 0
         self.round_trip: float | None = None
         """Seconds to the peer and back, as measured last."""
@@ -146,7 +155,7 @@ class Link:
 
     def close(self) -> None:
         """Take nothing and send nothing any more. Twice is fine."""
-        self.write = self.write_feedback = self.drop
+        self._unbind()
         self._routes.clear()
         for protocol in self._hooked:
             with suppress(AttributeError):
@@ -167,6 +176,7 @@ class Link:
             log.warning("aioice is not as expected; packets take the slow way", exc_info=True)
         if not self.quick:
             self.write = self.write_feedback = self._put
+            self.forward = forwarding_with(self._put)
             self._carrier = asyncio.get_running_loop().create_task(self._carry())
 
     # The quick way
@@ -185,13 +195,23 @@ class Link:
         """Send to where the peer is reached now."""
         pair = nominated.get(1)
         if pair is None:
-            self.write = self.write_feedback = self.drop
+            self._unbind()
             return
         srtp, transport = self._dtls._tx_srtp, pair.protocol.transport
         # The socket itself: asyncio's transport would keep for later what the socket refuses.
-        send_to = getattr(getattr(transport, "_sock", None), "sendto", transport.sendto)
+        socket = getattr(transport, "_sock", None)
+        send_to = transport.sendto if socket is None else socket.sendto
         self.write = writer(srtp.protect, send_to, pair.remote_addr, self.drop)
+        self.forward = (
+            forwarder(srtp, send_to, pair.remote_addr, self.drop)
+            if socket is not None and can_forward()
+            else forwarding_with(self.write)
+        )
         self.write_feedback = writer(srtp.protect_rtcp, send_to, pair.remote_addr, self.drop)
+
+    def _unbind(self) -> None:
+        self.write = self.write_feedback = self.drop
+        self.forward = forwarding_with(self.drop)
 
     def _receiver(self, others: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
         """What takes a socket's datagrams: `others` get what is neither RTP nor RTCP."""
@@ -332,20 +352,6 @@ class Wire:
         # aiortc gives all lines one stream: browsers would then delay strangers' tracks until
         # they are in step with each other.
         sender._stream_id = f"slot-{self.ssrc}"
-
-
-def writer(
-    protect: Callable[[bytes], bytes], send_to: Callable[..., object], address: Any, drop: Write
-) -> Write:
-    """What sends a packet to a peer, with nothing left to look up."""
-
-    def write(packet: bytes) -> None:
-        try:
-            send_to(protect(packet), address)
-        except Exception:  # noqa: BLE001 - one viewer's trouble reaches nobody else
-            drop(packet)
-
-    return write
 
 
 def _has(dtls: RTCDtlsTransport, names: Sequence[str]) -> bool:
