@@ -2,15 +2,16 @@
 
 `writer` does it with what pylibsrtp offers. `forwarder` saves the copies, which is a quarter of the
 time: it puts a packet together where it is encrypted, and sends it from there. For that it takes
-hold of `pylibsrtp._binding.ffi` and `.lib.srtp_protect`, and of `Session._srtp`, `._cdata` and
-`._buffer` (pylibsrtp 1.0). `can_forward` tries them out, once, on a packet whose result is known;
-where they are not as expected, `forwarding_with` does the same through a `writer`.
+hold of `pylibsrtp._binding.ffi` and `.lib.srtp_protect`, and of `Session._srtp` (pylibsrtp 1.0).
+`can_forward` tries them out, once, on a packet whose result is known; where they are not as
+expected, `forwarding_with` does the same through a `writer`.
 """
 
 # ruff: noqa: SLF001 - reaching under the surface is what this module is for
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -21,12 +22,35 @@ from greenroom.media.packets import HEADER
 
 VERSION: Final = 0x80
 """The first byte of a packet with nothing but a header and a payload."""
+MOST: Final = 1_356
+"""Bytes of a packet before encryption, at most; a path carries no more than 1,500."""
 TRAILER: Final = 144
 """Bytes that encryption may add."""
 
 Write = Callable[[bytes], None]
 Forward = Callable[[int, int, int, int, bytes], None]
 """Sends a packet: marker and payload type, number, timestamp, ssrc, payload."""
+
+
+class _Desk:
+    """Where a thread puts its packets together: one place for all peers, so that it stays warm."""
+
+    def __init__(self) -> None:
+        ffi = pylibsrtp._binding.ffi
+        self.data = ffi.new("char[]", MOST + TRAILER)
+        self.buffer = ffi.buffer(self.data)
+        self.view = memoryview(self.buffer)
+        self.length = ffi.new("int *")
+
+
+_desks = threading.local()
+
+
+def _desk_of_this_thread() -> _Desk:
+    desk: _Desk | None = getattr(_desks, "desk", None)
+    if desk is None:
+        desk = _desks.desk = _Desk()
+    return desk
 
 
 def writer(
@@ -55,15 +79,15 @@ def forwarding_with(write: Write) -> Forward:
 def forwarder(
     srtp: pylibsrtp.Session, send_to: Callable[..., object], address: Any, drop: Write
 ) -> Forward:
-    """The same for a packet in parts, without a copy; see `can_forward`."""
-    session, data, buffer = srtp._srtp, srtp._cdata, srtp._buffer
-    protect, length = pylibsrtp._binding.lib.srtp_protect, pylibsrtp._binding.ffi.new("int *")
-    view, pack_into = memoryview(buffer), HEADER.pack_into
-    head, most = HEADER.size, len(data) - TRAILER
+    """The same for a packet in parts, without a copy, for the calling thread; see `can_forward`."""
+    desk = _desk_of_this_thread()
+    data, buffer, view, length = desk.data, desk.buffer, desk.view, desk.length
+    session, protect = srtp._srtp, pylibsrtp._binding.lib.srtp_protect
+    pack_into, head = HEADER.pack_into, HEADER.size
 
     def forward(kind: int, number: int, timestamp: int, ssrc: int, payload: bytes) -> None:
         size = head + len(payload)
-        if size > most:
+        if size > MOST:
             drop(payload)
             return
         pack_into(buffer, 0, VERSION, kind, number, timestamp, ssrc)
