@@ -239,9 +239,10 @@ async def forwarding(seconds: float, rounds: int) -> str:
         ):
             taken.setdefault(cost.name, []).append(cost)
     usual = {name: median(cost.each for cost in costs) for name, costs in taken.items()}
-    relay, bare = usual["MediaRelay, 1 to 1"], usual["bare loop, 1 to 100"]
+    relay = usual["MediaRelay, 1 to 1"]
     body = []
     for name, costs in taken.items():
+        bare = usual[f"bare loop, 1 to {100 if '100' in name else 10}"]
         ends = [percentiles(cost.latencies) for cost in costs if len(cost.latencies) > 1]
         waits = [f"{median(column) * 1e3:.2f} ms" for column in zip(*ends, strict=True)]
         body.append(
