@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from greenroom.domain import checks
 from greenroom.domain.call_state import Existence
@@ -15,6 +16,7 @@ from greenroom.domain.session_commands import (
     LoseMedia,
     MeasureMedia,
     Publish,
+    SessionCommand,
     Unpublish,
 )
 from greenroom.domain.session_events import MediaStatistics, Track
@@ -25,88 +27,23 @@ MOST_COUNTED: Final = 2**63 - 1
 
 def connected(entry_id: EntryId, epoch: int, fingerprint: str) -> Operation[CallTurn]:
     """Media flows for an entry, through a connection of this number."""
-    number, print_ = _epoch(epoch), checks.text(fingerprint, "fingerprint", 200)
-
-    def decide(turn: CallTurn) -> None:
-        if turn.call.session:
-            turn.tell_session(
-                ConnectMedia(
-                    at=turn.at,
-                    by=turn.by,
-                    cid=turn.cid,
-                    session=turn.call.session,
-                    entry_id=entry_id,
-                    epoch=number,
-                    fingerprint=print_,
-                )
-            )
-
-    said = {"entry_id": entry_id, "epoch": number, "fingerprint": print_}
-    return Operation("connected", decide, said)
+    learned = {"fingerprint": checks.text(fingerprint, "fingerprint", 200)}
+    return _told("connected", ConnectMedia, entry_id, epoch, learned)
 
 
 def published(entry_id: EntryId, epoch: int, kind: Track) -> Operation[CallTurn]:
     """Others may receive this of an entry."""
-    number = _epoch(epoch)
-
-    def decide(turn: CallTurn) -> None:
-        if turn.call.session:
-            turn.tell_session(
-                Publish(
-                    at=turn.at,
-                    by=turn.by,
-                    cid=turn.cid,
-                    session=turn.call.session,
-                    entry_id=entry_id,
-                    epoch=number,
-                    kind=kind,
-                )
-            )
-
-    return Operation("published", decide, {"entry_id": entry_id, "epoch": number, "kind": kind})
+    return _told("published", Publish, entry_id, epoch, {"kind": kind})
 
 
 def unpublished(entry_id: EntryId, epoch: int, kind: Track) -> Operation[CallTurn]:
     """Others do not receive this of an entry any more."""
-    number = _epoch(epoch)
-
-    def decide(turn: CallTurn) -> None:
-        if turn.call.session:
-            turn.tell_session(
-                Unpublish(
-                    at=turn.at,
-                    by=turn.by,
-                    cid=turn.cid,
-                    session=turn.call.session,
-                    entry_id=entry_id,
-                    epoch=number,
-                    kind=kind,
-                )
-            )
-
-    return Operation("unpublished", decide, {"entry_id": entry_id, "epoch": number, "kind": kind})
+    return _told("unpublished", Unpublish, entry_id, epoch, {"kind": kind})
 
 
 def lost(entry_id: EntryId, epoch: int) -> Operation[CallTurn]:
     """The peer behind a connection is gone."""
-    number = _epoch(epoch)
-
-    def decide(turn: CallTurn) -> None:
-        if turn.call.session:
-            turn.tell_session(
-                LoseMedia(
-                    at=turn.at,
-                    by=turn.by,
-                    cid=turn.cid,
-                    session=turn.call.session,
-                    entry_id=entry_id,
-                    epoch=number,
-                    inactivity_timeout=turn.inactivity_timeout,
-                    grace=turn.grace,
-                )
-            )
-
-    return Operation("lost", decide, {"entry_id": entry_id, "epoch": number})
+    return _told("lost", LoseMedia, entry_id, epoch, {}, rules=("inactivity_timeout", "grace"))
 
 
 def measured(
@@ -132,6 +69,32 @@ def measured(
 
     said = {"entry_id": entry_id, "session": session, "epoch": number, "statistics": counted}
     return Operation("measured", decide, said)
+
+
+def _told(
+    name: str,
+    command: Callable[..., SessionCommand],
+    entry_id: EntryId,
+    epoch: int,
+    learned: Mapping[str, Any],
+    *,
+    rules: Sequence[str] = (),
+) -> Operation[CallTurn]:
+    """Have the running session, if any, hear what was learned of a connection.
+
+    `rules` are settings of the call that the command needs to know.
+    """
+    said = {"entry_id": entry_id, "epoch": _epoch(epoch), **learned}
+
+    def decide(turn: CallTurn) -> None:
+        number = turn.call.session
+        if number:
+            hold = {name: getattr(turn, name) for name in rules}
+            turn.tell_session(
+                command(at=turn.at, by=turn.by, cid=turn.cid, session=number, **said, **hold)
+            )
+
+    return Operation(name, decide, said)
 
 
 def _counted(said: MediaStatistics) -> MediaStatistics:
