@@ -77,6 +77,7 @@ def test_a_peer_shows_life_when_it_is_asked(meeting: Room) -> None:
     assert 0 < link.round_trip < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", QUICK)
 def test_without_a_hook_packets_take_the_slow_way(
     room: Room, monkeypatch: pytest.MonkeyPatch, missing: str
