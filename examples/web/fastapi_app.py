@@ -150,12 +150,18 @@ STATUS: Final[Mapping[type[errors.GreenroomError], int]] = {
     errors.Refused: 409,  # as things stand; they may change
     errors.InvalidInput: 422,
     errors.RequestMismatch: 422,
+    errors.MediaOverloaded: 503,
     errors.MediaError: 422,
     errors.Conflict: 503,
     errors.StoreError: 503,
     errors.GreenroomError: 500,
 }
-AGAIN: Final = (errors.Overloaded, errors.OutcomeUnknown, errors.Conflict)
+AGAIN: Final = (
+    errors.Overloaded,
+    errors.MediaOverloaded,
+    errors.OutcomeUnknown,
+    errors.Conflict,
+)
 """Asking again helps; under the same key it does no harm whatever became of the first."""
 
 

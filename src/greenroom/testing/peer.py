@@ -311,9 +311,10 @@ class Colour(_Paced):
     def make(self, number: int) -> VideoFrame:
         """One picture."""
         frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
-        for plane, shade in zip(frame.planes, COLOURS[self.sign], strict=True):
+        shades = zip(frame.planes, COLOURS[self.sign], strict=True)
+        for which, (plane, shade) in enumerate(shades):
             picture = bytearray([shade]) * plane.buffer_size
-            if plane is frame.planes[0]:
+            if which == 0:
                 at = number * 8 % (WIDTH - 16)
                 for row in range(HEIGHT // 8):
                     start = row * plane.line_size + at
