@@ -105,6 +105,7 @@ def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
         for requirement in [
             *project["dependencies"],
             *extras["http"],
+            *extras["janus"],
             *extras["media"],
             *extras["otel"],
             *extras["postgres"],

@@ -14,7 +14,7 @@ CHARLIE = Source(EntryId("charlie"), "video")
 
 
 def test_numbers_go_on_over_all_connections() -> None:
-    invitations: Invitations[str] = Invitations()
+    invitations: Invitations[str, Source] = Invitations()
     assert invitations.issue("first", "v=0", [ALICE]).number == 1
     invitations.accept("first")
     assert invitations.issue("first", "v=0", [ALICE, CHARLIE]).number == 2
@@ -22,7 +22,7 @@ def test_numbers_go_on_over_all_connections() -> None:
 
 
 def test_a_connection_stands_once_it_is_accepted_and_replaces_the_one_before() -> None:
-    invitations: Invitations[str] = Invitations()
+    invitations: Invitations[str, Source] = Invitations()
     invitations.issue("first", "v=0", [ALICE])
     assert (invitations.standing, invitations.fresh) == (None, "first")
     invitations.accept("first")
@@ -33,7 +33,7 @@ def test_a_connection_stands_once_it_is_accepted_and_replaces_the_one_before() -
 
 
 def test_only_what_was_accepted_last_is_gone_on_with() -> None:
-    invitations: Invitations[str] = Invitations()
+    invitations: Invitations[str, Source] = Invitations()
     number = invitations.issue("first", "v=0", [ALICE]).number
     with pytest.raises(MediaError, match="1"):
         invitations.asked(number)
@@ -46,7 +46,7 @@ def test_only_what_was_accepted_last_is_gone_on_with() -> None:
 
 
 def test_an_invitation_waits_until_it_is_accepted_or_replaced() -> None:
-    invitations: Invitations[str] = Invitations()
+    invitations: Invitations[str, Source] = Invitations()
     first = invitations.issue("first", "v=0", [ALICE])
     assert invitations.pending("first") == first
     second = invitations.issue("second", "v=0", [ALICE])
@@ -59,7 +59,7 @@ def test_an_invitation_waits_until_it_is_accepted_or_replaced() -> None:
 
 
 def test_who_asked_is_told_once_that_there_is_something_else() -> None:
-    invitations: Invitations[str] = Invitations()
+    invitations: Invitations[str, Source] = Invitations()
     assert not invitations.tell([ALICE])
     invitations.asked(0)
     assert not invitations.tell([])
@@ -68,7 +68,7 @@ def test_who_asked_is_told_once_that_there_is_something_else() -> None:
 
 
 def test_who_has_not_accepted_yet_is_told_afterwards() -> None:
-    invitations: Invitations[str] = Invitations()
+    invitations: Invitations[str, Source] = Invitations()
     invitations.asked(0)
     invitations.issue("first", "v=0", [ALICE])
     assert not invitations.tell([ALICE, CHARLIE])
@@ -82,7 +82,7 @@ class Clients(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.invitations: Invitations[int] = Invitations()
+        self.invitations: Invitations[int, Source] = Invitations()
         self.wanted: list[Source] = []
         self.made = 0
         self.numbers: list[int] = []

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from greenroom.domain.errors import MediaError
-from greenroom.media.port import Invitation, Source
+from greenroom.media.port import Invitation
 
 C = TypeVar("C")
 """An adapter's own connection."""
+T = TypeVar("T", bound=Hashable)
+"""What an adapter has for a track that can be received."""
 
 
 @dataclass(eq=False, slots=True)
-class _Invited(Generic[C]):
+class _Invited(Generic[C, T]):
     connection: C
-    shown: Sequence[Source]
+    shown: Sequence[T]
     """What its last invitation lets the participant see and hear."""
     pending: Invitation | None
     """The one that is to be accepted."""
@@ -24,7 +26,7 @@ class _Invited(Generic[C]):
     """Number of the one that was accepted last."""
 
 
-class Invitations(Generic[C]):
+class Invitations(Generic[C, T]):
     """Those of one participant: at most one connection that stands, and one that is to replace it.
 
     Numbers are counted from 1, over all connections.
@@ -32,8 +34,8 @@ class Invitations(Generic[C]):
 
     def __init__(self) -> None:
         self._last = 0
-        self._standing: _Invited[C] | None = None
-        self._fresh: _Invited[C] | None = None
+        self._standing: _Invited[C, T] | None = None
+        self._fresh: _Invited[C, T] | None = None
         self._waits = False
         """Whether the participant asked, and was not told since that it should ask again."""
         self._anew = True
@@ -67,12 +69,12 @@ class Invitations(Generic[C]):
         """What is to be accepted before anything else can be offered on `connection`."""
         return next((one.pending for one in self._all() if one.connection is connection), None)
 
-    def outdated(self, connection: C, wanted: Sequence[Source]) -> bool:
+    def outdated(self, connection: C, wanted: Sequence[T]) -> bool:
         """Whether `connection` shows something else than what is wanted."""
         shown = next((one.shown for one in self._all() if one.connection is connection), ())
         return set(shown) != set(wanted)
 
-    def issue(self, connection: C, sdp: str, shown: Sequence[Source]) -> Invitation:
+    def issue(self, connection: C, sdp: str, shown: Sequence[T]) -> Invitation:
         """The next invitation; to a connection that does not stand, in place of a fresh one."""
         self._last += 1
         invitation = Invitation(self._last, sdp)
@@ -111,7 +113,7 @@ class Invitations(Generic[C]):
         if self.fresh is connection:
             self._fresh = None
 
-    def tell(self, wanted: Sequence[Source]) -> bool:
+    def tell(self, wanted: Sequence[T]) -> bool:
         """Whether to tell the participant now to ask again: once, after each time it asked.
 
         Args:
@@ -125,5 +127,5 @@ class Invitations(Generic[C]):
         self._waits = False
         return True
 
-    def _all(self) -> Sequence[_Invited[C]]:
+    def _all(self) -> Sequence[_Invited[C, T]]:
         return [one for one in (self._standing, self._fresh) if one is not None]

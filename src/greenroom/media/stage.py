@@ -21,7 +21,8 @@ from greenroom.media.load import Load
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.port import Kind, MediaEntry, MediaObserver, Source
 from greenroom.media.slots import arrange
-from greenroom.media.statistics import LineStatistics, together
+from greenroom.media.statistics import LineStatistics
+from greenroom.media.summing import together
 
 log: Final = logging.getLogger(__name__)
 

@@ -115,22 +115,5 @@ def of_connection(
     )
 
 
-def together(some: Sequence[MediaStatistics]) -> MediaStatistics:
-    """One entry's connections, summed up."""
-    trips = [one.round_trip for one in some if one.round_trip is not None]
-    jitters = [one.jitter for one in some if one.jitter is not None]
-    return MediaStatistics(
-        seconds=max((one.seconds for one in some), default=0.0),
-        packets_received=sum(one.packets_received for one in some),
-        bytes_received=sum(one.bytes_received for one in some),
-        packets_sent=sum(one.packets_sent for one in some),
-        bytes_sent=sum(one.bytes_sent for one in some),
-        packets_lost=sum(one.packets_lost for one in some),
-        key_frame_requests=sum(one.key_frame_requests for one in some),
-        round_trip=max(trips, default=None),
-        jitter=max(jitters, default=None),
-    )
-
-
 def _bytes(packets: int, octets: int) -> int:
     return octets + packets * HEADER.size

@@ -71,7 +71,7 @@ class FakeMedia:
         self._connections: dict[EntryId, dict[int, MediaStatistics]] = {}
         """Those that stand."""
         self._published: dict[EntryId, set[Kind]] = {}
-        self._invitations: dict[EntryId, Invitations[str]] = {}
+        self._invitations: dict[EntryId, Invitations[str, Source]] = {}
         self._failing: set[EntryId] = set()
         self._stopped = False
         self._lock = threading.RLock()

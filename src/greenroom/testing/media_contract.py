@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -122,6 +122,12 @@ class MediaPortContract(MediaLifeContract):
 
     invites: ClassVar[bool] = True
     """Whether this port invites; one that does not refuses to."""
+    direction: ClassVar[Literal["sendrecv", "sendonly"]] = "sendrecv"
+    """What lines may be offered to this port: one that takes only what sends refuses the rest."""
+
+    def offered(self, text: str | None = None) -> str:
+        """An offer, or a text with one in it, with lines as this port takes them."""
+        return (text or offer_sdp(*TWO_WAY)).replace("sendrecv", self.direction)
 
     def test_only_an_open_entry_can_offer(self, media: MediaPort) -> None:
         media.start(Witness())
@@ -140,16 +146,22 @@ class MediaPortContract(MediaLifeContract):
     ) -> None:
         media.start(Witness())
         media.open(self.entry())
+        hostile = HOSTILE[wrong]
+        hostile = self.offered(hostile) if hostile and isinstance(hostile, str) else hostile
         with pytest.raises(MediaError):
-            media.offer(EntryId("entry-thierry"), HOSTILE[wrong])  # type: ignore[arg-type]  # the point
+            media.offer(EntryId("entry-thierry"), hostile)  # type: ignore[arg-type]  # the point
         assert media.entries() == {"entry-thierry"}
-        assert media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY)).startswith("v=0")
+        assert media.offer(EntryId("entry-thierry"), self.offered()).startswith("v=0")
 
     def test_the_lines_that_can_receive_are_free_slots(self, media: MediaPort) -> None:
         media.start(Witness())
         media.open(self.entry())
         assert media.slots(EntryId("entry-thierry")) == {}
         lines = (("audio", "sendrecv"), ("video", "sendonly"), ("video", "recvonly"))
+        if self.direction == "sendonly":
+            with pytest.raises(MediaError, match="invite"):
+                media.offer(EntryId("entry-thierry"), offer_sdp(*lines))
+            return
         media.offer(EntryId("entry-thierry"), offer_sdp(*lines))
         assert media.slots(EntryId("entry-thierry")) == {"0": None, "2": None}
 
@@ -185,7 +197,7 @@ class MediaPortContract(MediaLifeContract):
     def test_candidates_go_to_the_connection_that_they_name(self, media: MediaPort) -> None:
         media.start(Witness())
         media.open(self.entry())
-        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.offer(EntryId("entry-thierry"), self.offered())
         for _ in range(2):
             media.candidates(EntryId("entry-thierry"), TRICKLE)
         with pytest.raises(MediaError, match="ufrag"):
@@ -197,7 +209,7 @@ class MediaPortContract(MediaLifeContract):
     def test_hostile_candidates_are_refused(self, media: MediaPort, wrong: str) -> None:
         media.start(Witness())
         media.open(self.entry())
-        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.offer(EntryId("entry-thierry"), self.offered())
         with pytest.raises(MediaError):
             media.candidates(EntryId("entry-thierry"), HOSTILE_FRAGMENTS[wrong])  # type: ignore[arg-type]  # the point
         media.candidates(EntryId("entry-thierry"), TRICKLE)
@@ -206,9 +218,10 @@ class MediaPortContract(MediaLifeContract):
         witness = Witness()
         media.start(witness)
         media.open(self.entry())
-        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.offer(EntryId("entry-thierry"), self.offered())
         assert media.hang_up(EntryId("entry-thierry"), "other")
-        assert media.slots(EntryId("entry-thierry")) != {}
+        there = {"0": None, "1": None} if self.direction == "sendrecv" else {}
+        assert media.slots(EntryId("entry-thierry")) == there
         assert not media.hang_up(EntryId("entry-thierry"), "abcd")
         assert media.slots(EntryId("entry-thierry")) == {}
         assert not media.hang_up(EntryId("entry-thierry"), "abcd")
@@ -220,14 +233,14 @@ class MediaPortContract(MediaLifeContract):
         witness = Witness()
         media.start(witness)
         media.open(self.entry())
-        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.offer(EntryId("entry-thierry"), self.offered())
         media.close(EntryId("entry-thierry"))
         assert not witness.heard(lambda heard: bool(heard.losses), timeout=0.1)
 
     def test_a_stop_ends_what_was_offered(self, media: MediaPort) -> None:
         media.start(Witness())
         media.open(self.entry())
-        media.offer(EntryId("entry-thierry"), offer_sdp(*TWO_WAY))
+        media.offer(EntryId("entry-thierry"), self.offered())
         media.stop()
         media.stop()
         assert media.entries() == frozenset()

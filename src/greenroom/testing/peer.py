@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import threading
 import time
 from array import array
@@ -26,6 +27,7 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from av import AudioFrame, VideoFrame
@@ -134,6 +136,10 @@ class Peer:
         """Take the answer to the last offer."""
         self._run(self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer")))
 
+    def answer(self, offer: str) -> str:
+        """The answer to an offer of the other side, first or further: it receives what it can."""
+        return self._run(self._answer(offer))
+
     def ask_for_more(self, signal: Callable[[str], str], *, others: int) -> None:
         """Offer again on the running connection, with lines to receive `others` participants."""
         self.take(signal(self._run(self._offer(others, None))))
@@ -215,6 +221,15 @@ class Peer:
         await connection.setLocalDescription(await connection.createOffer())
         return connection.localDescription.sdp
 
+    async def _answer(self, offer: str) -> str:
+        connection = self._connection
+        if connection.remoteDescription is None and self._addresses is not None:
+            use_addresses(connection, self._addresses)
+        await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await connection.setLocalDescription()
+        _learn_streams(connection, offer)
+        return connection.localDescription.sdp
+
     async def _close(self) -> None:
         await self._connection.close()
         for consumer in self._consumers:
@@ -242,6 +257,24 @@ class Peer:
                 if sign is not None:
                     counts[sign] += 1
                 self._news.notify_all()
+
+
+def _learn_streams(connection: RTCPeerConnection, offer: str) -> None:
+    """Have lines that are used again take their new streams, as browsers do.
+
+    aiortc 1.16 learns of a line's streams from the offer that begins it, drops those that an offer
+    announces later, and would take their first packets for late ones of the stream before.
+    """
+    for line in connection.getTransceivers():
+        section = offer.partition(f"a=mid:{line.mid}\r\n")[2].partition("\r\nm=")[0]
+        announced = re.findall(r"^a=ssrc:([0-9]+) ", section, re.MULTILINE)
+        if line.mid is not None and announced:
+            streams = line.receiver.transport._rtp_router.ssrc_table  # noqa: SLF001 - see above
+            if int(announced[0]) not in streams:
+                streams[int(announced[0])] = line.receiver
+                video = line.kind == "video"
+                buffer = JitterBuffer(512 if video else 16, 0 if video else 4, is_video=video)
+                setattr(line.receiver, "_RTCRtpReceiver__jitter_buffer", buffer)  # noqa: B010 - see above
 
 
 def _preferring(codecs: Sequence[str]) -> list[RTCRtpCodecCapability]:

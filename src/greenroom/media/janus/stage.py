@@ -1,0 +1,397 @@
+"""Everybody's connections to a Janus. Lives on the media loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from operator import methodcaller
+from time import monotonic
+from typing import Any, Final
+
+from greenroom.domain.errors import MediaError
+from greenroom.domain.message import EntryId
+from greenroom.domain.session_events import MediaStatistics
+from greenroom.media.description import Description
+from greenroom.media.fragment import Fragment
+from greenroom.media.janus.admin import Admin
+from greenroom.media.janus.connections import Connection, Publishing, Receiving, Track
+from greenroom.media.janus.participant import Participant
+from greenroom.media.janus.rooms import Hall, Rooms
+from greenroom.media.janus.session import Message
+from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
+
+log: Final = logging.getLogger(__name__)
+
+COUNTED_EVERY: Final = 5.0
+"""Seconds between two looks at what went through all connections."""
+
+Tell = Callable[[Callable[[MediaObserver], None]], None]
+"""Hands a report to the observer, later and elsewhere."""
+
+
+class Stage:
+    """Opens, offers and closes what `JanusMedia` is told to.
+
+    Args:
+        rooms: takes what the rooms at Janus are made with, and gives them.
+        admin: asked for statistics; None for none.
+        join_deadline: seconds from an answer until the peer must have connected.
+        tell: takes the reports for the observer.
+    """
+
+    def __init__(
+        self,
+        rooms: Callable[[Callable[[int, Message], None], Callable[[], None]], Rooms],
+        admin: Admin | None,
+        join_deadline: float,
+        tell: Tell,
+    ) -> None:
+        self._rooms = rooms(self._heard, self._gone)
+        self._admin = admin
+        self._join_deadline = join_deadline
+        self._tell = tell
+        self._participants: dict[EntryId, Participant] = {}
+        self._halls: dict[Hall, dict[EntryId, Participant]] = defaultdict(dict)
+        self._handles: dict[int, Connection] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._looking: asyncio.Task[None] | None = None
+
+    async def open(self, entry: MediaEntry) -> None:
+        """Expect a participant, or change what one may send."""
+        if self._closing:
+            raise MediaError("media was stopped")
+        known = self._participants.get(entry.entry_id)
+        if self._looking is None and self._admin is not None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_on())
+        if known is None:
+            known = Participant(entry, epoch=entry.epoch)
+            self._participants[entry.entry_id] = self._halls[known.hall][entry.entry_id] = known
+            return
+        known.epoch = max(known.epoch, entry.epoch)
+        known.entry = replace(known.entry, may_send=entry.may_send)
+        async with known.negotiating:
+            if known.publishing is not None:
+                await known.publishing.mute(known.entry.may_send)
+        self._report_published(known)
+        self._look_round(known.hall)
+
+    async def close(self, entry_id: EntryId) -> None:
+        """Let a participant go, and wait until Janus has."""
+        participant = self._participants.pop(entry_id, None)
+        if participant is None:
+            return
+        hall = self._halls[participant.hall]
+        hall.pop(entry_id)
+        farewells = [self._dismiss(participant, one) for one in tuple(participant.connections())]
+        self._look_round(participant.hall)
+        if farewells:
+            await asyncio.wait(farewells)
+        if not hall and self._halls.get(participant.hall) is hall:
+            del self._halls[participant.hall]
+            await self._rooms.destroy(participant.hall, lambda: participant.hall in self._halls)
+
+    async def offer(self, entry_id: EntryId, offer: Description) -> str:
+        """The answer to a participant's offer to send."""
+        participant = self._require(entry_id)
+        if any(line.receives for line in offer.lines) or not any(one.sends for one in offer.lines):
+            raise MediaError(
+                "this media receives by invitation: offer lines that only send (a=sendonly), and"
+                " use invite() to receive"
+            )
+        async with participant.negotiating:
+            running = participant.publishing
+            before = None if running is None else running.described
+            if running is None or before is None or not offer.continues(before):
+                return await self._publish(participant, offer)
+            answer = await running.answer(offer, participant.entry.may_send)
+            self._report_published(participant)
+            self._look_round(participant.hall)
+            return answer
+
+    async def invite(self, entry_id: EntryId, after: int) -> Invitation | None:
+        """What a participant is to receive, offered to it."""
+        participant = self._require(entry_id)
+        async with participant.negotiating:
+            invitations, wanted = participant.invitations, self._wanted(participant)
+            running = invitations.asked(after)
+            if running is None:
+                return await self._invite_anew(participant, wanted)
+            waiting = invitations.pending(running)
+            if waiting is not None or not invitations.outdated(running, wanted):
+                return waiting
+            return invitations.issue(running, await running.go_on(wanted), wanted)
+
+    async def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
+        """A participant's answer to what it was offered."""
+        participant = self._require(entry_id)
+        async with participant.negotiating:
+            invitations = participant.invitations
+            receiving = invitations.awaiting(number)
+            if receiving is None:
+                return
+            answer = Description.of_answer(sdp)
+            before = invitations.standing
+            try:
+                come = await receiving.accept(answer)
+                self._require_alive(participant, receiving)
+            except BaseException:
+                if receiving is not before and receiving.described is not None:
+                    self._dismiss(participant, receiving)
+                raise
+            invitations.accept(receiving)
+            if receiving is not before:
+                self._settle(participant, receiving, before)
+        for track in come:
+            self._show(track)
+        self._look_round(participant.hall)
+
+    async def trickle(self, entry_id: EntryId, fragment: Fragment) -> None:
+        """Try more addresses of a participant's peer."""
+        connection = self._require(entry_id).under(fragment.ufrag)
+        if connection is None:
+            raise MediaError("no connection has this a=ice-ufrag; offer from a new connection")
+        await connection.trickle(fragment.candidates)
+
+    async def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
+        """End the connection of this ICE user name; whether there is another one."""
+        participant = self._participants.get(entry_id)
+        if participant is None:
+            return False
+        async with participant.negotiating:
+            connection = participant.under(ufrag)
+            if connection is not None:
+                farewell = self._dismiss(participant, connection)
+                self._look_round(participant.hall)
+                await asyncio.shield(farewell)
+            return any(one.described is not None for one in participant.connections())
+
+    async def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
+        """What a participant receives, by line."""
+        participant = self._require(entry_id)
+        receiving = participant.invitations.standing
+        if receiving is None:
+            return {}
+        wanted = self._wanted(participant)
+        return {
+            mid: track.source if track is not None and track in wanted else None
+            for mid, track in receiving.lines.items()
+        }
+
+    async def statistics(self) -> Mapping[EntryId, Sequence[MediaStatistics]]:
+        """What went through the connections that stand, by entry."""
+        found: dict[EntryId, list[MediaStatistics]] = defaultdict(list)
+        for connection in tuple(self._handles.values()):
+            await self._look_at(connection)
+            counts = connection.statistics()
+            if counts is not None and not connection.dead:
+                found[connection.entry_id].append(counts)
+        return found
+
+    async def stop(self) -> None:
+        """Close everything."""
+        self._closing = True
+        if self._looking is not None:
+            self._looking.cancel()
+        await asyncio.gather(*(self.close(entry_id) for entry_id in self.entries()))
+        while self._farewells:
+            await asyncio.wait(self._farewells)
+        await self._rooms.close()
+        if self._admin is not None:
+            await self._admin.close()
+
+    def entries(self) -> frozenset[EntryId]:
+        """Those open now; from any thread."""
+        return frozenset(tuple(self._participants))
+
+    def _require(self, entry_id: EntryId) -> Participant:
+        participant = self._participants.get(entry_id)
+        if participant is None:
+            raise MediaError(f"entry {entry_id} is not open; join first")
+        return participant
+
+    def _require_alive(self, participant: Participant, connection: Connection) -> None:
+        """Go on only if neither the entry nor the connection has gone meanwhile."""
+        if self._participants.get(connection.entry_id) is not participant:
+            raise MediaError(f"entry {connection.entry_id} was closed meanwhile")
+        if connection.dead:
+            raise MediaError("the connection was lost meanwhile; begin anew")
+
+    async def _publish(self, participant: Participant, offer: Description) -> str:
+        """Answer from a new connection, in place of the one that sends."""
+        room = await self._rooms.of(participant.hall)
+        handle = await room.session.attach(participant.entry.entry_id)
+        publishing = Publishing(participant.entry.entry_id, room, handle)
+        self._handles[handle] = publishing
+        try:
+            await publishing.join()
+            answer = await publishing.answer(offer, participant.entry.may_send)
+            self._require_alive(participant, publishing)
+        except BaseException:
+            self._dismiss(participant, publishing)
+            raise
+        before, participant.publishing = participant.publishing, publishing
+        self._settle(participant, publishing, before)
+        return answer
+
+    async def _invite_anew(
+        self, participant: Participant, wanted: Sequence[Track]
+    ) -> Invitation | None:
+        fresh = participant.invitations.fresh
+        if fresh is not None:
+            self._dismiss(participant, fresh)
+        if not wanted:
+            return None
+        room = await self._rooms.of(participant.hall)
+        handle = await room.session.attach(participant.entry.entry_id)
+        receiving = Receiving(participant.entry.entry_id, room, handle)
+        self._handles[handle] = receiving
+        try:
+            offer = await receiving.begin(wanted)
+            self._require_alive(participant, receiving)
+        except BaseException:
+            self._dismiss(participant, receiving)
+            raise
+        return participant.invitations.issue(receiving, offer, wanted)
+
+    def _settle(
+        self, participant: Participant, connection: Connection, before: Connection | None
+    ) -> None:
+        """It is the entry's now, in place of the one before; the peer is waited for."""
+        participant.epoch += 1
+        connection.epoch = participant.epoch
+        if before is not None:
+            self._dismiss(participant, before)
+        if connection.connected_at is None:
+            loop = asyncio.get_running_loop()
+            connection.timer = loop.call_later(self._join_deadline, self._lose, connection)
+        self._report_connected(connection)
+        self._look_round(participant.hall)
+
+    def _wanted(self, viewer: Participant) -> Sequence[Track]:
+        """What the others send."""
+        others = self._halls.get(viewer.hall, {}).values()
+        return [track for other in others if other is not viewer for track in other.tracks()]
+
+    def _show(self, track: Track) -> None:
+        """Have it begin with a whole picture, for who has come to receive it."""
+        sender = self._participants.get(track.source.entry_id)
+        if sender is None or sender.publishing is None or track.source.kind == "audio":
+            return
+        if sender.publishing.feed == track.feed:
+            sender.publishing.want_picture(track.mid)
+
+    def _look_round(self, hall: Hall) -> None:
+        """Tell whoever has come to see too little, or too much, to ask again."""
+        for viewer in tuple(self._halls.get(hall, {}).values()):
+            if viewer.invitations.tell(self._wanted(viewer)):
+                self._tell(methodcaller("outdated", viewer.entry.entry_id))
+
+    def _heard(self, handle: int, message: Message) -> None:
+        connection = self._handles.get(handle)
+        if connection is None:
+            return
+        match message["janus"]:
+            case "webrtcup":
+                self._connected(connection)
+            case "media" if isinstance(connection, Publishing):
+                self._flow(connection, message["mid"], arrives=message["receiving"])
+            case "hangup" | "detached":
+                self._lose(connection)
+            case "event" if message["plugindata"]["data"].get("videoroom") == "destroyed":
+                self._rooms.forget(connection.room)
+                for other in tuple(self._handles.values()):
+                    if other.room == connection.room:
+                        self._lose(other)
+
+    def _gone(self) -> None:
+        """Janus, or the way to it, is gone."""
+        for connection in tuple(self._handles.values()):
+            self._lose(connection)
+
+    def _connected(self, connection: Connection) -> None:
+        if connection.connected_at is None:
+            connection.connected_at = monotonic()
+            connection.stop_waiting()
+            self._report_connected(connection)
+
+    def _flow(self, publishing: Publishing, mid: str, *, arrives: bool) -> None:
+        (publishing.flowing.add if arrives else publishing.flowing.discard)(mid)
+        participant = self._participants.get(publishing.entry_id)
+        if participant is not None:
+            self._report_published(participant)
+
+    def _lose(self, connection: Connection) -> None:
+        """The peer is gone, or did not come."""
+        participant = self._participants.get(connection.entry_id)
+        connection.dead = True
+        if participant is None or connection not in tuple(participant.connections()):
+            return
+        if connection.epoch:
+            entry_id, epoch = connection.entry_id, connection.epoch
+            self._tell(lambda observer: observer.lost(entry_id, epoch))
+        self._dismiss(participant, connection)
+        self._look_round(participant.hall)
+
+    def _report_connected(self, connection: Connection) -> None:
+        """Tell it when it is the entry's, and stands: whichever comes last."""
+        participant, described = self._participants.get(connection.entry_id), connection.described
+        if participant is None or described is None or connection.reported:
+            return
+        if connection.epoch and connection.connected_at is not None:
+            connection.reported = True
+            entry_id, epoch = connection.entry_id, connection.epoch
+            self._tell(lambda observer: observer.connected(entry_id, epoch, described.fingerprint))
+            self._report_published(participant)
+            self._look_round(participant.hall)
+
+    def _report_published(self, participant: Participant) -> None:
+        """Tell what has come to be published since the last time, and what has ceased to be."""
+        publishing = participant.publishing
+        if publishing is None or not publishing.reported:
+            return
+        entry_id, epoch, before = publishing.entry_id, publishing.epoch, publishing.published
+        publishing.published = now = publishing.arriving() & participant.entry.may_send
+        for kind in sorted(before - now):
+            self._tell(methodcaller("unpublished", entry_id, epoch, kind))
+        for kind in sorted(now - before):
+            self._tell(methodcaller("published", entry_id, epoch, kind))
+
+    def _dismiss(self, participant: Participant, connection: Connection) -> asyncio.Task[Any]:
+        """It is the entry's no more; end it in the background."""
+        participant.drop(connection)
+        connection.stop_waiting()
+        farewell = asyncio.get_running_loop().create_task(self._end(connection))
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
+        return farewell
+
+    async def _end(self, connection: Connection) -> None:
+        """Count for the last time, give up the handle, and tell that it is over."""
+        if not connection.dead:
+            await self._look_at(connection)
+        counts = connection.statistics()
+        connection.dead = True
+        if counts is not None and connection.reported:
+            entry_id, epoch = connection.entry_id, connection.epoch
+            self._tell(lambda observer: observer.ended(entry_id, epoch, counts))
+        self._handles.pop(connection.handle, None)
+        await connection.session.detach(connection.handle)
+
+    async def _look_at(self, connection: Connection) -> None:
+        """Have Janus count what went through a connection."""
+        if self._admin is not None and connection.connected_at is not None:
+            with suppress(MediaError):
+                session = connection.session.session_id
+                connection.counts = await self._admin.counts(session, connection.handle)
+
+    async def _look_on(self) -> None:
+        """Count from time to time: of a connection that breaks, nothing can be asked any more."""
+        while self._admin is not None:
+            await asyncio.sleep(COUNTED_EVERY)
+            for connection in tuple(self._handles.values()):
+                await self._look_at(connection)
