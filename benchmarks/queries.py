@@ -46,7 +46,7 @@ from benchmarks._plots import draw, lines, write_in
 from benchmarks._report import Arguments, arguments, grid, surroundings, tell
 
 from greenroom import Greenroom, errors
-from greenroom.projections.columns import micros
+from greenroom.domain.instants import micros
 from greenroom.projections.items import MemberItem
 from greenroom.projections.pages import Page
 from greenroom.projections.queries import Queries

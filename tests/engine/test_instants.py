@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.engine.conftest import START, Rooms
 
 from greenroom import Greenroom
+from greenroom.domain.instants import micros
 from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import UserId
 from greenroom.domain.streams import member_stream, user_stream
 from greenroom.domain.user import UserUpserted
 from greenroom.projections import instants
-from greenroom.projections.columns import micros
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.store_events import CID, decided
 

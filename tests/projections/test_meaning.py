@@ -31,8 +31,8 @@ from tests.projections.worlds import (
     session_world,
 )
 
+from greenroom.domain.instants import micros
 from greenroom.projections import narrowing
-from greenroom.projections.columns import micros
 from greenroom.projections.dialect import Slot
 from greenroom.projections.parse import parse
 from greenroom.projections.query import holds

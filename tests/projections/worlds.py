@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.projections.history import CID, START, History
 
 from greenroom.domain import call_events as call
+from greenroom.domain.instants import micros
 from greenroom.domain.message import CallId
 from greenroom.projections import questions
-from greenroom.projections.columns import micros
 from greenroom.projections.pages import Count, Page
 from greenroom.projections.parse import parse
 from greenroom.projections.query import Fields, Kind, Row, SortKey, holds

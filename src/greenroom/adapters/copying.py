@@ -26,10 +26,11 @@ from typing import Final
 from msgspec import msgpack
 
 from greenroom.adapters.outbox_tables import SCHEMA as OUTBOX_SCHEMA
-from greenroom.adapters.outbox_tables import entries, follower, micros, rings
+from greenroom.adapters.outbox_tables import entries, follower, rings
 from greenroom.adapters.tables import COPY_MARK, TableRow, Tables, open_tables
 from greenroom.adapters.targets import Target, open_target
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
+from greenroom.domain.instants import micros
 from greenroom.projections.views import Views
 
 PAGE: Final = 1_000

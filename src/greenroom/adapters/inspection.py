@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from greenroom.adapters.outbox_tables import Status as Delivery
-from greenroom.adapters.outbox_tables import from_micros
 from greenroom.adapters.tables import COPY_MARK, Holder, Tables, open_tables
 from greenroom.domain.errors import StoreError
+from greenroom.domain.instants import instant, instant_or_none
 from greenroom.projections.keeping import PAST
 from greenroom.projections.standing import ProjectionStatus
 from greenroom.projections.views import PROJECTIONS
@@ -134,7 +134,7 @@ _STREAMS: Final = "SELECT count(*) FROM stored_events WHERE originator_version =
 
 def _requests(tables: Tables) -> RequestsStatus:
     ((kept, oldest),) = tables.ask("SELECT count(*), min(recorded_at) FROM requests")
-    return RequestsStatus(kept, None if oldest is None else from_micros(oldest))
+    return RequestsStatus(kept, instant_or_none(oldest))
 
 
 def _views(tables: Tables, position: int) -> ViewsStatus:
@@ -173,7 +173,7 @@ def _outbox(tables: Tables, position: int) -> OutboxStatus | None:
         pending=counts.get(Delivery.PENDING, 0),
         unknown=counts.get(Delivery.UNKNOWN, 0),
         gave_up=counts.get(Delivery.GAVE_UP, 0),
-        due_at=None if due_at is None else from_micros(due_at),
+        due_at=instant_or_none(due_at),
     )
 
 
@@ -181,4 +181,4 @@ def _copy(tables: Tables) -> CopyStatus:
     ((source, position, until, begun_at),) = tables.ask(
         f"SELECT source, position, until, begun_at FROM {COPY_MARK}"
     )
-    return CopyStatus(source, position, until, from_micros(begun_at))
+    return CopyStatus(source, position, until, instant(begun_at))

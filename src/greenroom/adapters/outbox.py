@@ -28,8 +28,6 @@ from greenroom.adapters.outbox_tables import (
     entry,
     entry_row,
     follower,
-    from_micros,
-    micros,
     ring_row,
     rings,
 )
@@ -37,6 +35,7 @@ from greenroom.adapters.wording import Wording
 from greenroom.domain import checks
 from greenroom.domain.call_events import CallRung
 from greenroom.domain.errors import InvalidInput, Refused
+from greenroom.domain.instants import instant_or_none, micros
 from greenroom.domain.message import CallId, Event, EventId, Recorded, UserId
 from greenroom.domain.ports import Notification, Notifier
 from greenroom.domain.settings import NotificationTemplate
@@ -201,7 +200,7 @@ class Outbox:
         """When the next attempt is due; None while nothing is pending."""
         with self._database.reading() as connection:
             due_at = connection.scalar(select(func.min(entries.c.due_at)))
-        return None if due_at is None else from_micros(due_at)
+        return instant_or_none(due_at)
 
     def entries(self, status: Status | None = None, limit: int = 100) -> Sequence[Entry]:
         """The notifications in that status, or in any; the oldest first.

@@ -28,8 +28,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from greenroom.adapters.outbox_tables import SCHEMA, entries, follower, metadata, micros, rings
+from greenroom.adapters.outbox_tables import SCHEMA, entries, follower, metadata, rings
 from greenroom.domain.errors import StoreClosed, StoreError, WrongSchema
+from greenroom.domain.instants import micros
 from greenroom.projections.forks import connects_anew, survives_forks
 
 _WAITS_FOR_OTHERS: Final = 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -13,12 +13,11 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, RowMapping,
 
 from greenroom.adapters.intents import Intent
 from greenroom.domain.call_events import CallRung
+from greenroom.domain.instants import instant_or_none, micros
 from greenroom.domain.message import CallId, UserId
 
 SCHEMA: Final = 1
 """Version of the tables."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Status(StrEnum):
@@ -133,15 +132,5 @@ def entry(row: RowMapping) -> Entry:
         status=Status(row["status"]),
         attempts=row["attempts"],
         last_error=row["last_error"],
-        next_attempt_at=None if row["due_at"] is None else from_micros(row["due_at"]),
+        next_attempt_at=instant_or_none(row["due_at"]),
     )
-
-
-def micros(instant: datetime) -> int:
-    """Microseconds since 1970: exact, and in the order of time."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_micros(stored: int) -> datetime:
-    """The instant, aware, UTC."""
-    return _EPOCH + stored * _MICROSECOND

@@ -26,12 +26,12 @@ from greenroom.cli.options import DEFAULT_STORE, DebugOption, JsonOption, StoreO
 from greenroom.cli.output import document, filled, out, printable, sign, table
 from greenroom.cli.progress import steps
 from greenroom.domain.errors import InvalidInput, StoreError
+from greenroom.domain.instants import EPOCH
 from greenroom.tickers import PRUNED_AT_ONCE
 
 app: Final = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 """The commands under `greenroom db`."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LENGTH: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNIT: Final = 1000
@@ -121,7 +121,7 @@ def prune(
         with open_tables(store) as tables:
             tables.must_be_store()
         now = datetime.now(UTC)
-        before = now - min(length, now - _EPOCH)
+        before = now - min(length, now - EPOCH)
         with closing(open_store(store, create=False)) as opened:
             while some := opened.prune_requests(before, PRUNED_AT_ONCE):
                 pruned += some

@@ -1,4 +1,4 @@
-"""Instants as text, in the one form that is taken everywhere: RFC 3339."""
+"""Instants as text, in the one form that is taken everywhere (RFC 3339), and as numbers."""
 
 from __future__ import annotations
 
@@ -26,3 +26,23 @@ def micros_of(text: str) -> int | None:
         return (datetime.fromisoformat(text.upper()) - EPOCH) // _MICROSECOND
     except ValueError:
         return None
+
+
+def micros(at: datetime) -> int:
+    """An instant as microseconds since 1970 UTC: exact, and in the same order."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    """The same for an instant that may be missing."""
+    return None if at is None else micros(at)
+
+
+def instant(at: int) -> datetime:
+    """The aware UTC instant that `micros` made into a number."""
+    return EPOCH + timedelta(0, 0, at)
+
+
+def instant_or_none(at: int | None) -> datetime | None:
+    """The same for an instant that may be missing."""
+    return None if at is None else instant(at)

@@ -52,8 +52,10 @@ Forward = Callable[[int, int, int, bytes], None]
 class Viewer(Protocol):
     """A slot that carries a line."""
 
-    forward: Forward
-    """Takes each packet; another one after `rewire`."""
+    @property
+    def forward(self) -> Forward:
+        """Takes each packet; another one after `rewire`."""
+        ...
 
     @property
     def estimate(self) -> int | None:

@@ -30,6 +30,7 @@ from greenroom.domain.call_events import (
     UserUnblocked,
     WentLive,
 )
+from greenroom.domain.instants import micros, micros_or_none
 from greenroom.domain.membership import (
     Answer,
     MemberAdded,
@@ -41,7 +42,7 @@ from greenroom.domain.membership import (
 from greenroom.domain.message import CallId, Event, Recorded
 from greenroom.domain.streams import call_in
 from greenroom.projections.bulk import Key, Row
-from greenroom.projections.columns import TEXT, json_text, metadata, micros, micros_or_none
+from greenroom.projections.columns import TEXT, json_text, metadata
 from greenroom.projections.workspace import Rows
 
 

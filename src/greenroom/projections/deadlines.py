@@ -9,10 +9,11 @@ from typing import Final, assert_never
 from sqlalchemy import BigInteger, Column, Index, Integer, Table
 
 from greenroom.domain.call_events import CallUpdated
+from greenroom.domain.instants import micros
 from greenroom.domain.membership import RingAccepted, RingMissed, RingRejected
 from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.projections.bulk import Key, Row
-from greenroom.projections.columns import TEXT, metadata, micros
+from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.due import (
     DEADLINE_EVENTS,
     Answered,

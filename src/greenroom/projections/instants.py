@@ -19,10 +19,11 @@ from sqlalchemy import (
     select,
 )
 
+from greenroom.domain.instants import micros
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.streams import EVENTS
 from greenroom.projections.bulk import Key
-from greenroom.projections.columns import metadata, micros
+from greenroom.projections.columns import metadata
 from greenroom.projections.workspace import Rows
 
 SPANS: Final = (256, 256**2, 256**3)

@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import func, select
 
+from greenroom.domain.instants import micros
 from greenroom.domain.message import CallId, UserId
-from greenroom.projections.columns import micros
 from greenroom.projections.database import Database
 from greenroom.projections.instants import latest_before, stretch_until
 from greenroom.projections.timeline import timeline

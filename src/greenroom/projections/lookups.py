@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from greenroom.domain.instants import instant, instant_or_none, micros
 from greenroom.domain.message import CallId, EntryId, Json, Role, StreamId, UserId
 from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.calls import blocks
-from greenroom.projections.columns import instant, instant_or_none, micros
 from greenroom.projections.deadlines import deadlines
 from greenroom.projections.due import Deadline, DeadlineKind, entry_in
 from greenroom.projections.items import (

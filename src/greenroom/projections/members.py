@@ -8,11 +8,12 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Index, Table
 
 from greenroom.domain.call_events import CallDeleted
+from greenroom.domain.instants import micros
 from greenroom.domain.membership import MemberAdded, MemberRemoved, MemberUpdated
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.user import UserErased
 from greenroom.projections.bulk import Key
-from greenroom.projections.columns import TEXT, json_text, metadata, micros
+from greenroom.projections.columns import TEXT, json_text, metadata
 from greenroom.projections.workspace import Rows
 
 members: Final = Table(

@@ -9,10 +9,10 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
+from greenroom.domain.instants import instant, micros
 from greenroom.domain.message import Event, Recorded, StreamId
 from greenroom.domain.ports import Damaged
 from greenroom.domain.streams import subjects
-from greenroom.projections.columns import instant, micros
 from greenroom.projections.standing import key_of, parked
 
 _LONGEST: Final = 500

@@ -18,8 +18,7 @@ from msgspec import Struct
 
 from greenroom.domain.call_type import FieldKind
 from greenroom.domain.errors import InvalidFilter, InvalidSort
-from greenroom.domain.instants import micros_of
-from greenroom.projections.columns import micros
+from greenroom.domain.instants import micros, micros_of
 from greenroom.projections.query import (
     EVERYTHING,
     All,

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table
 
 from greenroom.domain.call_events import CallDeleted, SessionEnded
+from greenroom.domain.instants import micros
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.session_events import (
     Joined,
@@ -23,7 +24,7 @@ from greenroom.domain.session_events import (
 )
 from greenroom.domain.streams import session_id
 from greenroom.projections.bulk import Key
-from greenroom.projections.columns import TEXT, metadata, micros
+from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.workspace import Rows
 
 participants: Final = Table(

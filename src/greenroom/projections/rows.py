@@ -6,15 +6,15 @@ Rows are tuples as drivers give them: of the columns named beside each function,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from msgspec.json import Decoder
 
+from greenroom.domain.instants import EPOCH, instant_or_none
 from greenroom.domain.membership import Answer
 from greenroom.domain.session_events import Track
 from greenroom.domain.streams import session_id
-from greenroom.projections.columns import EPOCH
 from greenroom.projections.items import (
     AnswerItem,
     CallItem,
@@ -108,8 +108,8 @@ def call_item(row: Row) -> CallItem:
         settings=_document(settings),
         created_at=EPOCH + timedelta(0, 0, created_at),
         updated_at=EPOCH + timedelta(0, 0, updated_at),
-        starts_at=_instant(starts_at),
-        ended_at=_instant(ended_at),
+        starts_at=instant_or_none(starts_at),
+        ended_at=instant_or_none(ended_at),
         backstage=bool(backstage),
         ongoing=bool(ongoing),
         session_id=session_id(cid, session) if ongoing else None,
@@ -141,12 +141,12 @@ def session_item(row: Row) -> SessionItem:
         number=number,
         started_by=started_by,
         started_at=EPOCH + timedelta(0, 0, started_at),
-        ended_at=_instant(ended_at),
+        ended_at=instant_or_none(ended_at),
         duration=duration,
         end_reason=end_reason,
-        live_started_at=_instant(live_started_at),
-        live_ended_at=_instant(live_ended_at),
-        timer_ends_at=_instant(timer_ends_at),
+        live_started_at=instant_or_none(live_started_at),
+        live_ended_at=instant_or_none(live_ended_at),
+        timer_ends_at=instant_or_none(timer_ends_at),
         participant_count=participant_count,
         entry_count=entry_count,
     )
@@ -171,10 +171,6 @@ def timeline_item(row: Row) -> TimelineItem:
         name=name,
         at=EPOCH + timedelta(0, 0, at),
     )
-
-
-def _instant(at: int | None) -> datetime | None:
-    return None if at is None else EPOCH + timedelta(0, 0, at)
 
 
 def _tracks(names: str) -> tuple[Track, ...]:

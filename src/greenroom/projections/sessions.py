@@ -22,11 +22,12 @@ from greenroom.domain.call_events import (
     StoppedLive,
     WentLive,
 )
+from greenroom.domain.instants import micros, micros_or_none
 from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.domain.session_events import Joined
 from greenroom.domain.streams import session_id
 from greenroom.projections.bulk import Key, Row
-from greenroom.projections.columns import TEXT, metadata, micros, micros_or_none
+from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.workspace import Rows
 
 sessions: Final = Table(

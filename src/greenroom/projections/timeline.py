@@ -9,12 +9,13 @@ from typing import Final, get_args
 from sqlalchemy import BigInteger, Column, Integer, Table
 
 from greenroom.domain.call_events import CallEvent
+from greenroom.domain.instants import micros
 from greenroom.domain.membership import MembershipEvent
 from greenroom.domain.message import CallId, Event, Recorded
 from greenroom.domain.session_events import SessionEvent
 from greenroom.domain.streams import call_in
 from greenroom.projections.bulk import Key
-from greenroom.projections.columns import TEXT, metadata, micros
+from greenroom.projections.columns import TEXT, metadata
 from greenroom.projections.workspace import Rows
 
 timeline: Final = Table(
