@@ -19,8 +19,6 @@ from greenroom.testing.peer import Peer, Sign
 
 
 class TestAiortcMedia(MediaPortContract):
-    invites = False
-
     @pytest.fixture
     def media(self) -> Iterator[MediaPort]:
         media = AiortcMedia(addresses=LOOPBACK)

@@ -96,16 +96,22 @@ class AiortcMedia:
         return self._run(self._stage.offer(entry_id, Description.of_offer(sdp)))
 
     def invite(self, entry_id: EntryId, after: int = 0) -> Invitation | None:
-        """Refused: participants offer, with lines to receive on, and need no other invitation."""
-        del after
+        """The offer of a connection to receive on, with as many lines as there are tracks.
+
+        Who comes later is put on lines that became free; the participant should ask again only
+        when there are too few.
+
+        Raises:
+            MediaOverloaded: the media thread is too busy for another participant.
+            MediaError: the entry is not open, or `after` was not accepted last.
+        """
         self._require(entry_id)
-        raise MediaError("this adapter does not invite; offer lines that receive instead")
+        return self._run(self._stage.invite(entry_id, after))
 
     def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
-        """Refused, as nobody was invited."""
-        del sdp
+        """The participant's answer to an invitation."""
         self._require(entry_id)
-        raise MediaError(f"there is no invitation {number}; offer lines that receive instead")
+        self._run(self._stage.accept(entry_id, number, sdp))
 
     def candidates(self, entry_id: EntryId, fragment: str) -> None:
         """Addresses of the peer that it learned of after its offer."""

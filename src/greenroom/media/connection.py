@@ -67,7 +67,7 @@ class Connection:
         self.epoch = 0
         """Its number among the entry's connections."""
         self.offered: Description | None = None
-        """The last offer that was answered."""
+        """What the peer said last: an offer that was answered, or an answer."""
         self.connected = False
         self.published: frozenset[Kind] = frozenset()
         """What was reported as published."""
@@ -99,16 +99,11 @@ class Connection:
         """
         for line in offer.lines[len(self._incoming) :]:
             self._add(line)
-        if self.offered is None and self._addresses is not None:
-            use_addresses(self._peer, self._addresses)
+        if self.offered is None:
+            self._stay_on_addresses()
         await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         await self._peer.setLocalDescription()
-        answer = _mending(self._peer.localDescription.sdp)
-        if "a=candidate:" not in answer:
-            raise MediaError(
-                "this machine has no network address that a peer could reach;"
-                " name some with AiortcMedia(addresses=...)"
-            )
+        answer = self._said()
         for line, incoming, outgoing in zip(
             offer.lines, self._incoming, self._outgoing, strict=True
         ):
@@ -191,6 +186,21 @@ class Connection:
             self.connected = False
             bye = RtcpByePacket(sources=[one.ssrc for one in self._outgoing][:MOST_REPORTS])
             self._link.write_feedback(bytes(bye))
+
+    def _stay_on_addresses(self) -> None:
+        """Offer the addresses that were named, and no others; once lines are there."""
+        if self._addresses is not None:
+            use_addresses(self._peer, self._addresses)
+
+    def _said(self) -> str:
+        """Our own description, for the peer."""
+        said = _mending(self._peer.localDescription.sdp)
+        if "a=candidate:" not in said:
+            raise MediaError(
+                "this machine has no network address that a peer could reach;"
+                " name some with AiortcMedia(addresses=...)"
+            )
+        return said
 
     def _add(self, line: Line) -> None:
         """Prepare a media line, before aiortc reads about it in the offer and makes its own."""

@@ -30,9 +30,13 @@ class Invitations(Generic[C, T]):
     """Those of one participant: at most one connection that stands, and one that is to replace it.
 
     Numbers are counted from 1, over all connections.
+
+    Args:
+        exact: whether it matters that a connection shows more than is wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, exact: bool = True) -> None:
+        self._exact = exact
         self._last = 0
         self._standing: _Invited[C, T] | None = None
         self._fresh: _Invited[C, T] | None = None
@@ -72,7 +76,7 @@ class Invitations(Generic[C, T]):
     def outdated(self, connection: C, wanted: Sequence[T]) -> bool:
         """Whether `connection` shows something else than what is wanted."""
         shown = next((one.shown for one in self._all() if one.connection is connection), ())
-        return set(shown) != set(wanted)
+        return self._differs(shown, wanted)
 
     def issue(self, connection: C, sdp: str, shown: Sequence[T]) -> Invitation:
         """The next invitation; to a connection that does not stand, in place of a fresh one."""
@@ -122,10 +126,13 @@ class Invitations(Generic[C, T]):
         if not self._waits or any(one.pending is not None for one in self._all()):
             return False
         shown = () if self._standing is None or self._anew else self._standing.shown
-        if set(shown) == set(wanted):
+        if not self._differs(shown, wanted):
             return False
         self._waits = False
         return True
+
+    def _differs(self, shown: Sequence[T], wanted: Sequence[T]) -> bool:
+        return set(shown) != set(wanted) if self._exact else not set(wanted) <= set(shown)
 
     def _all(self) -> Sequence[_Invited[C, T]]:
         return [one for one in (self._standing, self._fresh) if one is not None]

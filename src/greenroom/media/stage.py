@@ -6,20 +6,22 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from greenroom.domain.errors import MediaError, MediaOverloaded
-from greenroom.domain.message import CallId, EntryId
+from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.connection import Connection, State
 from greenroom.media.description import Description, Media
 from greenroom.media.fragment import Fragment
 from greenroom.media.incoming import Incoming
+from greenroom.media.invited import Invited, Place, places
 from greenroom.media.load import Load
 from greenroom.media.outgoing import Outgoing
-from greenroom.media.port import Kind, MediaEntry, MediaObserver, Source
+from greenroom.media.participant import Participant, Room
+from greenroom.media.port import Invitation, Kind, MediaEntry, MediaObserver, Source
 from greenroom.media.slots import arrange
 from greenroom.media.statistics import LineStatistics
 from greenroom.media.summing import together
@@ -28,44 +30,8 @@ log: Final = logging.getLogger(__name__)
 
 MEDIA: Final[tuple[Media, ...]] = ("audio", "video")
 
-Room = tuple[CallId, int]
-"""Call and session: who hears and sees each other."""
 Tell = Callable[[Callable[[MediaObserver], None]], None]
 """Hands a report to the observer, later and elsewhere."""
-
-
-@dataclass(eq=False)
-class _Participant:
-    """An open entry."""
-
-    entry: MediaEntry
-    ready: Connection | None = None
-    """Opened with the entry, for its first offer."""
-    connections: list[Connection] = field(default_factory=list)
-    """One that sends and one that receives, at most; or one that does both."""
-    epoch: int = 0
-    """Of the last connection."""
-    negotiating: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def room(self) -> Room:
-        """Where it is."""
-        return self.entry.cid, self.entry.session
-
-    def under(self, ufrag: str) -> Connection | None:
-        """The connection whose offer had this ICE user name."""
-        for connection in self.connections:
-            if connection.offered is not None and connection.offered.ufrag == ufrag:
-                return connection
-        return None
-
-    def tracks(self) -> Iterator[Incoming]:
-        """What the others may receive of it now."""
-        for connection in self.connections:
-            if connection.connected:
-                for track in connection.tracks():
-                    if track.source.kind in self.entry.may_send:
-                        yield track
 
 
 class Stage:
@@ -92,8 +58,8 @@ class Stage:
         self._join_deadline = join_deadline
         self._busy_limit = busy_limit
         self._tell = tell
-        self._participants: dict[EntryId, _Participant] = {}
-        self._rooms: dict[Room, dict[EntryId, _Participant]] = defaultdict(dict)
+        self._participants: dict[EntryId, Participant] = {}
+        self._rooms: dict[Room, dict[EntryId, Participant]] = defaultdict(dict)
         self._farewells: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -108,7 +74,7 @@ class Stage:
         known = self._participants.get(entry.entry_id)
         if known is None:
             ready = Connection(entry.entry_id, self._addresses, self._told)
-            known = _Participant(entry, ready, epoch=entry.epoch)
+            known = Participant(entry, ready, epoch=entry.epoch)
             self._participants[entry.entry_id] = known
             self._rooms[known.room][entry.entry_id] = known
             return
@@ -126,8 +92,9 @@ class Stage:
         self._rooms[participant.room].pop(entry_id)
         if not self._rooms[participant.room]:
             del self._rooms[participant.room]
-        if participant.ready is not None:
-            self._dismiss(participant, participant.ready)
+        for unused in (participant.ready, participant.invitations.fresh):
+            if unused is not None:
+                self._dismiss(participant, unused)
         farewells = [self._dismiss(participant, one) for one in tuple(participant.connections)]
         self._arrange(participant.room)
         if farewells:
@@ -141,6 +108,46 @@ class Stage:
                 if running.offered is not None and offer.continues(running.offered):
                     return await self._renegotiate(participant, running, offer)
             return await self._connect(participant, offer)
+
+    async def invite(self, entry_id: EntryId, after: int) -> Invitation | None:
+        """The offer of a connection for a participant to receive on."""
+        participant = self._require(entry_id)
+        async with participant.negotiating:
+            invitations, wanted = participant.invitations, self._places(participant)
+            invited = invitations.asked(after)
+            if invited is None:
+                invited = self._fresh(participant) if wanted else None
+            if invited is None or not invitations.outdated(invited, wanted):
+                return None if invited is None else invitations.pending(invited)
+            waiting = invitations.pending(invited)
+            if waiting is not None:
+                return waiting
+            try:
+                offer = await invited.invite(wanted)
+                self._require_open(participant)
+            except BaseException:
+                self._give_up(participant, invited)
+                raise
+            return invitations.issue(invited, offer, invited.places)
+
+    async def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
+        """The answer of a participant to what it was offered."""
+        participant = self._require(entry_id)
+        async with participant.negotiating:
+            invitations = participant.invitations
+            invited = invitations.awaiting(number)
+            if invited is None:
+                return
+            try:
+                await invited.accept(Description.of_answer(sdp), self._join_deadline)
+                self._require_open(participant)
+            except MediaError:
+                raise  # the offer stands
+            except Exception as error:
+                self._give_up(participant, invited)
+                raise MediaError(f"the answer cannot be used: {error}") from error
+            invitations.accept(invited)
+            self._include(participant, invited)
 
     async def trickle(self, entry_id: EntryId, fragment: Fragment) -> None:
         """Try more addresses of a participant's peer."""
@@ -213,13 +220,13 @@ class Stage:
         """Those open now; from any thread."""
         return frozenset(tuple(self._participants))
 
-    def _require(self, entry_id: EntryId) -> _Participant:
+    def _require(self, entry_id: EntryId) -> Participant:
         participant = self._participants.get(entry_id)
         if participant is None:
             raise MediaError(f"entry {entry_id} is not open; join first")
         return participant
 
-    async def _connect(self, participant: _Participant, offer: Description) -> str:
+    async def _connect(self, participant: Participant, offer: Description) -> str:
         """Answer from a new connection, in place of those whose directions it takes."""
         entry_id = participant.entry.entry_id
         self._admit(participant)
@@ -239,14 +246,39 @@ class Stage:
         if self._participants.get(entry_id) is not participant:
             self._dismiss(participant, connection)
             raise MediaError(f"entry {entry_id} was closed meanwhile")
-        participant.epoch += 1
-        connection.epoch = participant.epoch
-        participant.connections.append(connection)
-        self._take_over(participant, connection)
+        self._include(participant, connection)
         return answer
 
+    def _fresh(self, participant: Participant) -> Invited:
+        """A connection to be offered, in place of one that was and that nobody accepted."""
+        unused = participant.invitations.fresh
+        if unused is not None:
+            self._dismiss(participant, unused)
+        self._admit(participant)
+        return Invited(participant.entry.entry_id, self._addresses, self._told)
+
+    def _give_up(self, participant: Participant, connection: Connection) -> None:
+        """The two ends disagree on what was negotiated, and cannot go on."""
+        self._told(connection, "dead")
+        self._dismiss(participant, connection)
+
+    def _include(self, participant: Participant, connection: Connection) -> None:
+        """It is one of the participant's now, if it was not before."""
+        if connection not in participant.connections:
+            participant.epoch += 1
+            connection.epoch = participant.epoch
+            participant.connections.append(connection)
+            if connection.connected:  # it was quicker, and nobody's
+                self._told(connection, "connected")
+        self._take_over(participant, connection)
+
+    def _require_open(self, participant: Participant) -> None:
+        entry_id = participant.entry.entry_id
+        if self._participants.get(entry_id) is not participant:
+            raise MediaError(f"entry {entry_id} was closed meanwhile")
+
     async def _renegotiate(
-        self, participant: _Participant, running: Connection, offer: Description
+        self, participant: Participant, running: Connection, offer: Description
     ) -> str:
         try:
             answer = await running.answer(offer, self._join_deadline)
@@ -258,7 +290,7 @@ class Stage:
         self._take_over(participant, running)
         return answer
 
-    def _admit(self, participant: _Participant) -> None:
+    def _admit(self, participant: Participant) -> None:
         """Refuse another connection where the thread is full; one for another is no more work."""
         if not participant.connections and self.load.share > self._busy_limit:
             raise MediaOverloaded(
@@ -267,7 +299,7 @@ class Stage:
                 " some of the calls"
             )
 
-    def _take_over(self, participant: _Participant, connection: Connection) -> None:
+    def _take_over(self, participant: Participant, connection: Connection) -> None:
         """End the others that do what `connection` now does; put everybody on their slots."""
         for other in tuple(participant.connections):
             both_send = other.sends and connection.sends
@@ -296,7 +328,7 @@ class Stage:
                 self._dismiss(participant, connection)
                 self._arrange(participant.room)
 
-    def _report_published(self, participant: _Participant) -> None:
+    def _report_published(self, participant: Participant) -> None:
         """Tell what has come to be published since the last time, and what has ceased to be."""
         entry_id = participant.entry.entry_id
         for connection in participant.connections:
@@ -309,13 +341,15 @@ class Stage:
             for kind in sorted(now - before):
                 self._tell(partial(_published, entry_id, epoch, kind))
 
-    def _dismiss(self, participant: _Participant, connection: Connection) -> asyncio.Task[Any]:
+    def _dismiss(self, participant: Participant, connection: Connection) -> asyncio.Task[Any]:
         """Let nothing through any more, and close it in the background."""
         if connection in participant.connections:
             participant.connections.remove(connection)
             entry_id, epoch, counts = connection.entry_id, connection.epoch, connection.statistics()
             if counts is not None:
                 self._tell(lambda observer: observer.ended(entry_id, epoch, counts))
+        if isinstance(connection, Invited):
+            participant.invitations.drop(connection)
         connection.stop_forwarding()
         farewell = asyncio.get_running_loop().create_task(connection.close())
         self._farewells.add(farewell)
@@ -332,15 +366,25 @@ class Stage:
                 carried = {slot: slot.incoming for slot in slots if slot.line.media == media}
                 for slot, track in arrange(carried, wanted, Outgoing.takes).items():
                     slot.carry(track)
+            if viewer.invitations.tell(self._places(viewer)):
+                self._tell(partial(_outdated, viewer.entry.entry_id))
 
-    def _tracks(self, viewer: _Participant) -> Sequence[Incoming]:
+    def _places(self, viewer: Participant) -> Sequence[Place]:
+        """The lines that it takes to receive all that the others send."""
+        return places([track.line.media for track in self._tracks(viewer)])
+
+    def _tracks(self, viewer: Participant) -> Sequence[Incoming]:
         """What the others send."""
         others = self._rooms.get(viewer.room, {}).values()
         return [track for other in others if other is not viewer for track in other.tracks()]
 
-    def _slots(self, viewer: _Participant) -> Iterator[Outgoing]:
+    def _slots(self, viewer: Participant) -> Iterator[Outgoing]:
         for connection in viewer.connections:
             yield from connection.slots()
+
+
+def _outdated(entry_id: EntryId, observer: MediaObserver) -> None:
+    observer.outdated(entry_id)
 
 
 def _published(entry_id: EntryId, epoch: int, kind: Kind, observer: MediaObserver) -> None:

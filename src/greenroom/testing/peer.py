@@ -223,9 +223,10 @@ class Peer:
 
     async def _answer(self, offer: str) -> str:
         connection = self._connection
-        if connection.remoteDescription is None and self._addresses is not None:
-            use_addresses(connection, self._addresses)
+        first = connection.remoteDescription is None
         await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        if first and self._addresses is not None:
+            use_addresses(connection, self._addresses)
         await connection.setLocalDescription()
         _learn_streams(connection, offer)
         return connection.localDescription.sdp
