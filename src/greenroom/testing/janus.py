@@ -35,7 +35,10 @@ general: {{
     event_loops = 1
 }}
 media: {{ rtp_port_range = "{ports}" }}
-nat: {{ nice_debug = false }}
+nat: {{
+    nice_debug = false
+    ice_keepalive_conncheck = true
+}}
 """
 _WEBSOCKETS: Final = """\
 general: {{

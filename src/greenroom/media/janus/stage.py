@@ -15,7 +15,7 @@ from typing import Any, Final
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
-from greenroom.media.description import Description
+from greenroom.media.description import MAX_LINES, Description
 from greenroom.media.fragment import Fragment
 from greenroom.media.janus.admin import Admin
 from greenroom.media.janus.connections import Connection, Publishing, Receiving, Track
@@ -273,9 +273,10 @@ class Stage:
         self._look_round(participant.hall)
 
     def _wanted(self, viewer: Participant) -> Sequence[Track]:
-        """What the others send."""
+        """What the others send, as far as it fits into one description."""
         others = self._halls.get(viewer.hall, {}).values()
-        return [track for other in others if other is not viewer for track in other.tracks()]
+        tracks = [track for other in others if other is not viewer for track in other.tracks()]
+        return tracks[:MAX_LINES]
 
     def _show(self, track: Track) -> None:
         """Have it begin with a whole picture, for who has come to receive it."""
