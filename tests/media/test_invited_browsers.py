@@ -1,4 +1,4 @@
-"""Browsers that the server invites, at both adapters: they answer offers and nothing else."""
+"""Browsers at both adapters: they send by offers, and receive by answering the server's."""
 
 from __future__ import annotations
 
@@ -26,6 +26,28 @@ _ANSWER = """async (offer) => {
     while (peer.iceGatheringState !== "complete") await new Promise((on) => setTimeout(on, 20));
     return peer.localDescription.sdp;
 }"""
+_OFFER = """async () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [320, 240];
+    const pen = canvas.getContext("2d");
+    let at = 0;
+    const paint = () => {
+        pen.fillStyle = "#f00";
+        pen.fillRect(0, 0, 320, 240);
+        pen.fillStyle = "#fff";
+        pen.fillRect((at += 8) % 300, 0, 16, 30);
+    };
+    setInterval(paint, 60);
+    const sound = new AudioContext().createMediaStreamDestination().stream;
+    window.sending = new RTCPeerConnection();
+    for (const stream of [canvas.captureStream(15), sound])
+        sending.addTransceiver(stream.getTracks()[0], {direction: "sendonly", streams: [stream]});
+    await sending.setLocalDescription();
+    while (sending.iceGatheringState !== "complete")
+        await new Promise((on) => setTimeout(on, 20));
+    return sending.localDescription.sdp;
+}"""
+_TAKE = "(answer) => sending.setRemoteDescription({type: 'answer', sdp: answer})"
 _FRAMES = """async () => {
     const seen = {};
     for (const line of peer.getTransceivers()) {
@@ -118,3 +140,18 @@ def test_a_browser_sees_everybody_as_they_come_and_go(
         assert alice.watches(charlie, jaewoong)
         lines = page.evaluate("peer.getTransceivers().length")
         assert lines == 4  # those of who left were used again
+
+
+def test_a_browser_sends_and_a_peer_is_invited(page: Page, media: MediaPort) -> None:
+    page.goto("about:blank")
+    with (
+        Greenroom.open("memory://", media=media) as room,
+        Peer("blue", addresses=None) as charlie,
+    ):
+        thierry = room.as_user("thierry").call("default", "1").join(create=True)
+        page.evaluate(_TAKE, thierry.offer(page.evaluate(_OFFER)))
+        watching = room.as_user("charlie").call("default", "1").join()
+        invitation = watching.next_invitation(seconds=10)
+        assert invitation is not None
+        watching.accept(invitation.number, charlie.answer(invitation.sdp))
+        assert charlie.until(lambda: charlie.sees["red"] > 10)
