@@ -17,7 +17,6 @@ class Here {
     this.stream = null;
     this.may = new Set();
     this.names = new Map();
-    this.closed = new Set(); // what was muted at the server
     this.refreshing = null;
     this.timers = [];
     this.feed = call.history();
@@ -66,8 +65,6 @@ class Here {
     const { call, participants, members } = await this.call.look();
     if (!this.entry) return;
     this.may = new Set(call.own_capabilities);
-    const own = participants.find((one) => one.entry_id === this.entry.entryId);
-    this.closed = new Set(own?.muted);
     this.names = new Map(participants.map((one) => [one.entry_id, one.user_id]));
     $("call-title").textContent = call.cid;
     const state = view.stateOf(call);
@@ -148,7 +145,8 @@ class Here {
   async toggle(kind) {
     const tracks = kind === "audio" ? this.stream.getAudioTracks() : this.stream.getVideoTracks();
     const on = !tracks[0].enabled;
-    if (on && this.closed.has(kind)) await this.entry.act("unmute", { [kind]: true });
+    // Asked each time: somebody may have muted it a moment ago. Else nothing comes of it.
+    if (on) await this.entry.act("unmute", { [kind]: true });
     for (const track of tracks) track.enabled = on;
     view.showNotice("");
     this.showMuted();
