@@ -127,14 +127,15 @@ class Greenroom(Room[LiveCore]):
         checks.flags(timers=timers, create=create)
         _bounded(cache, in_flight)
         kept, servers = remembered(remember_requests), ice.checked(ice_servers)
+        telemetry, limit = Telemetry.to(tracer_provider), query_limited(query_limit)
         room = cls._opened(
             open_store(url, create=create),
             clock or SystemClock(),
             ids or Ids(),
             cache=cache,
             in_flight=in_flight,
-            query_limit=query_limited(query_limit),
-            telemetry=Telemetry.to(tracer_provider),
+            query_limit=limit,
+            telemetry=telemetry,
         )
         room._core.ice_servers = servers  # noqa: SLF001 - its own class
         try:
