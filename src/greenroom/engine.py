@@ -124,8 +124,7 @@ class Greenroom(Room[LiveCore]):
             InvalidInput: not the URL of a store.
             StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
         """
-        checks.flags(timers=timers, create=create)
-        _bounded(cache, in_flight)
+        _check(cache, in_flight, timers=timers, create=create)
         kept, servers = remembered(remember_requests), ice.checked(ice_servers)
         telemetry, limit = Telemetry.to(tracer_provider), query_limited(query_limit)
         room = cls._opened(
@@ -364,7 +363,8 @@ class Greenroom(Room[LiveCore]):
         return max((position for position, record in records if record.at <= at), default=0)
 
 
-def _bounded(cache: int, in_flight: int) -> None:
+def _check(cache: int, in_flight: int, *, timers: bool, create: bool) -> None:
+    checks.flags(timers=timers, create=create)
     checks.integer(cache, "cache", 1, 10_000_000)
     checks.integer(in_flight, "in_flight", 1, 1_000_000)
 
