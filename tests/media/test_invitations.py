@@ -62,6 +62,8 @@ def test_who_asked_is_told_once_that_there_is_something_else() -> None:
     invitations: Invitations[str, Source] = Invitations()
     assert not invitations.tell([ALICE])
     invitations.asked(0)
+    assert not invitations.tell([ALICE])  # it is being answered
+    invitations.nothing_new()
     assert not invitations.tell([])
     assert invitations.tell([ALICE])
     assert not invitations.tell([CHARLIE])
@@ -103,9 +105,12 @@ class Clients(RuleBasedStateMachine):
         if connection is None:
             self.made += 1
             connection = self.made
-        if self.invitations.pending(connection) is None and self.invitations.outdated(
-            connection, self.wanted
-        ):
+        self.invitations.tell(self.wanted)
+        if self.invitations.pending(connection) is not None:
+            return
+        if not self.invitations.outdated(connection, self.wanted):
+            self.invitations.nothing_new()
+        else:
             said = self.invitations.issue(connection, "v=0", self.wanted)
             self.numbers.append(said.number)
 

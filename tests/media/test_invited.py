@@ -48,7 +48,9 @@ def both(name: str) -> list[Source | None]:
 def invited(room: Room, name: str) -> Invitee:
     room.allow(name, "audio", "video")
     invitee = Invitee(room, name)
+    before = len(room.witness.told("connected", entry_of(name)))
     assert invitee.take()
+    assert room.witness.heard(lambda heard: len(heard.told("connected", entry_of(name))) > before)
     return invitee
 
 

@@ -41,7 +41,7 @@ class Invitations(Generic[C, T]):
         self._standing: _Invited[C, T] | None = None
         self._fresh: _Invited[C, T] | None = None
         self._waits = False
-        """Whether the participant asked, and was not told since that it should ask again."""
+        """Whether the participant has had its answer, and was not told since to ask again."""
         self._anew = True
         """Whether it has nothing yet, or asked for a new connection since."""
 
@@ -66,8 +66,12 @@ class Invitations(Generic[C, T]):
                 f"invitation {after} is not the last that was accepted, or its connection is over:"
                 " ask for the invitation to a new one"
             )
-        self._waits, self._anew = True, not after
+        self._waits, self._anew = False, not after  # the answer to this is yet to come
         return self.standing if after else None
+
+    def nothing_new(self) -> None:
+        """There was nothing to offer to who asked: it waits to be told."""
+        self._waits = True
 
     def pending(self, connection: C) -> Invitation | None:
         """What is to be accepted before anything else can be offered on `connection`."""
@@ -106,7 +110,7 @@ class Invitations(Generic[C, T]):
         for one in self._all():
             if one.connection is connection and one.pending is not None:
                 one.accepted, one.pending = one.pending.number, None
-                self._standing, self._anew = one, False
+                self._standing, self._waits, self._anew = one, True, False
         if self._fresh is self._standing:
             self._fresh = None
 

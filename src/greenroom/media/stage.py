@@ -117,11 +117,12 @@ class Stage:
             invited = invitations.asked(after)
             if invited is None:
                 invited = self._fresh(participant) if wanted else None
-            if invited is None or not invitations.outdated(invited, wanted):
-                return None if invited is None else invitations.pending(invited)
-            waiting = invitations.pending(invited)
+            waiting = None if invited is None else invitations.pending(invited)
             if waiting is not None:
                 return waiting
+            if invited is None or not invitations.outdated(invited, wanted):
+                invitations.nothing_new()
+                return None
             try:
                 offer = await invited.invite(wanted)
                 self._require_open(participant)

@@ -116,8 +116,11 @@ class FakeMedia:
             invitations = self._invitations.setdefault(entry_id, Invitations())
             connection = invitations.asked(after) or uuid4().hex
             waiting = invitations.pending(connection)
-            if waiting is not None or not invitations.outdated(connection, wanted):
+            if waiting is not None:
                 return waiting
+            if not invitations.outdated(connection, wanted):
+                invitations.nothing_new()
+                return None
             lines = [("audio" if one.kind == "audio" else "video", "sendonly") for one in wanted]
             return invitations.issue(connection, offer_sdp(*lines), wanted)
 

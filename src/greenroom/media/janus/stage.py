@@ -122,9 +122,11 @@ class Stage:
             if running is None:
                 return await self._invite_anew(participant, wanted)
             waiting = invitations.pending(running)
-            if waiting is not None or not invitations.outdated(running, wanted):
-                return waiting
-            return invitations.issue(running, await running.go_on(wanted), wanted)
+            if waiting is None and invitations.outdated(running, wanted):
+                return invitations.issue(running, await running.go_on(wanted), wanted)
+            if waiting is None:
+                invitations.nothing_new()
+            return waiting
 
     async def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
         """A participant's answer to what it was offered."""
@@ -245,6 +247,7 @@ class Stage:
         if fresh is not None:
             self._dismiss(participant, fresh)
         if not wanted:
+            participant.invitations.nothing_new()
             return None
         room = await self._rooms.of(participant.hall)
         handle = await room.session.attach(participant.entry.entry_id)
@@ -281,10 +284,9 @@ class Stage:
     def _show(self, track: Track) -> None:
         """Have it begin with a whole picture, for who has come to receive it."""
         sender = self._participants.get(track.source.entry_id)
-        if sender is None or sender.publishing is None or track.source.kind == "audio":
-            return
-        if sender.publishing.feed == track.feed:
-            sender.publishing.want_picture(track.mid)
+        publishing = None if sender is None else sender.publishing
+        if publishing and publishing.feed == track.feed and track.source.kind != "audio":
+            publishing.want_picture(track.mid)
 
     def _look_round(self, hall: Hall) -> None:
         """Tell whoever has come to see too little, or too much, to ask again."""
