@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import pytest
+from tests.hostile.evil import NEVER, STRANGE
 
 from greenroom import Entry, Greenroom, errors
 from greenroom.aio import Greenroom as AsyncGreenroom
@@ -92,14 +94,35 @@ def test_a_stale_number_is_refused(hall: Hall) -> None:
     hall.thierry.accept(second.number, answer_sdp(("audio", "recvonly")))
 
 
-@pytest.mark.parametrize("wrong", [-1, 2**60, True, "1", None, 1.5])
-def test_what_is_no_number_is_refused_with_its_name(hall: Hall, wrong: object) -> None:
+WRONG_NUMBERS: Final[dict[str, Callable[[], Any]]] = {
+    **NEVER,
+    "too small": lambda: -1,
+    "too large": lambda: 2**60,
+    "a boolean": lambda: True,
+    "a digit": lambda: "1",
+}
+
+
+@pytest.mark.parametrize("what", WRONG_NUMBERS)
+def test_what_is_no_number_is_refused_with_its_name(hall: Hall, what: str) -> None:
+    wrong = WRONG_NUMBERS[what]()
     with pytest.raises(errors.InvalidInput, match="after"):
-        hall.thierry.invite(after=wrong)  # type: ignore[arg-type]  # the point
+        hall.thierry.invite(after=wrong)
     with pytest.raises(errors.InvalidInput, match="number"):
-        hall.thierry.accept(wrong, answer_sdp(*TWO_WAY))  # type: ignore[arg-type]  # the point
+        hall.thierry.accept(wrong, answer_sdp(*TWO_WAY))
     with pytest.raises(errors.InvalidInput, match="seconds"):
-        hall.thierry.next_invitation(seconds=wrong)  # type: ignore[arg-type]  # the point
+        hall.thierry.next_invitation(seconds=wrong)
+
+
+@pytest.mark.parametrize("what", [*NEVER, *STRANGE])
+def test_what_is_no_text_accepts_nothing(hall: Hall, what: str) -> None:
+    hall.publish(hall.alice)
+    invitation = hall.thierry.invite()
+    assert invitation is not None
+    wrong: Any = {**NEVER, **STRANGE}[what]()
+    with pytest.raises(errors.MediaError):
+        hall.thierry.accept(invitation.number, wrong)
+    hall.thierry.accept(invitation.number, answer_sdp(("audio", "recvonly")))
 
 
 def test_who_has_left_is_not_invited(hall: Hall) -> None:

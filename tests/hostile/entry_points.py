@@ -252,6 +252,10 @@ NOT_HERE: Final = {
         ("Entry.offer", "Entry.candidates", "Entry.hang_up"),
         "test_offers.py",
     ),
+    **dict.fromkeys(
+        ("Entry.invite", "Entry.next_invitation", "Entry.accept"),
+        "engine/test_invited.py",
+    ),
     **dict.fromkeys(("Entry.ticket", "Greenroom.entry"), "test_tickets.py"),
     "Entry.slots": "takes nothing",
     "Entry.ice_servers": "takes nothing",
