@@ -27,6 +27,7 @@ from greenroom.cli import (
 )
 from greenroom.cli.demo import command as demo
 from greenroom.cli.failing import Guarded
+from greenroom.cli.media import app as media
 from greenroom.cli.output import out
 
 _HELP: Final = """
@@ -107,6 +108,12 @@ app.add_typer(
     past.app,
     name="past",
     help="Keep what was in tables, so that long ago is answered at once.",
+    rich_help_panel=_RUN,
+)
+app.add_typer(
+    media.app,
+    name="media",
+    help="Audio and video in processes of their own.",
     rich_help_panel=_RUN,
 )
 app.add_typer(
