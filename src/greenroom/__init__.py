@@ -30,6 +30,8 @@ from greenroom.entry import Entry
 from greenroom.handles import UserHandle
 from greenroom.ice import IceAccess, IceServer
 from greenroom.importing import Imported
+from greenroom.media.lines import LineStatistics
+from greenroom.media_stats import CallMediaStats, EntryMediaStats, RoomMediaStats
 from greenroom.past import PastRoom
 from greenroom.projections.keeping import KeptPast
 from greenroom.projections.pages import Count, Page
@@ -42,11 +44,13 @@ from greenroom.projections.standing import ProjectionStatus
 __all__ = [
     "Backstage",
     "CallHandle",
+    "CallMediaStats",
     "CallState",
     "Capability",
     "Count",
     "Done",
     "Entry",
+    "EntryMediaStats",
     "Explanation",
     "Greenroom",
     "HistoryEvent",
@@ -54,6 +58,7 @@ __all__ = [
     "IceServer",
     "Imported",
     "KeptPast",
+    "LineStatistics",
     "MediaStatistics",
     "MediaStats",
     "Member",
@@ -64,6 +69,7 @@ __all__ = [
     "ProjectionStatus",
     "Rebuilt",
     "Retried",
+    "RoomMediaStats",
     "SessionState",
     "SortKey",
     "UserHandle",

@@ -17,6 +17,7 @@ from greenroom.domain.session_events import MediaStatistics
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import call_stream, member_stream, session_id
 from greenroom.domain.turn import Turn
+from greenroom.media.summing import together
 from greenroom.projections.items import MemberItem, ParticipantItem
 
 if TYPE_CHECKING:
@@ -66,21 +67,7 @@ class MediaStats:
     @classmethod
     def of(cls, entries: Mapping[EntryId, MediaStatistics]) -> Self:
         """Of what was counted of each entry."""
-        every = list(entries.values())
-        trips = [one.round_trip for one in every if one.round_trip is not None]
-        jitters = [one.jitter for one in every if one.jitter is not None]
-        together = MediaStatistics(
-            seconds=max((one.seconds for one in every), default=0.0),
-            packets_received=sum(one.packets_received for one in every),
-            bytes_received=sum(one.bytes_received for one in every),
-            packets_sent=sum(one.packets_sent for one in every),
-            bytes_sent=sum(one.bytes_sent for one in every),
-            packets_lost=sum(one.packets_lost for one in every),
-            key_frame_requests=sum(one.key_frame_requests for one in every),
-            round_trip=max(trips, default=None),
-            jitter=max(jitters, default=None),
-        )
-        return cls(together, entries)
+        return cls(together(list(entries.values())), entries)
 
 
 class MemberState(BaseModel):

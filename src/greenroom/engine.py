@@ -31,6 +31,7 @@ from greenroom.intake import IN_FLIGHT
 from greenroom.live import LiveCore
 from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
+from greenroom.media_stats import RoomMediaStats
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.database import query_limited
@@ -243,6 +244,10 @@ class Greenroom(Room[LiveCore]):
     def kept_past(self) -> KeptPast | None:
         """How far the past is kept in tables; None where it is not, which is how stores begin."""
         return self._core.seen().past.kept()
+
+    def media_stats(self) -> RoomMediaStats | None:
+        """What goes through all media of this process; None where it has not begun here."""
+        return self._core.room_media_stats()
 
     def positions(self) -> Mapping[str, ProjectionStatus]:
         """How far each projection has come, by its name; nothing is caught up for it.

@@ -29,6 +29,7 @@ from greenroom.importing import Import, Imported
 from greenroom.intake import IN_FLIGHT
 from greenroom.media.port import Invitation, Source
 from greenroom.media_link import MediaLink
+from greenroom.media_stats import RoomMediaStats
 from greenroom.media_ticker import MediaTicker
 from greenroom.pipeline import Pipeline
 from greenroom.projections.forks import survives_forks
@@ -283,3 +284,7 @@ class LiveCore(Core):
     def media_stats(self, cid: CallId) -> MediaStats | None:
         """As media counts now."""
         return None if self.media is None else MediaStats.of(self.media.statistics(cid))
+
+    def room_media_stats(self) -> RoomMediaStats | None:
+        """As media counts now, of all calls."""
+        return None if self.media is None else self.media.stats()

@@ -25,6 +25,7 @@ from greenroom.domain.session_media import NO_MEDIA, SENDING, Media
 from greenroom.domain.turn import Claim
 from greenroom.media.port import Invitation, Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor, Presence
+from greenroom.media_stats import RoomMediaStats, Tally
 from greenroom.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class _Place:
 
     cid: CallId
     session: int
+    user_id: UserId
     joined: Recorded[Event] | None = None
     """The record that let it in, of those who came since media started."""
     running: set[int] = field(default_factory=set)
@@ -62,6 +64,7 @@ class MediaLink:
         self._places: dict[EntryId, _Place] = {}
         self._core: LiveCore | None = None
         self._reactor: MediaReactor | None = None
+        self._tally = Tally()
         self._waiting = Waiting()
         """Who wants to know when to ask for another invitation."""
         self._looked_over = 0.0
@@ -94,7 +97,9 @@ class MediaLink:
             views = core.seen()
             position = views.position()
             present = [_presence(cid, one) for cid, one in views.lookups.everybody()]
-            self._places = {one.entry_id: _Place(one.cid, one.session) for one in present}
+            self._places = {
+                one.entry_id: _Place(one.cid, one.session, one.user_id) for one in present
+            }
             self._media.start(self)
             self._reactor = MediaReactor(
                 self._media, self._wanted, present=present, position=position
@@ -113,8 +118,8 @@ class MediaLink:
                 return
             for _, record in self._core.feed(self._reactor.position):
                 match record.event:
-                    case Joined(entry_id=entry_id, cid=cid, session=number):
-                        self._places[entry_id] = _Place(cid, number, record)
+                    case Joined(entry_id=entry_id, cid=cid, session=number, user_id=user_id):
+                        self._places[entry_id] = _Place(cid, number, user_id, record)
                     case Left(entry_id=entry_id):
                         self._leave(entry_id)
                 self._reactor.react(record)
@@ -216,6 +221,14 @@ class MediaLink:
             if (place := self._places.get(entry_id)) is not None and place.cid == cid
         }
 
+    def stats(self) -> RoomMediaStats:
+        """What goes through all media here, and went through it."""
+        places = tuple(self._places.items())
+        here = self._media.entries()
+        return self._tally.stats(
+            self._media, [(one.cid, key, one.user_id) for key, one in places if key in here]
+        )
+
     # What media reports
 
     def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
@@ -223,6 +236,7 @@ class MediaLink:
         place = self._places.get(entry_id)
         if place is not None:
             place.running.add(epoch)
+            self._tally.began(place.cid)
             self._note(place, reports.connected(entry_id, epoch, fingerprint))
 
     def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
@@ -244,7 +258,9 @@ class MediaLink:
         if place is None:
             return
         self._note(place, reports.measured(entry_id, place.session, epoch, statistics))
-        place.running.discard(epoch)
+        if epoch in place.running:
+            place.running.remove(epoch)
+            self._tally.ended(place.cid, statistics)
         if place.gone and not place.running:
             self._places.pop(entry_id, None)
 

@@ -260,6 +260,7 @@ NOT_HERE: Final = {
     "Entry.slots": "takes nothing",
     "Entry.ice_servers": "takes nothing",
     "CallHandle.media_stats": "takes nothing",
+    "Greenroom.media_stats": "takes nothing",
 }
 """Public methods that are tried elsewhere."""
 

@@ -135,6 +135,7 @@ class Greenroom(Room):
         self.users: Final = Users(asking)
         """What the embedder tells of its users."""
 
+    media_stats = blocking(engine.Greenroom.media_stats)
     positions = blocking(engine.Greenroom.positions)
     parked = blocking(engine.Greenroom.parked)
     retry_parked = blocking(engine.Greenroom.retry_parked)

@@ -15,9 +15,9 @@ from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import Description
 from greenroom.media.dispatch import Dispatcher
 from greenroom.media.fragment import Fragment
+from greenroom.media.lines import LineStatistics
 from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
 from greenroom.media.stage import Stage
-from greenroom.media.statistics import LineStatistics
 
 log: Final = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -23,9 +23,10 @@ from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import MAX_CANDIDATES, Description, Line
 from greenroom.media.incoming import Incoming
+from greenroom.media.lines import LineStatistics
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.port import Kind, Source
-from greenroom.media.statistics import LineStatistics, of_connection, of_incoming, of_outgoing
+from greenroom.media.statistics import of_connection, of_incoming, of_outgoing
 from greenroom.media.wire import Link, Wire, link_of, use_addresses
 
 CODECS: Final = {

@@ -18,12 +18,12 @@ from greenroom.media.description import Description, Media
 from greenroom.media.fragment import Fragment
 from greenroom.media.incoming import Incoming
 from greenroom.media.invited import Invited, Place, places
+from greenroom.media.lines import LineStatistics
 from greenroom.media.load import Load
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.participant import Participant, Room
 from greenroom.media.port import Invitation, Kind, MediaEntry, MediaObserver, Source
 from greenroom.media.slots import arrange
-from greenroom.media.statistics import LineStatistics
 from greenroom.media.summing import together
 
 log: Final = logging.getLogger(__name__)

@@ -3,49 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.incoming import Incoming
+from greenroom.media.lines import LineStatistics
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.packets import HEADER
-from greenroom.media.port import Kind, Source
 from greenroom.media.wire import Link
-
-
-@dataclass(frozen=True, slots=True)
-class LineStatistics:
-    """What goes through one media line, from its beginning on."""
-
-    epoch: int
-    """Of the connection that it belongs to."""
-    mid: str
-    kind: Kind
-    """What it is; of a slot, what it was offered for."""
-    direction: Literal["in", "out"]
-    """From the participant, or to them."""
-    codec: str
-    """Empty on a free slot."""
-    source: Source | None
-    """Whose packets they are; None on a free slot."""
-    flowing: bool
-    """Whether packets come."""
-    packets: int
-    bytes: int
-    """Of the packets, headers included, before encryption."""
-    bitrate: float
-    """Bits a second, lately, without headers."""
-    lost: int
-    """Packets; of a slot, as the participant reported."""
-    resent: int
-    """Packets that a slot sent again."""
-    key_frame_requests: int
-    """Asked of the participant; of a slot, 0."""
-    jitter: float | None
-    """Seconds that packets come too early or too late; None where nobody has measured."""
-    round_trip: float | None
-    """Seconds to the participant and back; None where nobody has measured."""
 
 
 def of_incoming(epoch: int, incoming: Incoming) -> LineStatistics:
