@@ -1,0 +1,155 @@
+"""Tables of our own beside the events: a database on a connection of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from sqlalchemy import Connection, Engine, Insert, StaticPool, Table, create_engine, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from greenroom.domain.errors import StoreClosed, StoreError
+from greenroom.projections.forks import connects_anew, survives_forks
+
+_WAITS_FOR_OTHERS: Final = 30
+"""Seconds that a write waits for those of other processes, and of the event store."""
+_ROWS_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What differs between kinds of databases."""
+
+    what: str
+    """Is kept there, for messages."""
+    engine: Engine
+    """Statements are transactions of their own, unless begun by hand."""
+    begin: Sequence[str]
+    """Opens a transaction that nobody else writes beside."""
+    insert_new: Callable[[Table], Insert]
+    """Leaves a row alone whose keys are there already."""
+    milliseconds: str
+    """The present, since 1970, in the words of the database and by its clock."""
+    errors: tuple[type[Exception], ...]
+    named: Callable[[Exception], StoreError]
+
+
+class Beside:
+    """One connection, used by one thread at a time, each for no longer than a transaction."""
+
+    def __init__(self, place: Place) -> None:
+        self.place: Final = place
+        self._lock = threading.Lock()
+        self._closed = False
+        survives_forks(self)
+
+    @classmethod
+    def at(cls, where: Path | str | None, *, what: str, durable: bool = True) -> Self:
+        """In that file, or that PostgreSQL database; in memory for None.
+
+        Args:
+            where: a path, or a URL.
+            what: is kept there, for messages: "the outbox".
+            durable: whether what was written must outlive a power cut.
+
+        Raises:
+            InvalidInput: it is text, and not the URL of a database.
+        """
+        if isinstance(where, str):
+            return cls(_postgres(where, what))
+        return cls(_sqlite(where, what, "FULL" if durable else "NORMAL"))
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The connection, outside of any transaction."""
+        with self._lock:
+            if self._closed:
+                raise StoreClosed(f"{self.place.what} was closed")
+            try:
+                # Given back, whatever is not committed is undone, even what a full disk has undone.
+                with self.place.engine.connect() as connection:
+                    yield connection
+            except self.place.errors as error:
+                raise self.place.named(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The connection, inside a transaction that nobody else writes beside."""
+        with self.reading() as connection:
+            for statement in self.place.begin:
+                connection.exec_driver_sql(statement)
+            yield connection
+            connection.exec_driver_sql("COMMIT")
+
+    def insert_new(
+        self, connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Insert the rows whose keys are not there yet."""
+        statement = self.place.insert_new(table)
+        remaining = iter(rows)
+        while batch := list(islice(remaining, _ROWS_AT_ONCE)):
+            connection.execute(statement, batch)
+
+    def close(self) -> None:
+        """Release it. Twice is fine."""
+        with self._lock:
+            self._closed = True
+            self.place.engine.dispose()
+
+    def after_fork_in_child(self) -> None:
+        """Wait for no thread of the parent's."""
+        self._lock = threading.Lock()
+
+
+def _sqlite(path: Path | None, what: str, synchronous: Literal["FULL", "NORMAL"]) -> Place:
+    engine = create_engine(
+        URL.create("sqlite", database=None if path is None else str(path)),
+        isolation_level="AUTOCOMMIT",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": _WAITS_FOR_OTHERS},
+    )
+
+    def begin(connection: Any, _: object) -> None:
+        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "connect", begin)
+    if path is not None:
+        connects_anew(engine)
+    return Place(
+        what,
+        engine,
+        ("BEGIN IMMEDIATE",),
+        lambda table: sqlite.insert(table).on_conflict_do_nothing(),
+        "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        (SQLAlchemyError, sqlite3.Error),
+        lambda error: StoreError(f"{what} cannot be used: {error}"),
+    )
+
+
+def _postgres(url: str, what: str) -> Place:
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - takes its time to load
+
+    from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415 - an extra
+
+    server = Server(url, what=what)
+    lock = int.from_bytes(what.removeprefix("the ").encode()[:7])
+    return Place(
+        what,
+        # Claims must outlive a crash: what was told to people is never told again.
+        server.engine("greenroom", 1, autocommit=True, synchronous_commit="on"),
+        # One of PostgreSQL's advisory locks: whoever holds it writes.
+        ("BEGIN", f"SELECT pg_advisory_xact_lock({lock})"),
+        lambda table: postgresql.insert(table).on_conflict_do_nothing(),
+        "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+        ERRORS,
+        server.error,
+    )
