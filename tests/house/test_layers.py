@@ -13,7 +13,7 @@ import grimp
 import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "greenroom"
-ROOMS = {"domain", "projections", "adapters", "media"}
+ROOMS = {"domain", "projections", "adapters", "media", "audit"}
 DOMAIN_STANDS_ON = {
     "__future__",
     "bisect",

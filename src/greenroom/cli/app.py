@@ -25,6 +25,7 @@ from greenroom.cli import (
     serve,
     worker,
 )
+from greenroom.cli.audit import app as audit
 from greenroom.cli.demo import command as demo
 from greenroom.cli.failing import Guarded
 from greenroom.cli.media import app as media
@@ -121,6 +122,9 @@ app.add_typer(
     name="projections",
     help="How far the views have come; what is parked, and trying it again.",
     rich_help_panel=_RUN,
+)
+app.add_typer(
+    audit.app, name="audit", help="Proof of what happened, and reports of it.", rich_help_panel=_ASK
 )
 app.add_typer(
     db.app, name="db", help="How a store stands; migrate, check, prune it.", rich_help_panel=_RUN

@@ -1,0 +1,1 @@
+"""`greenroom audit`: proof of what happened, for whoever was not there."""
