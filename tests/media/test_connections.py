@@ -19,7 +19,7 @@ PRINTS = ["sha-256 " + ":".join([byte] * 32) for byte in ("AA", "BB", "CC", "DD"
 
 def epochs(room: Room, name: str) -> list[int]:
     """Of the connections that an entry has."""
-    return [one.epoch for one in room.media._stage._participants[entry_of(name)].connections]
+    return [one.epoch for one in room.media._stage._roster.require(entry_of(name)).connections]
 
 
 def test_one_connection_sends_and_another_receives(room: Room) -> None:

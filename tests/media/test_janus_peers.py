@@ -280,8 +280,8 @@ def test_many_come_and_go_and_nothing_is_left_at_janus(hall: Hall) -> None:
     stage = hall.media._stage
     assert stage._handles == {}
     assert stage._rooms._rooms == {}
-    assert stage._participants == {}
-    assert dict(stage._halls) == {}
+    assert stage._roster.everybody() == ()
+    assert stage._roster._rooms == {}
     session = stage._rooms.session
     assert session is not None
 

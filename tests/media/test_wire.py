@@ -15,7 +15,7 @@ from greenroom.media.wire import LIFE, QUICK, Link
 
 def link_in(room: Room, name: str) -> Link:
     """The link of somebody's only connection."""
-    [connection] = room.media._stage._participants[entry_of(name)].connections
+    [connection] = room.media._stage._roster.require(entry_of(name)).connections
     assert connection._link is not None
     return connection._link
 
@@ -54,7 +54,7 @@ def test_the_slow_way_has_the_name(meeting: Room, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["_ssrc", "_rtx_ssrc", "_stream_id"])
 def test_what_the_answer_announces_has_the_name(meeting: Room, name: str) -> None:
-    [connection] = meeting.media._stage._participants[entry_of("thierry")].connections
+    [connection] = meeting.media._stage._roster.require(entry_of("thierry")).connections
     senders = connection._peer.getSenders()
     assert len({getattr(sender, name) for sender in senders}) == len(senders) == 2
 
@@ -70,7 +70,7 @@ def test_packets_take_the_quick_way(meeting: Room) -> None:
 def test_a_peer_shows_life_when_it_is_asked(meeting: Room) -> None:
     link = link_in(meeting, "alice")
     link.round_trip = None
-    loop = meeting.media._loop
+    loop = meeting.media._thread._loop
     assert loop is not None
     asyncio.run_coroutine_threadsafe(link.ask_for_life(), loop).result(5)
     assert link.round_trip is not None

@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from greenroom.domain.message import CallId
 from greenroom.media.connection import Connection
 from greenroom.media.incoming import Incoming
 from greenroom.media.invitations import Invitations
 from greenroom.media.invited import Invited, Place
 from greenroom.media.port import MediaEntry
-
-Room = tuple[CallId, int]
-"""Call and session: who hears and sees each other."""
+from greenroom.media.roster import Room
 
 
 @dataclass(eq=False)

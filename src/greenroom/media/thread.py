@@ -21,11 +21,13 @@ class MediaThread:
     Args:
         name: of the thread.
         timeout: seconds that one piece of work may take.
+        first: done on its loop before anything else.
     """
 
-    def __init__(self, name: str, timeout: float) -> None:
+    def __init__(self, name: str, timeout: float, first: Callable[[], None] = lambda: None) -> None:
         self._name = name
         self._timeout = timeout
+        self._first = first
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopped = False
@@ -88,6 +90,7 @@ class MediaThread:
         loop = self._loop
         assert loop is not None, "it was made before its thread"  # noqa: S101 - a bug here
         with asyncio.Runner(loop_factory=lambda: loop):
+            loop.call_soon(self._first)
             loop.run_forever()
 
     async def _busy_with(self, work: Coroutine[Any, Any, T]) -> T:

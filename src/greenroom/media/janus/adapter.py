@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -10,13 +9,13 @@ from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import Description
-from greenroom.media.dispatch import Dispatcher
 from greenroom.media.fragment import Fragment
 from greenroom.media.janus.admin import Admin
 from greenroom.media.janus.rooms import Rooms
 from greenroom.media.janus.session import Message, Way
 from greenroom.media.janus.stage import Stage
 from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
+from greenroom.media.relay import Relay
 from greenroom.media.summing import together
 from greenroom.media.thread import MediaThread
 
@@ -60,10 +59,8 @@ class JanusMedia:
         join_deadline: float = 10.0,
         timeout: float = 5.0,
     ) -> None:
-        self._observer: MediaObserver | None = None
-        self._dispatcher = Dispatcher("greenroom-janus-news")
+        self._relay = Relay("greenroom-janus-news")
         self._thread = MediaThread("greenroom-janus", timeout + _LAST_WORDS)
-        self._life = threading.Lock()
         credentials = {} if secret is None else {"apisecret": secret}
         way = Way(url, "janus-protocol", credentials, timeout)
 
@@ -71,20 +68,16 @@ class JanusMedia:
             return Rooms(way=way, admin_key=admin_key, bitrate=bitrate, heard=heard, gone=gone)
 
         admin = Admin(admin_url, admin_secret) if admin_url is not None else None
-        self._stage = Stage(rooms, admin, join_deadline, self._tell)
+        self._stage = Stage(rooms, admin, join_deadline, self._relay)
         """Only the thread touches it."""
 
     def start(self, observer: MediaObserver) -> None:
-        """Get ready; threads start with the first entry, Janus is met with the first offer."""
-        with self._life:
-            if self._observer is not None:
-                raise MediaError("media starts once in its life")
-            self._observer = observer
-            self._dispatcher.start()
+        """Get ready; the thread starts with the first entry, Janus is met with the first offer."""
+        self._relay.start(observer)
 
     def open(self, entry: MediaEntry) -> None:
         """Expect this participant; again with another `may_send` to change what they may send."""
-        if self._observer is None:
+        if not self._relay.running:
             raise MediaError("media is not running; start it first")
         self._thread.run(self._stage.open(entry))
 
@@ -100,23 +93,19 @@ class JanusMedia:
             MediaError: the entry is not open, the description cannot be used or has lines that
                 receive, or Janus cannot be reached.
         """
-        self._require(entry_id)
-        return self._thread.run(self._stage.offer(entry_id, Description.of_offer(sdp)))
+        return self._with(entry_id).run(self._stage.offer(entry_id, Description.of_offer(sdp)))
 
     def invite(self, entry_id: EntryId, after: int = 0) -> Invitation | None:
         """Janus's offer of what the participant is to receive."""
-        self._require(entry_id)
-        return self._thread.run(self._stage.invite(entry_id, after))
+        return self._with(entry_id).run(self._stage.invite(entry_id, after))
 
     def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
         """The participant's answer to an invitation."""
-        self._require(entry_id)
-        self._thread.run(self._stage.accept(entry_id, number, sdp))
+        self._with(entry_id).run(self._stage.accept(entry_id, number, sdp))
 
     def candidates(self, entry_id: EntryId, fragment: str) -> None:
         """Addresses that the peer learned of after its description."""
-        self._require(entry_id)
-        self._thread.run(self._stage.trickle(entry_id, Fragment.of(fragment)))
+        self._with(entry_id).run(self._stage.trickle(entry_id, Fragment.of(fragment)))
 
     def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
         """Drop the connection under this ICE user name of the peer's; the entry stays open."""
@@ -125,8 +114,7 @@ class JanusMedia:
 
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """What the entry receives: source by `mid` of each line of its last invitation."""
-        self._require(entry_id)
-        return self._thread.run(self._stage.slots(entry_id))
+        return self._with(entry_id).run(self._stage.slots(entry_id))
 
     def statistics(self) -> Mapping[EntryId, MediaStatistics]:
         """What went through the connections that stand now, summed up by entry."""
@@ -142,15 +130,10 @@ class JanusMedia:
     def stop(self) -> None:
         """Have Janus destroy the rooms, and end the threads. Twice is fine."""
         self._thread.stop(self._stage.stop)
-        with self._life:
-            if self._observer is not None:
-                self._dispatcher.stop()
+        self._relay.stop()
 
-    def _require(self, entry_id: EntryId) -> None:
+    def _with(self, entry_id: EntryId) -> MediaThread:
+        """The thread, to ask something of an entry that is open."""
         if entry_id not in self._stage.entries():
             raise MediaError(f"entry {entry_id} is not open; join first")
-
-    def _tell(self, news: Callable[[MediaObserver], None]) -> None:
-        observer = self._observer
-        if observer is not None:
-            self._dispatcher.tell(lambda: news(observer))
+        return self._thread

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from greenroom.media.invitations import Invitations
 from greenroom.media.janus.connections import Connection, Publishing, Receiving, Track
-from greenroom.media.janus.rooms import Hall
 from greenroom.media.port import MediaEntry
+from greenroom.media.roster import Room
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class Participant:
     negotiating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def hall(self) -> Hall:
+    def room(self) -> Room:
         """Where it is."""
         return self.entry.cid, self.entry.session
 

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from greenroom.domain.errors import MediaError
-from greenroom.domain.message import CallId
 from greenroom.media.janus.connections import CODECS, JanusRoom
 from greenroom.media.janus.session import JanusSession, Message, Way
+from greenroom.media.roster import Room
 
-Hall = tuple[CallId, int]
-"""Call and session: who hears and sees each other."""
 MOST_PUBLISHERS = 10_000
 """In a room; who may send what is decided elsewhere."""
 
@@ -47,7 +45,7 @@ class Rooms:
         self._gone = gone
         self._session: JanusSession | None = None
         self._control = 0
-        self._rooms: dict[Hall, JanusRoom] = {}
+        self._rooms: dict[Room, JanusRoom] = {}
         self._abandoned: list[JanusRoom] = []
         """Of a session that broke; the Janus may be the same and have them still."""
         self._changing = asyncio.Lock()
@@ -57,7 +55,7 @@ class Rooms:
         """With Janus; None where there is none."""
         return self._session
 
-    async def of(self, hall: Hall) -> JanusRoom:
+    async def of(self, hall: Room) -> JanusRoom:
         """The room of a hall, made if there is none.
 
         Raises:
@@ -71,7 +69,7 @@ class Rooms:
                 self._rooms[hall] = room
             return room
 
-    async def destroy(self, hall: Hall, unless: Callable[[], bool] = lambda: False) -> None:
+    async def destroy(self, hall: Room, unless: Callable[[], bool] = lambda: False) -> None:
         """There is nobody there any more, `unless` somebody has come meanwhile. None is fine."""
         async with self._changing:
             if unless():

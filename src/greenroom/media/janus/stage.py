@@ -8,29 +8,28 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from operator import methodcaller
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import MAX_LINES, Description
+from greenroom.media.farewells import Farewells
 from greenroom.media.fragment import Fragment
 from greenroom.media.janus.admin import Admin
 from greenroom.media.janus.connections import Connection, Publishing, Receiving, Track
 from greenroom.media.janus.participant import Participant
-from greenroom.media.janus.rooms import Hall, Rooms
+from greenroom.media.janus.rooms import Rooms
 from greenroom.media.janus.session import Message
 from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
+from greenroom.media.relay import report_published
+from greenroom.media.roster import Room, Roster
 
 log: Final = logging.getLogger(__name__)
 
 COUNTED_EVERY: Final = 5.0
 """Seconds between two looks at what went through all connections."""
-
-Tell = Callable[[Callable[[MediaObserver], None]], None]
-"""Hands a report to the observer, later and elsewhere."""
 
 
 class Stage:
@@ -40,7 +39,7 @@ class Stage:
         rooms: takes what the rooms at Janus are made with, and gives them.
         admin: asked for statistics; None for none.
         join_deadline: seconds from an answer until the peer must have connected.
-        tell: takes the reports for the observer.
+        observer: is told, and does not block.
     """
 
     def __init__(
@@ -48,16 +47,15 @@ class Stage:
         rooms: Callable[[Callable[[int, Message], None], Callable[[], None]], Rooms],
         admin: Admin | None,
         join_deadline: float,
-        tell: Tell,
+        observer: MediaObserver,
     ) -> None:
         self._rooms = rooms(self._heard, self._gone)
         self._admin = admin
         self._join_deadline = join_deadline
-        self._tell = tell
-        self._participants: dict[EntryId, Participant] = {}
-        self._halls: dict[Hall, dict[EntryId, Participant]] = defaultdict(dict)
+        self._observer = observer
+        self._roster: Roster[Participant] = Roster()
         self._handles: dict[int, Connection] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._farewells = Farewells()
         self._closing = False
         self._looking: asyncio.Task[None] | None = None
 
@@ -65,12 +63,11 @@ class Stage:
         """Expect a participant, or change what one may send."""
         if self._closing:
             raise MediaError("media was stopped")
-        known = self._participants.get(entry.entry_id)
+        known = self._roster.get(entry.entry_id)
         if self._looking is None and self._admin is not None:
             self._looking = asyncio.get_running_loop().create_task(self._look_on())
         if known is None:
-            known = Participant(entry, epoch=entry.epoch)
-            self._participants[entry.entry_id] = self._halls[known.hall][entry.entry_id] = known
+            self._roster.add(Participant(entry, epoch=entry.epoch))
             return
         known.epoch = max(known.epoch, entry.epoch)
         known.entry = replace(known.entry, may_send=entry.may_send)
@@ -78,26 +75,25 @@ class Stage:
             if known.publishing is not None:
                 await known.publishing.mute(known.entry.may_send)
         self._report_published(known)
-        self._look_round(known.hall)
+        self._look_round(known.room)
 
     async def close(self, entry_id: EntryId) -> None:
         """Let a participant go, and wait until Janus has."""
-        participant = self._participants.pop(entry_id, None)
+        participant = self._roster.remove(entry_id)
         if participant is None:
             return
-        hall = self._halls[participant.hall]
-        hall.pop(entry_id)
         farewells = [self._dismiss(participant, one) for one in tuple(participant.connections())]
-        self._look_round(participant.hall)
+        self._look_round(participant.room)
         if farewells:
             await asyncio.wait(farewells)
-        if not hall and self._halls.get(participant.hall) is hall:
-            del self._halls[participant.hall]
-            await self._rooms.destroy(participant.hall, lambda: participant.hall in self._halls)
+        if not self._roster.within(participant.room):
+            await self._rooms.destroy(
+                participant.room, lambda: bool(self._roster.within(participant.room))
+            )
 
     async def offer(self, entry_id: EntryId, offer: Description) -> str:
         """The answer to a participant's offer to send."""
-        participant = self._require(entry_id)
+        participant = self._roster.require(entry_id)
         if any(line.receives for line in offer.lines) or not any(one.sends for one in offer.lines):
             raise MediaError(
                 "this media receives by invitation: offer lines that only send (a=sendonly), and"
@@ -110,12 +106,12 @@ class Stage:
                 return await self._publish(participant, offer)
             answer = await running.answer(offer, participant.entry.may_send)
             self._report_published(participant)
-            self._look_round(participant.hall)
+            self._look_round(participant.room)
             return answer
 
     async def invite(self, entry_id: EntryId, after: int) -> Invitation | None:
         """What a participant is to receive, offered to it."""
-        participant = self._require(entry_id)
+        participant = self._roster.require(entry_id)
         async with participant.negotiating:
             invitations, wanted = participant.invitations, self._wanted(participant)
             running = invitations.asked(after)
@@ -130,7 +126,7 @@ class Stage:
 
     async def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
         """A participant's answer to what it was offered."""
-        participant = self._require(entry_id)
+        participant = self._roster.require(entry_id)
         async with participant.negotiating:
             invitations = participant.invitations
             receiving = invitations.awaiting(number)
@@ -150,31 +146,31 @@ class Stage:
                 self._settle(participant, receiving, before)
         for track in come:
             self._show(track)
-        self._look_round(participant.hall)
+        self._look_round(participant.room)
 
     async def trickle(self, entry_id: EntryId, fragment: Fragment) -> None:
         """Try more addresses of a participant's peer."""
-        connection = self._require(entry_id).under(fragment.ufrag)
+        connection = self._roster.require(entry_id).under(fragment.ufrag)
         if connection is None:
             raise MediaError("no connection has this a=ice-ufrag; offer from a new connection")
         await connection.trickle(fragment.candidates)
 
     async def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
         """End the connection of this ICE user name; whether there is another one."""
-        participant = self._participants.get(entry_id)
+        participant = self._roster.get(entry_id)
         if participant is None:
             return False
         async with participant.negotiating:
             connection = participant.under(ufrag)
             if connection is not None:
                 farewell = self._dismiss(participant, connection)
-                self._look_round(participant.hall)
+                self._look_round(participant.room)
                 await asyncio.shield(farewell)
             return any(one.described is not None for one in participant.connections())
 
     async def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """What a participant receives, by line."""
-        participant = self._require(entry_id)
+        participant = self._roster.require(entry_id)
         receiving = participant.invitations.standing
         if receiving is None:
             return {}
@@ -200,32 +196,24 @@ class Stage:
         if self._looking is not None:
             self._looking.cancel()
         await asyncio.gather(*(self.close(entry_id) for entry_id in self.entries()))
-        while self._farewells:
-            await asyncio.wait(self._farewells)
+        await self._farewells.wait()
         await self._rooms.close()
         if self._admin is not None:
             await self._admin.close()
 
     def entries(self) -> frozenset[EntryId]:
         """Those open now; from any thread."""
-        return frozenset(tuple(self._participants))
-
-    def _require(self, entry_id: EntryId) -> Participant:
-        participant = self._participants.get(entry_id)
-        if participant is None:
-            raise MediaError(f"entry {entry_id} is not open; join first")
-        return participant
+        return self._roster.entries()
 
     def _require_alive(self, participant: Participant, connection: Connection) -> None:
         """Go on only if neither the entry nor the connection has gone meanwhile."""
-        if self._participants.get(connection.entry_id) is not participant:
-            raise MediaError(f"entry {connection.entry_id} was closed meanwhile")
+        self._roster.require_still(participant)
         if connection.dead:
             raise MediaError("the connection was lost meanwhile; begin anew")
 
     async def _publish(self, participant: Participant, offer: Description) -> str:
         """Answer from a new connection, in place of the one that sends."""
-        room = await self._rooms.of(participant.hall)
+        room = await self._rooms.of(participant.room)
         handle = await room.session.attach(participant.entry.entry_id)
         publishing = Publishing(participant.entry.entry_id, room, handle)
         self._handles[handle] = publishing
@@ -249,7 +237,7 @@ class Stage:
         if not wanted:
             participant.invitations.nothing_new()
             return None
-        room = await self._rooms.of(participant.hall)
+        room = await self._rooms.of(participant.room)
         handle = await room.session.attach(participant.entry.entry_id)
         receiving = Receiving(participant.entry.entry_id, room, handle)
         self._handles[handle] = receiving
@@ -273,26 +261,25 @@ class Stage:
             loop = asyncio.get_running_loop()
             connection.timer = loop.call_later(self._join_deadline, self._lose, connection)
         self._report_connected(connection)
-        self._look_round(participant.hall)
+        self._look_round(participant.room)
 
     def _wanted(self, viewer: Participant) -> Sequence[Track]:
         """What the others send, as far as it fits into one description."""
-        others = self._halls.get(viewer.hall, {}).values()
-        tracks = [track for other in others if other is not viewer for track in other.tracks()]
+        tracks = [track for other in self._roster.beside(viewer) for track in other.tracks()]
         return tracks[:MAX_LINES]
 
     def _show(self, track: Track) -> None:
         """Have it begin with a whole picture, for who has come to receive it."""
-        sender = self._participants.get(track.source.entry_id)
+        sender = self._roster.get(track.source.entry_id)
         publishing = None if sender is None else sender.publishing
         if publishing and publishing.feed == track.feed and track.source.kind != "audio":
             publishing.want_picture(track.mid)
 
-    def _look_round(self, hall: Hall) -> None:
+    def _look_round(self, room: Room) -> None:
         """Tell whoever has come to see too little, or too much, to ask again."""
-        for viewer in tuple(self._halls.get(hall, {}).values()):
+        for viewer in self._roster.within(room):
             if viewer.invitations.tell(self._wanted(viewer)):
-                self._tell(methodcaller("outdated", viewer.entry.entry_id))
+                self._observer.outdated(viewer.entry.entry_id)
 
     def _heard(self, handle: int, message: Message) -> None:
         connection = self._handles.get(handle)
@@ -324,33 +311,31 @@ class Stage:
 
     def _flow(self, publishing: Publishing, mid: str, *, arrives: bool) -> None:
         (publishing.flowing.add if arrives else publishing.flowing.discard)(mid)
-        participant = self._participants.get(publishing.entry_id)
+        participant = self._roster.get(publishing.entry_id)
         if participant is not None:
             self._report_published(participant)
 
     def _lose(self, connection: Connection) -> None:
         """The peer is gone, or did not come."""
-        participant = self._participants.get(connection.entry_id)
+        participant = self._roster.get(connection.entry_id)
         connection.dead = True
         if participant is None or connection not in tuple(participant.connections()):
             return
         if connection.epoch:
-            entry_id, epoch = connection.entry_id, connection.epoch
-            self._tell(lambda observer: observer.lost(entry_id, epoch))
+            self._observer.lost(connection.entry_id, connection.epoch)
         self._dismiss(participant, connection)
-        self._look_round(participant.hall)
+        self._look_round(participant.room)
 
     def _report_connected(self, connection: Connection) -> None:
         """Tell it when it is the entry's, and stands: whichever comes last."""
-        participant, described = self._participants.get(connection.entry_id), connection.described
+        participant, described = self._roster.get(connection.entry_id), connection.described
         if participant is None or described is None or connection.reported:
             return
         if connection.epoch and connection.connected_at is not None:
             connection.reported = True
-            entry_id, epoch = connection.entry_id, connection.epoch
-            self._tell(lambda observer: observer.connected(entry_id, epoch, described.fingerprint))
+            self._observer.connected(connection.entry_id, connection.epoch, described.fingerprint)
             self._report_published(participant)
-            self._look_round(participant.hall)
+            self._look_round(participant.room)
 
     def _report_published(self, participant: Participant) -> None:
         """Tell what has come to be published since the last time, and what has ceased to be."""
@@ -359,19 +344,13 @@ class Stage:
             return
         entry_id, epoch, before = publishing.entry_id, publishing.epoch, publishing.published
         publishing.published = now = publishing.arriving() & participant.entry.may_send
-        for kind in sorted(before - now):
-            self._tell(methodcaller("unpublished", entry_id, epoch, kind))
-        for kind in sorted(now - before):
-            self._tell(methodcaller("published", entry_id, epoch, kind))
+        report_published(self._observer, entry_id, epoch, before, now)
 
-    def _dismiss(self, participant: Participant, connection: Connection) -> asyncio.Task[Any]:
+    def _dismiss(self, participant: Participant, connection: Connection) -> asyncio.Task[None]:
         """It is the entry's no more; end it in the background."""
         participant.drop(connection)
         connection.stop_waiting()
-        farewell = asyncio.get_running_loop().create_task(self._end(connection))
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
-        return farewell
+        return self._farewells.say(self._end(connection))
 
     async def _end(self, connection: Connection) -> None:
         """Count for the last time, give up the handle, and tell that it is over."""
@@ -380,8 +359,7 @@ class Stage:
         counts = connection.statistics()
         connection.dead = True
         if counts is not None and connection.reported:
-            entry_id, epoch = connection.entry_id, connection.epoch
-            self._tell(lambda observer: observer.ended(entry_id, epoch, counts))
+            self._observer.ended(connection.entry_id, connection.epoch, counts)
         self._handles.pop(connection.handle, None)
         await connection.session.detach(connection.handle)
 
