@@ -250,18 +250,27 @@ class HistoryEvent(BaseModel):
     """Place in the call's own history: 1, 2, 3 ... without gaps."""
     position: int
     at: datetime
+    """When it was decided, by the room's clock."""
+    recorded_at: datetime | None = None
+    """When its record was made, a moment before it was written, by the clock of the machine that
+    did; to the millisecond, from the event id. None for ids that are no uuids of version 7."""
     name: str
     """The stored name, e.g. `session.joined`."""
     by: str
     """User id of whoever asked; `system:<name>` for the system."""
+    role: str
+    """Their user role, as the decision used it."""
     stream: str
     version: int
     event: Mapping[str, Any]
     """Its fields; those about a person are empty once erased."""
     event_id: str
     request_id: str
+    """Of the command; shared by all events that it brought about."""
     correlation_id: str
+    """Of the first command of the chain that this one belongs to."""
     causation_id: str | None
+    """The event that made the system act; None where somebody asked."""
 
 
 class Explanation(BaseModel):

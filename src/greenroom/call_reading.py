@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -26,6 +28,7 @@ from greenroom.domain.message import CallId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.turn import Claim
+from greenroom.history import BREATH_SECONDS, HistoryReader, patience, wanted
 
 if TYPE_CHECKING:
     from greenroom.core import Core
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 
 A = TypeVar("A", bound=Answer)
+
+_LOOK_SECONDS: Final = 1.0
+"""How late a follower may notice that it may read no more, or that the room was closed."""
 
 
 class CallReading:
@@ -114,10 +120,75 @@ class CallReading:
             actor=self._claim.user_id,
         )
 
-    def history(self) -> list[HistoryEvent]:
-        """Every event of the call in order, with who, when and why. Needs `read-call`."""
+    def history(
+        self,
+        *,
+        user: str | None = None,
+        kinds: Iterable[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        after: int = 0,
+    ) -> list[HistoryEvent]:
+        """Every event of the call in order, with who, when and why. Needs `read-call`.
+
+        Args:
+            user: only what they did, and what is about them; also `system:timers` and the like.
+            kinds: only these: stored names like `session.joined`, or the first part of some, like
+                `session`.
+            start: only what was decided then or later.
+            end: only what was decided before then.
+            after: only what is past this `seq`: the one that was seen last.
+        """
+        reader = self._reader(user=user, kinds=kinds, start=start, end=end, after=after)
+        return [event for page in self._core.history(reader) for event in page]
+
+    def follow_history(
+        self,
+        *,
+        user: str | None = None,
+        kinds: Iterable[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        after: int = 0,
+        seconds: int | None = None,
+    ) -> Iterator[HistoryEvent]:
+        """The same one by one, at little memory; then each event as it is recorded by anybody.
+
+        Whoever may not read the call any more is told so by the exception, before the next event.
+
+        Args:
+            user: as for `history`, like all before `seconds`.
+            kinds: stored names, or the first part of some.
+            start: of what was decided then or later.
+            end: of what was decided before then.
+            after: the `seq` seen last.
+            seconds: ends when nothing came for so long; 0 to wait for nothing, None to wait until
+                the room is closed, which raises StoreClosed. Nothing comes in a room as it was.
+        """
+        reader = self._reader(user=user, kinds=kinds, start=start, end=end, after=after)
+        return self._followed(reader, patience(seconds))
+
+    def _followed(self, reader: HistoryReader, seconds: float) -> Iterator[HistoryEvent]:
+        last = monotonic()
+        while True:
+            for page in self._read_on(reader):
+                yield from page
+                last = monotonic() if page else last
+            left = last + seconds - monotonic()
+            if left <= 0 or self._core.until() is not None:
+                return
+            if self._core.awaits(reader.until, min(left, _LOOK_SECONDS)):
+                sleep(min(left, BREATH_SECONDS))
+
+    def _read_on(self, reader: HistoryReader) -> Iterator[list[HistoryEvent]]:
+        """What a reader has not read yet, for whoever may read the call still."""
         self._readable()
-        return self._core.history(self.cid)
+        return self._core.history(reader)
+
+    def _reader(self, **said: object) -> HistoryReader:
+        reader = HistoryReader(self.cid, wanted(**said))
+        self._readable()
+        return reader
 
     def media_stats(self) -> MediaStats | None:
         """What goes through the media connections that stand now. Needs `read-call`.

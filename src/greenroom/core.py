@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, TypeVar, Unpack
 
-from msgspec import to_builtins
 from pydantic import TypeAdapter
 
 from greenroom.adapters.ids import Ids
@@ -38,6 +37,7 @@ from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
+from greenroom.history import HistoryReader
 from greenroom.ice import IceAccess
 from greenroom.importing import Imported
 from greenroom.media.port import Invitation, Source
@@ -309,27 +309,14 @@ class Core(ABC):
             )
         return who.user_id, reader, declared_by("calls", *types.values())
 
-    def history(self, cid: CallId) -> list[HistoryEvent]:
-        """Every event of a call, in order."""
+    def history(self, reader: HistoryReader) -> Iterator[list[HistoryEvent]]:
+        """What a reader has not read yet of what is visible, page by page."""
         until = self._visible()
-        positions = self.index().positions(cid, until=until)
-        return [
-            HistoryEvent(
-                seq=seq,
-                position=record.position,
-                at=record.at,
-                name=record.event.name,
-                by=record.by.user_id,
-                stream=record.stream,
-                version=record.version,
-                event=to_builtins(record.event),
-                event_id=record.event_id,
-                request_id=record.request_id,
-                correlation_id=record.correlation_id,
-                causation_id=record.causation_id,
-            )
-            for seq, (_, record) in enumerate(self._store.pick(positions), 1)
-        ]
+        return reader.pages(self._store, self.index(), until)
+
+    def awaits(self, after: int, seconds: float) -> bool:
+        """Sleep until something stands past that position; False where nothing did in time."""
+        return self.until() is None and self._store.wait(after, seconds)
 
     def current_session(self, cid: CallId, at_least: int) -> SessionState | None:
         """The session that is on, with everybody in it."""

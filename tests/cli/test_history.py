@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -73,3 +74,30 @@ def test_following_shows_what_happens_until_ctrl_c(clinic: str) -> None:
     assert follower.wait(20) == 0
     assert told[-1]["name"] == "call.went_live"
     assert [event["seq"] for event in told] == list(range(1, known + 2))
+
+
+def test_a_part_of_it_is_asked_for_by_user_kind_time_and_place(run: Run, clinic: str) -> None:
+    whole = lines(run("history", CID, "--json"))
+    alices = lines(run("history", CID, "--json", "--user", "alice", "--kind", "session"))
+    assert [event["name"] for event in alices] == ["session.joined", "session.left"]
+    late = lines(run("history", CID, "--json", "--since", "2026-01-01T12:01:30"))
+    early = lines(run("history", CID, "--json", "--until", "2026-01-01T12:01:30Z"))
+    assert early + late == whole
+    assert early
+    assert late
+    assert lines(run("history", CID, "--json", "--after", "3")) == whole[3:]
+
+
+def test_csv_has_a_row_for_every_event_with_its_fields_as_json(run: Run, clinic: str) -> None:
+    rows = list(csv.DictReader(run("history", CID, "--csv").stdout.splitlines()))
+    told = lines(run("history", CID, "--json"))
+    assert [json.loads(row["event"]) for row in rows] == [event["event"] for event in told]
+    for column in ("seq", "position", "at", "recorded_at", "by", "stream", "causation_id"):
+        assert [row[column] for row in rows] == [str(event[column] or "") for event in told]
+
+
+def test_what_no_event_is_called_is_refused_with_the_nearest_name(run: Run, clinic: str) -> None:
+    refused = run("history", CID, "--kind", "session.joind")
+    assert refused.exit_code == 2
+    assert "session.joined" in refused.stderr
+    assert run("history", CID, "--since", "yesterday").exit_code == 2

@@ -87,6 +87,13 @@ _QUERY: Final[dict[str, object]] = {
     "cursor": None,
     "at_least": 1,
 }
+_HISTORY: Final[dict[str, object]] = {
+    "user": "alice",
+    "kinds": ["session", "member.added"],
+    "start": START,
+    "end": START,
+    "after": 2,
+}
 _EXPLAINED: Final = {name: _QUERY[name] for name in ("filters", "sort", "limit", "cursor")}
 _OPTIONS: Final[dict[str, object]] = {
     "custom": {"color": "red"},
@@ -152,7 +159,8 @@ def _calls() -> list[EntryPoint]:
         query_members=(0, _QUERY),
         query_participants=(0, participants),
         query_sessions=(0, {**_QUERY, "sort": [desc("started_at")]}),
-        history=(0, {}),
+        history=(0, _HISTORY),
+        follow_history=(0, {**_HISTORY, "seconds": 0}),
         explain=(1, {"operation": "join", "user": "alice", "role": "user", "create": True}),
         current_session=(1, {"at_least": 1}),
         member_page=(2, {"limit": 5, "at_least": 1}),

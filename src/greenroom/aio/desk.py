@@ -11,6 +11,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from greenroom.aio.tail import Tail
 from greenroom.answers import Answer
 from greenroom.desk import ATTEMPTS, PATIENCE, Command, Decision, Done, pause
 from greenroom.domain.errors import Conflict, GreenroomError, Repeated, StoreClosed
@@ -49,6 +50,7 @@ class AsyncDesk:
         self._threads = ThreadPoolExecutor(_THREADS, "greenroom-blocking")
         self._patient = ThreadPoolExecutor(_THREADS, "greenroom-patient")
         self._closed = False
+        self.tail: Final = Tail(self, core.awaits, core.follow)
         self._looking: asyncio.Task[None] | None = None
         self._next_look: asyncio.Future[None] | None = None
 

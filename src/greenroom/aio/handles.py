@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ from greenroom import answers, call_handle, entry, handles, policy
 from greenroom.aio.asking import Asking, AskingNow
 from greenroom.aio.desk import AsyncDesk
 from greenroom.aio.mirror import answering, blocking, command
+from greenroom.answers import HistoryEvent
 from greenroom.domain.message import CallId, EntryId
 from greenroom.domain.turn import Claim
+from greenroom.history import BREATH_SECONDS, HistoryReader, patience, wanted
 from greenroom.media.port import Invitation
 from greenroom.projections.items import MemberItem
 from greenroom.tickets import Use
@@ -141,6 +144,10 @@ class Entry:
     leave = command(entry.Entry.leave)
 
 
+def _next(pages: Iterator[list[HistoryEvent]]) -> list[HistoryEvent] | None:
+    return next(pages, None)
+
+
 class CallHandle:
     """One call, as one actor: everything that `greenroom.CallHandle` does, awaited."""
 
@@ -209,6 +216,38 @@ class CallHandle:
     query_participants = blocking(call_handle.CallHandle.query_participants)
     query_sessions = blocking(call_handle.CallHandle.query_sessions)
     history = blocking(call_handle.CallHandle.history)
+
+    async def follow_history(
+        self,
+        *,
+        user: str | None = None,
+        kinds: Iterable[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        after: int = 0,
+        seconds: int | None = None,
+    ) -> AsyncGenerator[HistoryEvent, None]:
+        """The history one by one, then each event as it is recorded, whoever records it.
+
+        Arguments as for `greenroom.CallHandle.follow_history`. Any number of tasks may follow:
+        one thread waits for all of them.
+        """
+        reader = HistoryReader(
+            self.cid, wanted(user=user, kinds=kinds, start=start, end=end, after=after)
+        )
+        patient, last = patience(seconds), monotonic()
+        while True:
+            pages = await self.desk.in_thread(self.reading._read_on, reader)  # noqa: SLF001 - the same for threads
+            while (page := await self.desk.in_thread(_next, pages)) is not None:
+                for event in page:
+                    yield event
+                last = monotonic() if page else last
+            left = last + patient - monotonic()
+            if left <= 0 or self._core.until() is not None:
+                return
+            if await self.desk.tail.past(reader.until, left):
+                await asyncio.sleep(min(left, BREATH_SECONDS))
+
     media_stats = blocking(call_handle.CallHandle.media_stats)
     explain = blocking(call_handle.CallHandle.explain)
     current_session = blocking(call_handle.CallHandle.current_session)

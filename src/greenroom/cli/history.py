@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from typing import Annotated, Any, Final
 
 import typer
@@ -20,26 +22,64 @@ from greenroom.cli.options import (
     DEFAULT_STORE,
     AsOption,
     Cid,
+    CsvOption,
     DebugOption,
     JsonOption,
     StoreOption,
+    parsed_instant,
 )
-from greenroom.cli.output import document_line, filled, out, printable, table
+from greenroom.cli.output import csv_lines, document_line, filled, out, printable, table
 from greenroom.domain.errors import CallNotFound
+from greenroom.history import HistoryReader, wanted
 
-_LOOK_AGAIN_SECONDS: Final = 0.2
+_LOOK_AGAIN_SECONDS: Final = 1.0
+HISTORY_COLUMNS: Final = (
+    "seq", "position", "at", "recorded_at", "name", "by", "role", "stream", "version", "event",
+    "event_id", "request_id", "correlation_id", "causation_id",
+)  # fmt: skip  # one row of a sheet
+"""What stands in a row of `--csv`, in this order."""
 _LESS_TELLING: Final = frozenset(
     {"at", "cid", "call_type", "evidence", "entry_id", "fingerprint", "counts"}
 )
 """Fields left out of tables; `--json` has them all."""
 
+_UserOption = Annotated[
+    str | None, typer.Option("--user", "-u", metavar="USER", help="Only by them, or about them.")
+]
+_KindOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        "-k",
+        metavar="NAME",
+        help="Only these: [cyan]session.joined[/cyan], or all of [cyan]session[/cyan]. Again for"
+        " more.",
+    ),
+]
+_SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="INSTANT", help="Only from then on.")
+]
+_UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="INSTANT", help="Only before then.")
+]
+_AfterOption = Annotated[
+    int, typer.Option("--after", metavar="N", help="Only past the N-th event of the call.")
+]
+_FollowOption = Annotated[
+    bool, typer.Option("--follow", help="Go on with what happens from now, until Ctrl-C.")
+]
+
 
 def history(
     cid: Cid,
     *,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what happens from now, until Ctrl-C.")
-    ] = False,
+    user: _UserOption = None,
+    kind: _KindOption = None,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    after: _AfterOption = 0,
+    follow: _FollowOption = False,
+    as_csv: CsvOption = False,
     as_user: AsOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
@@ -47,24 +87,38 @@ def history(
 ) -> None:
     """Show every event of a call: when, what, by whom.
 
-    With --json, one JSON document a line. The system sees the history of deleted calls too,
-    without what was erased.
+    With --json, one JSON document a line; with --csv, one row each. The system sees the history
+    of deleted calls too, without what was erased.
 
-    [dim]greenroom history default:123 --follow[/dim]
+    [dim]greenroom history default:123 --follow --user alice --kind session[/dim]
     """
+    asked = wanted(
+        user=user,
+        kinds=kind or (),
+        start=parsed_instant(since, "--since"),
+        end=parsed_instant(until, "--until"),
+        after=after,
+    )
     with opened(store) as room:
-        read = _reader(room, cid, as_user)
-        events = read()
+        reader = HistoryReader(call_of(asking(room, as_user), cid).cid, asked)
+        read = partial(_read, room, cid, as_user, reader)
+        more: Callable[[Iterable[HistoryEvent]], None]
         if as_json:
-            _print_lines(events)
+            more = _print_lines
+            more(read())
+        elif as_csv:
+            more = csv_lines(HISTORY_COLUMNS)
+            more(read())
         else:
+            more = _print_rows
+            events = list(read())
             out().print(events_table(events))
             _say_if_deleted(events)
         if follow:
-            try:
-                _follow(room, read, len(events), _print_lines if as_json else _print_rows)
-            except KeyboardInterrupt:
-                return  # the way out
+            with suppress(KeyboardInterrupt):  # the way out
+                while True:
+                    if inside(room).awaits(reader.until, _LOOK_AGAIN_SECONDS):
+                        more(read())
 
 
 def events_table(events: Sequence[HistoryEvent]) -> Table:
@@ -119,47 +173,25 @@ def _shown(value: Any, event: HistoryEvent) -> str:
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
-def _reader(room: Greenroom, cid: str, as_user: str | None) -> Callable[[], Sequence[HistoryEvent]]:
-    """How the history is read: as a user who may read the call, or past everything."""
+def _read(
+    room: Greenroom, cid: str, as_user: str | None, reader: HistoryReader
+) -> Iterator[HistoryEvent]:
+    """Read on in the history: as a user who may read the call, or past everything."""
     handle = asking(room, as_user)
-    call = call_of(handle, cid)
-
-    def read() -> Sequence[HistoryEvent]:
-        with helping_to_find(handle, cid):
-            if as_user is not None:
-                return call.history()
-            events = inside(room).history(call.cid)
-            if not events:
-                raise CallNotFound(call.cid)
-            return events
-
-    return read
+    with helping_to_find(handle, cid):
+        if as_user is not None:
+            call_of(handle, cid).get()
+        elif next(inside(room).index().places(reader.cid, until=room.position), None) is None:
+            raise CallNotFound(reader.cid)
+    return chain.from_iterable(inside(room).history(reader))
 
 
-def _follow(
-    room: Greenroom,
-    read: Callable[[], Sequence[HistoryEvent]],
-    shown: int,
-    show: Callable[[Sequence[HistoryEvent]], None],
-) -> None:
-    """Show what is added to a history, as long as nobody interrupts."""
-    position = room.position
-    while True:
-        time.sleep(_LOOK_AGAIN_SECONDS)
-        if room.position == position:
-            continue
-        position = room.position
-        events = read()
-        show(events[shown:])
-        shown = len(events)
-
-
-def _print_lines(events: Sequence[HistoryEvent]) -> None:
+def _print_lines(events: Iterable[HistoryEvent]) -> None:
     for event in events:
         document_line(event)
 
 
-def _print_rows(events: Sequence[HistoryEvent]) -> None:
+def _print_rows(events: Iterable[HistoryEvent]) -> None:
     console = out()
     for event in events:
         seq, at, name, by, gist = (str(value) for value in _row(event, dated=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from inspect import Signature, signature
 from typing import Annotated, Any, Final
@@ -33,6 +34,10 @@ JsonOption = Annotated[
     typer.Option(
         "--json", help="Answer JSON on standard output, for programs.", rich_help_panel=_COMMON
     ),
+]
+CsvOption = Annotated[
+    bool,
+    typer.Option("--csv", help="Answer CSV, for spreadsheets.", rich_help_panel=_COMMON),
 ]
 DebugOption = Annotated[
     bool,
@@ -163,6 +168,21 @@ def parsed_json(said: str, path: str) -> Any:
         raise InvalidInput(path, f"JSON ({error.msg}, {where})") from None
     except (ValueError, RecursionError):
         raise InvalidInput(path, "JSON of sensible depth and numbers") from None
+
+
+def parsed_instant(said: str | None, path: str) -> datetime | None:
+    """The instant that an option says; in UTC where it names no offset.
+
+    Raises:
+        InvalidInput: it says none.
+    """
+    if said is None:
+        return None
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        raise InvalidInput(path, "an instant, e.g. 2026-01-01T10:00:00Z") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def parsed_sort(said: Sequence[str] | None) -> tuple[SortKey, ...]:

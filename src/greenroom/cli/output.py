@@ -5,13 +5,16 @@ Everything that users wrote is data here: neither markup nor terminal codes in i
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import typer
+from pydantic import BaseModel
 from pydantic_core import to_json
 from rich import box
 from rich.console import Console
@@ -52,6 +55,35 @@ def document(value: Any) -> None:
 def document_line(value: Any) -> None:
     """One JSON document on one line."""
     typer.echo(to_json(value))
+
+
+def csv_lines(columns: Sequence[str]) -> Callable[[Iterable[BaseModel]], None]:
+    """Prints models as CSV (RFC 4180): the names of `columns` now, a row each whenever asked.
+
+    Instants are RFC 3339, structures JSON; nothing is an empty field.
+    """
+    line = csv.writer(sys.stdout)
+    line.writerow(columns)
+
+    def show(models: Iterable[BaseModel]) -> None:
+        for model in models:
+            said = model.model_dump(mode="json")
+            line.writerow([_field(said[column]) for column in columns])
+        sys.stdout.flush()
+
+    return show
+
+
+def _field(value: Any) -> Any:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        case _:
+            return value
 
 
 def printable(value: object) -> str:

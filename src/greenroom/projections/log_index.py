@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -47,20 +47,47 @@ class LogIndex:
 
     def positions(self, cid: CallId, *, until: int) -> Iterator[int]:
         """Where the events of a call stand, at or before position `until`, rising."""
-        seq = 0
-        wanted = select(timeline.c.seq, timeline.c.position).where(timeline.c.cid == cid)
+        return (position for position, _ in self.places(cid, until=until))
+
+    def places(
+        self,
+        cid: CallId,
+        *,
+        until: int,
+        after: int = 0,
+        names: Collection[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[tuple[int, int]]:
+        """(position, place in the call's timeline) of events of a call, both rising.
+
+        Args:
+            cid: of the call.
+            until: the last position that counts.
+            after: only past this place in the timeline.
+            names: stored names; of all events where there are none.
+            start: decided then or later.
+            end: decided before then.
+        """
+        at = timeline.c.at
+        wanted = select(timeline.c.position, timeline.c.seq).where(timeline.c.cid == cid)
+        if names:
+            wanted = wanted.where(timeline.c.name.in_(sorted(names)))
+        if start is not None:
+            wanted = wanted.where(at >= micros(start))
+        if end is not None:
+            wanted = wanted.where(at < micros(end))
         while True:
+            page = wanted.where(timeline.c.seq > after).order_by(timeline.c.seq).limit(_PAGE)
             with self._database.read() as connection:
-                rows = connection.execute(
-                    wanted.where(timeline.c.seq > seq).order_by(timeline.c.seq).limit(_PAGE)
-                ).all()
-            for row in rows:
-                if row.position > until:
+                rows = connection.execute(page).all()
+            for position, seq in rows:
+                if position > until:
                     return
-                yield row.position
+                yield position, seq
             if len(rows) < _PAGE:
                 return
-            seq = rows[-1].seq
+            after = rows[-1].seq
 
     def positions_about(self, user_ids: Iterable[UserId], *, until: int) -> Sequence[int]:
         """Where the events about these users stand, at or before position `until`, rising."""
