@@ -160,6 +160,7 @@ def _calls() -> list[EntryPoint]:
         query_participants=(0, participants),
         query_sessions=(0, {**_QUERY, "sort": [desc("started_at")]}),
         history=(0, _HISTORY),
+        attendance=(0, {"at": START}),
         follow_history=(0, {**_HISTORY, "seconds": 0}),
         explain=(1, {"operation": "join", "user": "alice", "role": "user", "create": True}),
         current_session=(1, {"at_least": 1}),
