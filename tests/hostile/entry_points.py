@@ -253,6 +253,7 @@ NOT_HERE: Final = {
     "Outbox.close": "takes nothing",
     "PastRoom.close": "takes nothing",
     "CallTypes.list": "takes nothing",
+    "Greenroom.what_if": "whatif/test_asking.py",
     **dict.fromkeys(
         ("UserHandle.import_members", "CallHandle.import_members"),
         "test_importing.py: what the iterable raises is passed on",
