@@ -151,6 +151,7 @@ STATUS: Final[Mapping[type[errors.GreenroomError], int]] = {
     errors.InvalidInput: 422,
     errors.RequestMismatch: 422,
     errors.MediaOverloaded: 503,
+    errors.MediaUnavailable: 503,
     errors.MediaError: 422,
     errors.Conflict: 503,
     errors.StoreError: 503,
@@ -159,6 +160,7 @@ STATUS: Final[Mapping[type[errors.GreenroomError], int]] = {
 AGAIN: Final = (
     errors.Overloaded,
     errors.MediaOverloaded,
+    errors.MediaUnavailable,
     errors.OutcomeUnknown,
     errors.Conflict,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import TypeAdapter
@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 from greenroom import ice
 from greenroom.adapters.clock import SystemClock
 from greenroom.adapters.ids import Ids
+from greenroom.adapters.leases import SqlLeases
 from greenroom.adapters.notifiers import LoggingNotifier
 from greenroom.adapters.outbox import Outbox
-from greenroom.adapters.stores import PostgresStore, SQLiteStore, open_store
+from greenroom.adapters.stores import beside, open_store
 from greenroom.answers import Answer, recorded
 from greenroom.call_handle import CallHandle
 from greenroom.desk import Command
@@ -32,7 +33,6 @@ from greenroom.live import LiveCore
 from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.media_stats import RoomMediaStats
-from greenroom.moments import moment_of
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.database import query_limited
@@ -54,13 +54,11 @@ from greenroom.tickers import (
     remembered,
     template,
 )
-from greenroom.whatif.asking import WhatIf
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from greenroom.tickets import Use
-    from greenroom.whatif.changes import Change
 
 _FOUNDER: Final = Claim("greenroom", system=True)
 _LONGEST_KEY: Final = 1000
@@ -163,7 +161,7 @@ class Greenroom(Room[LiveCore]):
         """The room, in which nothing happens by itself yet."""
         with contextlib.ExitStack() as opened:
             opened.callback(store.close)
-            views_at, outbox_at = _places(store)
+            views_at, outbox_at, leases_at = beside(store)
             views = Views.open(
                 views_at, secret=store.secret, head=store.position, time_limit=query_limit
             )
@@ -172,6 +170,7 @@ class Greenroom(Room[LiveCore]):
             core = LiveCore(
                 store, views, clock, ids, states, in_flight=in_flight, telemetry=telemetry
             )
+            core.leases = None if leases_at is None else partial(SqlLeases.open, leases_at)
             _found(core)
             outbox = Outbox.open(
                 outbox_at, head=store.position(), template=template(core), facts=facts(core)
@@ -217,19 +216,8 @@ class Greenroom(Room[LiveCore]):
         Raises:
             InvalidInput: neither, or later than the log.
         """
-        position, at = moment_of(moment, self._core, self._store)
+        position, at = self._moment(moment)
         return PastRoom(PastCore(self._core, self._store, position, at))
-
-    def what_if(self, *changes: Change) -> WhatIf:
-        """What would have come of everything that was asked for, had something been otherwise.
-
-        Args:
-            *changes: of `greenroom.whatif`: `grant`, `revoke`, `settings`, `rule`, `without`; all
-                of them together. None at all: then everything comes out as it was.
-        """
-        return WhatIf(
-            self._core, lambda moment: moment_of(moment, self._core, self._store)[0], changes
-        )
 
     def keep_past(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Keep what was in tables of its own: `at` then answers at once, however long ago.
@@ -362,22 +350,30 @@ class Greenroom(Room[LiveCore]):
         seen = self._core.seen
         return [Following(lead, self._store.position, lambda head: seen(followed=head), timers)]
 
+    def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
+        if checks.is_instant(moment):
+            at = checks.instant(moment, "moment")
+            if at > self._core.now():
+                raise InvalidInput("moment", "an instant that has come")
+            return self._last_until(at), at
+        position = checks.integer(moment, "moment", 0, self.position)
+        found = self._store.feed(position - 1, until=position) if position else ()
+        last = next(iter(found), None)
+        return position, self._core.now() if last is None else last[1].at
+
+    def _last_until(self, at: datetime) -> int:
+        """The position of the last record decided at `at` or before; 0 where all are later."""
+        among = self._core.index().stretch_until(at)
+        if among is None:
+            return 0
+        records = self._store.feed(among.start - 1, until=among.stop - 1)
+        return max((position for position, record in records if record.at <= at), default=0)
+
 
 def _check(cache: int, in_flight: int, *, timers: bool, create: bool) -> None:
     checks.flags(timers=timers, create=create)
     checks.integer(cache, "cache", 1, 10_000_000)
     checks.integer(in_flight, "in_flight", 1, 1_000_000)
-
-
-def _places(store: EventStore) -> tuple[Path | str | None, Path | str | None]:
-    """Where the views stand, and where the outbox does: beside the events."""
-    match store:
-        case SQLiteStore(path=path):
-            return path.with_name(f"{path.stem}.views{path.suffix}"), path
-        case PostgresStore(url=url):
-            return url, url
-        case _:
-            return None, None
 
 
 def _found(core: LiveCore) -> None:

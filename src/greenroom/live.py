@@ -24,9 +24,11 @@ from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, Drive, EventStore
 from greenroom.domain.turn import Claim, Folded, Turn
+from greenroom.holding import Holding, Shared, Sole
 from greenroom.ice import IceAccess, IceServer, access
 from greenroom.importing import Import, Imported
 from greenroom.intake import IN_FLIGHT
+from greenroom.media.leases import Leases, Worker
 from greenroom.media.port import Invitation, Source
 from greenroom.media_link import MediaLink
 from greenroom.media_stats import RoomMediaStats
@@ -73,6 +75,8 @@ class LiveCore(Core):
         self.drives: list[Drive] = []
         """What happens by itself; woken after every command that recorded something."""
         self.media: MediaLink | None = None
+        self.leases: Callable[[], Leases] | None = None
+        """Opens the leases of media; None where no other process can have the store."""
         self.ice_servers: Sequence[IceServer] = ()
         self._starting_media = threading.Lock()
         survives_forks(self)
@@ -193,11 +197,21 @@ class LiveCore(Core):
         """(position, record) pairs past `after`."""
         return self._store.feed(after)
 
-    def start_media_ticker(self, link: MediaLink) -> None:
+    def holding(
+        self, describe: Callable[[str], Worker], *, adopts: bool, seconds: float
+    ) -> Holding:
+        """Which calls' media this process carries; arguments as for `Shared`."""
+        if self.leases is None:
+            return Sole()
+        return Shared(self.leases(), describe, adopts=adopts, seconds=seconds)
+
+    def start_media_ticker(self, link: MediaLink) -> Drive:
         """Let media follow the log by itself."""
         watched = not self.clock.waits
         ticker = MediaTicker(link, self._store.position, self.now, watched=watched)
-        self.drives.append(self.clock.drive(ticker))
+        drive = self.clock.drive(ticker)
+        self.drives.append(drive)
+        return drive
 
     def carry_out(self, command: Command[Any, A]) -> A:
         """Carry any command out, and whatever follows from it at once."""

@@ -2,75 +2,65 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from pydantic import TypeAdapter
-
-from greenroom.answers import Done, done
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import EntryNotFound, GreenroomError, MediaError, Refused, StoreClosed
-from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId
-from greenroom.domain.operations import media as reports
+from greenroom.domain.errors import EntryNotFound, MediaError
+from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.domain.operations import people
-from greenroom.domain.operations.operation import Operation
+from greenroom.domain.ports import Drive
 from greenroom.domain.session_events import Joined, Left, MediaStatistics, Track
 from greenroom.domain.session_media import NO_MEDIA, SENDING, Media
-from greenroom.domain.turn import Claim
+from greenroom.holding import LEASE, Stirred
+from greenroom.media.leases import Worker
 from greenroom.media.port import Invitation, Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor, Presence
-from greenroom.media_stats import RoomMediaStats, Tally
-from greenroom.waiting import Waiting
+from greenroom.media_reports import CLAIM, MediaReports, Place
+from greenroom.media_stats import RoomMediaStats
 
 if TYPE_CHECKING:
     from greenroom.live import LiveCore
     from greenroom.projections.items import ParticipantItem
 
-_log = logging.getLogger(__name__)
-_CLAIM: Final = Claim("media", system=True)
-_DONE: Final = TypeAdapter(Done)
 _LOOKED_OVER_EVERY: Final = 5.0
 """Seconds between two looks at whether media is as it should be, though nothing was recorded."""
 _KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "screenshare")
 
 
-@dataclass(eq=False, slots=True)
-class _Place:
-    """Where an entry is, for what media reports of it."""
+class MediaLink(MediaReports):
+    """Media of one room; started by the first offer, or at once where an adapter is given.
 
-    cid: CallId
-    session: int
-    user_id: UserId
-    joined: Recorded[Event] | None = None
-    """The record that let it in, of those who came since media started."""
-    running: set[int] = field(default_factory=set)
-    """Epochs that were reported to stand and not to have ended."""
-    gone: bool = False
-    """Whether it has left; it is forgotten when nothing of it runs any more."""
+    It carries the calls that this process holds, and has nothing of the others.
 
+    Args:
+        media: where connections live.
+        url: where other processes ask for it; empty where none is to.
+        adopts: whether every call that somebody enters is to be carried here, unless another
+            process does already; else only those that this one is given.
+        lease: seconds after which this process counts as dead where it says nothing.
+    """
 
-class MediaLink:
-    """Media of one room; started by the first offer, or at once where an adapter is given."""
-
-    def __init__(self, media: MediaPort) -> None:
+    def __init__(
+        self, media: MediaPort, *, url: str = "", adopts: bool = True, lease: float = LEASE
+    ) -> None:
+        super().__init__()
         self._media = media
+        self._url = url
+        self._adopts = adopts
+        self._lease = lease
+        self.takes = True
+        """Whether this process is to be given further calls."""
         self._lock = threading.RLock()
-        self._places: dict[EntryId, _Place] = {}
-        self._core: LiveCore | None = None
         self._reactor: MediaReactor | None = None
-        self._tally = Tally()
-        self._waiting = Waiting()
-        """Who wants to know when to ask for another invitation."""
         self._looked_over = 0.0
-        self._untold: deque[tuple[_Place, Operation[CallTurn]]] = deque()
-        """What media reported and is not on record yet, in order."""
-        self._telling = threading.Lock()
+        self._unclaimed: set[CallId] = set()
+        """Calls that somebody has entered of late."""
+        self._stirred = False
+        """Whether there is news of which calls are carried here."""
 
     @classmethod
     def installed(cls) -> MediaLink:
@@ -89,27 +79,35 @@ class MediaLink:
         """Get ready, with everybody who is present; again does nothing.
 
         Connections that an earlier process had are lost with it.
+
+        Raises:
+            StoreError: which calls are carried elsewhere cannot be found out.
         """
         with self._lock:
             if self._reactor is not None:
                 return
             self._core = core
+            self._holding = core.holding(self._described, adopts=self._adopts, seconds=self._lease)
             views = core.seen()
             position = views.position()
             present = [_presence(cid, one) for cid, one in views.lookups.everybody()]
             self._places = {
-                one.entry_id: _Place(one.cid, one.session, one.user_id) for one in present
+                one.entry_id: Place(one.cid, one.session, one.user_id) for one in present
             }
             self._media.start(self)
             self._reactor = MediaReactor(
-                self._media, self._wanted, present=present, position=position
+                self._media,
+                self._wanted,
+                present=present,
+                position=position,
+                mine=lambda cid: self._holding.term(cid) is not None,
             )
-            self._reactor.settle()
             self._looked_over = monotonic()
-            core.start_media_ticker(self)
-        for presence in present:
-            for epoch in self._media_of(presence).standing:
-                self.lost(presence.entry_id, epoch)
+            drive = core.start_media_ticker(self)
+            self._holding.start(lambda: self._stir(drive))
+            self._claim(self._reactor.calls())
+            self._reactor.settle()
+        self._tell()
 
     def follow(self) -> None:
         """Bring media in step with everything recorded so far."""
@@ -119,11 +117,15 @@ class MediaLink:
             for _, record in self._core.feed(self._reactor.position):
                 match record.event:
                     case Joined(entry_id=entry_id, cid=cid, session=number, user_id=user_id):
-                        self._places[entry_id] = _Place(cid, number, user_id, record)
+                        self._places[entry_id] = Place(cid, number, user_id, record)
+                        self._unclaimed.add(cid)
                     case Left(entry_id=entry_id):
                         self._leave(entry_id)
                 self._reactor.react(record)
             self._reactor.settle()
+            self._claim(self._unclaimed)
+            self._unclaimed.clear()
+            self._heed(self._holding.stir())
         self._tell()
 
     def look_over(self) -> None:
@@ -131,12 +133,15 @@ class MediaLink:
         with self._lock:
             self._looked_over = monotonic()
             if self._reactor is not None:
+                self._claim(self._reactor.calls())
+                self._holding.release(self._carried(), ())
                 self._reactor.reconcile()
         self._tell()
 
     def due(self) -> bool:
         """Whether it is time to look media over again."""
-        return self._reactor is not None and monotonic() - self._looked_over > _LOOKED_OVER_EVERY
+        long_ago = monotonic() - self._looked_over > _LOOKED_OVER_EVERY
+        return self._reactor is not None and (long_ago or self._stirred)
 
     def busy(self) -> bool:
         """Whether anybody is in a call."""
@@ -170,8 +175,10 @@ class MediaLink:
     def hang_up(self, cid: CallId, entry_id: EntryId, ufrag: str) -> bool:
         """Drop one connection of a participant, if there is such; whether there is another."""
         place = self._places.get(entry_id)
-        known = place is not None and not place.gone and place.cid == cid
-        return known and self._media.hang_up(entry_id, ufrag)
+        if place is None or place.gone or place.cid != cid:
+            return False
+        self._hold(cid)
+        return self._media.hang_up(entry_id, ufrag)
 
     def invite(self, cid: CallId, entry_id: EntryId, after: int) -> Invitation | None:
         """The offer of a connection on which a participant receives; None if there is no other.
@@ -229,58 +236,74 @@ class MediaLink:
             self._media, [(one.cid, key, one.user_id) for key, one in places if key in here]
         )
 
-    # What media reports
-
-    def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
-        """Media flows for an entry."""
-        place = self._places.get(entry_id)
-        if place is not None:
-            place.running.add(epoch)
-            self._tally.began(place.cid)
-            self._note(place, reports.connected(entry_id, epoch, fingerprint))
-
-    def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
-        """Others may receive this of an entry."""
-        self._note(self._places.get(entry_id), reports.published(entry_id, epoch, Track(kind)))
-
-    def unpublished(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
-        """Others do not receive this of an entry any more."""
-        self._note(self._places.get(entry_id), reports.unpublished(entry_id, epoch, Track(kind)))
-
-    def lost(self, entry_id: EntryId, epoch: int) -> None:
-        """The peer behind a connection is gone."""
-        self._note(self._places.get(entry_id), reports.lost(entry_id, epoch))
-        self.outdated(entry_id)
-
-    def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
-        """A connection of an entry is over, which may have left."""
-        place = self._places.get(entry_id)
-        if place is None:
-            return
-        self._note(place, reports.measured(entry_id, place.session, epoch, statistics))
-        if epoch in place.running:
-            place.running.remove(epoch)
-            self._tally.ended(place.cid, statistics)
-        if place.gone and not place.running:
-            self._places.pop(entry_id, None)
-
-    def outdated(self, entry_id: EntryId) -> None:
-        """Whoever waits for another invitation of an entry is to ask for it."""
-        self._waiting.wake(entry_id)
-
     def stop(self) -> None:
         """Close every connection; nothing is running then. Who is in the call stays recorded."""
         with self._lock:
             self._reactor = None
-        self._media.stop()
-        self._waiting.wake_all()
+        try:
+            self._media.stop()
+        finally:
+            self._holding.stop()
+            self._waiting.wake_all()
 
     def _require(self, cid: CallId, entry_id: EntryId) -> None:
-        """Go on only if the entry is in the call, by everything recorded so far."""
+        """Go on only if the entry is in the call, by everything recorded so far, and it is here."""
         self.follow()
         place = self._places.get(entry_id)
         if place is None or place.gone or place.cid != cid:
             raise EntryNotFound(entry_id)
+        self._hold(cid)
+
+    def _hold(self, cid: CallId) -> None:
+        """Go on only if the call's media is carried here, from now on at the latest."""
+        if self._holding.obtain(cid):
+            with self._lock:
+                self._take(cid)
+
+    def _stir(self, drive: Drive) -> None:
+        self._stirred = True
+        drive.wake()
+
+    def _claim(self, calls: Iterable[CallId]) -> None:
+        """Carry those of these calls that are nobody's."""
+        wanted = [cid for cid in calls if self.takes and self._holding.wants(cid)]
+        for cid in self._holding.claim(wanted) if wanted else ():
+            self._take(cid)
+
+    def _heed(self, stirred: Stirred) -> None:
+        """Do what follows from which calls are carried here by now."""
+        self._stirred = False
+        if self._reactor is None or not stirred:
+            return
+        for cid in stirred.lost:
+            for presence in self._reactor.present(cid):
+                self._media.close(presence.entry_id)
+        for cid in stirred.gained:
+            self._take(cid)
+        present = [cid for cid in stirred.orphaned if cid in self._reactor.calls()]
+        for cid in self._holding.claim(present) if present else ():
+            self._take(cid)
+        gone = [cid for cid in stirred.orphaned if cid not in self._reactor.calls()]
+        self._holding.release(self._carried(), gone)
+
+    def _carried(self) -> Collection[CallId]:
+        """Calls that somebody is in, or that are not measured yet."""
+        return {place.cid for place in self._places.values()}
+
+    def _described(self, name: str) -> Worker:
+        """This process, as others are to see it."""
+        return Worker(name, self._url, getattr(self._media, "fullness", 0.0), self.takes)
+
+    def _take(self, cid: CallId) -> None:
+        """Begin to carry the media of a call; what whoever did before had open is lost."""
+        if self._reactor is None:
+            return
+        self._reactor.revisit(cid)
+        for presence in self._reactor.present(cid):
+            running = self._places[presence.entry_id].running
+            for epoch in self._media_of(presence).standing:
+                if epoch not in running:
+                    self.lost(presence.entry_id, epoch)
 
     def _leave(self, entry_id: EntryId) -> None:
         place = self._places.get(entry_id)
@@ -289,39 +312,6 @@ class MediaLink:
             self._waiting.wake(entry_id)
             if not place.running:
                 self._places.pop(entry_id, None)
-
-    def _note(self, place: _Place | None, report: Operation[CallTurn]) -> None:
-        if place is not None:
-            self._untold.append((place, report))
-            self._tell()
-
-    def _tell(self) -> None:
-        """Record what media reported, one after another; what fails is tried again later.
-
-        Nobody waits for whoever is at it: they look again before they end.
-        """
-        while self._untold and self._telling.acquire(blocking=False):
-            try:
-                while self._untold:
-                    if not self._record(*self._untold[0]):
-                        return
-                    self._untold.popleft()
-            finally:
-                self._telling.release()
-
-    def _record(self, place: _Place, report: Operation[CallTurn]) -> bool:
-        """Whether that is done with."""
-        assert self._core is not None, "reports come once media was started"  # noqa: S101 - a bug here
-        try:
-            self._core.ask(place.cid, _CLAIM, report, answer=done, kind=_DONE, cause=place.joined)
-        except StoreClosed:
-            return False  # the next room on the store will find that nothing stands any more
-        except Refused:
-            _log.exception("what media reported was refused: %s", report.arguments)
-        except GreenroomError:
-            _log.exception("what media reported is not recorded yet: %s", report.arguments)
-            return False
-        return True
 
     def _wanted(self, presence: Presence) -> MediaEntry:
         """Somebody in a call, as the rules and the record want them now."""
@@ -342,7 +332,7 @@ class MediaLink:
 
     def _turn(self, cid: CallId) -> CallTurn:
         assert self._core is not None, "asked by the reactor, which start made"  # noqa: S101 - a bug here
-        return self._core.rehearse(cid, _CLAIM, people.glance())
+        return self._core.rehearse(cid, CLAIM, people.glance())
 
 
 def _allowed(turn: CallTurn, user_id: UserId) -> frozenset[Kind]:

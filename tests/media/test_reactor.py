@@ -210,7 +210,7 @@ def test_nothing_is_remembered_of_those_who_left(room: Room) -> None:
     everybody = [(LOUNGE, ALICE), (LOUNGE, CHARLIE), (STUDIO, ALICE), (CHAT, THIERRY)]
     room.feed.says(*(joined(*who) for who in everybody), *(left(*who) for who in everybody))
     kept = {name: value for name, value in vars(room.feed.reactor).items() if value}
-    assert set(kept) == {"_media", "_wanted", "_position"}
+    assert set(kept) == {"_media", "_wanted", "_mine", "_position"}
 
 
 def test_a_permission_in_one_call_changes_nothing_in_another(room: Room) -> None:

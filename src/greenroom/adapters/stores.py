@@ -13,6 +13,7 @@ from greenroom.adapters.sqlite_file import Synchronous
 from greenroom.adapters.sqlite_recorder import SQLiteRecorder
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput, StoreError
+from greenroom.domain.ports import EventStore
 
 _SCHEMES: Final = ("memory", "sqlite", "postgresql")
 _LONGEST: Final = 4096
@@ -128,3 +129,18 @@ def _checked(url: object) -> str:
     if not checked.isprintable():
         raise InvalidInput("url", f"{_EXPECTED}, in printable characters")
     return checked
+
+
+def beside(store: EventStore) -> tuple[Path | str | None, Path | str | None, Path | str | None]:
+    """Where views, outbox and leases of media stand: beside the events.
+
+    The leases have a file of their own: they are renewed every second, and must wait for nobody.
+    """
+    match store:
+        case SQLiteStore(path=path):
+            views, leases = (f"{path.stem}.{what}{path.suffix}" for what in ("views", "media"))
+            return path.with_name(views), path, path.with_name(leases)
+        case PostgresStore(url=url):
+            return url, url, url
+        case _:
+            return None, None, None

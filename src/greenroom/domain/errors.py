@@ -30,7 +30,8 @@ GreenroomError
 |-- ReadOnly                    read_only              a room as it was takes no commands
 |-- RequestMismatch             request_mismatch       the request id was used for another command
 |-- MediaError                  media_error            no media session, or its signalling failed
-|   `-- MediaOverloaded         media_overloaded       its thread is too busy for one more
+|   |-- MediaOverloaded         media_overloaded       its thread is too busy for one more
+|   `-- MediaUnavailable        media_unavailable      no process that can be asked carries it
 `-- StoreError                  store_error            the store cannot be used
     |-- OutcomeUnknown          outcome_unknown        whether it was recorded is not known
     |-- Overloaded              overloaded             too much waits to be recorded
@@ -338,6 +339,16 @@ class MediaOverloaded(MediaError):
     """The media thread is too busy for another connection: try again in a moment."""
 
     code = "media_overloaded"
+
+
+class MediaUnavailable(MediaError):
+    """No process that can be asked carries the call's media now; ask again in a moment.
+
+    Either none runs at all, or the one that carries it is not to be asked from here, or it has
+    just died and another one takes over.
+    """
+
+    code = "media_unavailable"
 
 
 class StoreError(GreenroomError):

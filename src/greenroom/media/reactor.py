@@ -67,6 +67,8 @@ class MediaReactor:
             has told so far.
         present: everybody who was present at `position`, so that a restart need not read the past.
         position: of the last record that `present` includes; up to there, records are ignored.
+        mine: whether this process carries the media of a call; where it does not, it has nothing
+            of it. Asked anew each time: after a change, `revisit`.
     """
 
     def __init__(
@@ -76,9 +78,11 @@ class MediaReactor:
         *,
         present: Iterable[Presence] = (),
         position: int = 0,
+        mine: Callable[[CallId], bool] = lambda _: True,
     ) -> None:
         self._media = media
         self._wanted = wanted
+        self._mine = mine
         self._position = position
         self._present: dict[EntryId, Presence] = {}
         self._of_call: dict[CallId, set[EntryId]] = defaultdict(set)
@@ -110,9 +114,23 @@ class MediaReactor:
 
     def reconcile(self) -> None:
         """Look at all that media has, whether or not anything was recorded, and mend it."""
-        drifted = self._media.entries() ^ self._present.keys()
+        ours = {one for one, presence in self._present.items() if self._mine(presence.cid)}
+        drifted = self._media.entries() ^ ours
         self._unsettled.update(dict.fromkeys(sorted(drifted)))
         self.settle()
+
+    def revisit(self, cid: CallId) -> None:
+        """Look at everybody in a call again: whether its media is carried here has changed."""
+        self._unsettled.update(dict.fromkeys(self._of_call.get(cid, ())))
+        self.settle()
+
+    def present(self, cid: CallId) -> Collection[Presence]:
+        """Everybody who is in a call."""
+        return [self._present[entry_id] for entry_id in self._of_call.get(cid, ())]
+
+    def calls(self) -> Collection[CallId]:
+        """Those that somebody is in."""
+        return self._of_call.keys()
 
     def settle(self) -> None:
         """Bring media to the desired state wherever it is not known to be there."""
@@ -131,7 +149,7 @@ class MediaReactor:
 
     def _settle_one(self, entry_id: EntryId) -> None:
         presence = self._present.get(entry_id)
-        if presence is None:
+        if presence is None or not self._mine(presence.cid):
             self._media.close(entry_id)
             return
         self._media.open(self._wanted(presence))
