@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from aioice.ice import get_host_addresses
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc import RTCRtpSender as Sender
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
@@ -38,10 +40,24 @@ FILMED: dict[Media, RTCRtpCodecParameters] = {
 MIMES = {"audio/opus", "video/VP8", "video/rtx"}
 PATIENCE = 0.6
 """Seconds that a screen waits for a packet before it gives up on the picture."""
-DRAIN = 0.02
-"""Seconds between two rounds in which a crowd's sockets are emptied."""
+DRAIN, AT_ONCE = 0.02, 8
+"""Seconds between two rounds in which a crowd's sockets are emptied, and how many without a pause:
+what else arrives is looked at in between."""
+SENT_AT = struct.Struct("!d")
+"""When a frame was sent, behind its last packet's payload, where decoders do not look; those who
+forward may change timestamps."""
+STANDS_WITHIN = 20.0
+"""Seconds."""
 
 Signal = Callable[[str], Awaitable[str]]
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback, for Janus offers no other."""
+    found = get_host_addresses(use_ipv4=True, use_ipv6=False)
+    if not found:
+        raise SystemExit("this machine has no address but loopback, which Janus never offers")
+    return found[0]
 
 
 class Camera(Wire):
@@ -64,12 +80,11 @@ class Camera(Wire):
 class Screen:
     """Counts the frames that could be decoded: whole, and so was everything they build on."""
 
-    def __init__(self, sent_at: dict[int, float]) -> None:
+    def __init__(self) -> None:
         self.decoded = 0
         self.first_at: float | None = None
         self.latencies: list[float] = []
         self.incoming: Incoming | None = None
-        self._sent_at = sent_at
         self._waiting: dict[int, tuple[int, int, bytes]] = {}
         self._next: int | None = None
         self._stuck_at: float | None = None
@@ -120,8 +135,8 @@ class Screen:
             self.decoded += 1
             self.first_at = self.first_at or now
             self.shown.set()
-            if timestamp in self._sent_at:
-                self.latencies.append(now - self._sent_at[timestamp])
+            if len(payload) >= SENT_AT.size:  # else somebody has encoded it anew
+                self.latencies.append(now - SENT_AT.unpack_from(payload, -SENT_AT.size)[0])
 
 
 class LossyLink(Link):
@@ -156,8 +171,6 @@ class Peer:
         link: what kind of way it has.
     """
 
-    sent_at: dict[int, float] = {}  # noqa: RUF012 - of all publishers alike: they send in step
-
     def __init__(self, lines: Sequence[tuple[Media, str]], link: type[Link] = Link) -> None:
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self.connection = RTCPeerConnection(configuration)
@@ -165,23 +178,36 @@ class Peer:
         self.screens: list[Screen] = []
         self.link: Link | None = None
         self.frames = 0
+        self._received: list[Incoming] = []
+        self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         for number, (media, direction) in enumerate(lines):
             self._add(media, direction, str(number), link)
-        use_addresses(self.connection, ["127.0.0.1"])
+        use_addresses(self.connection, [own_address()])
+        self.connection.on("connectionstatechange", self._changed)
 
     async def join(self, signal: Signal) -> None:
         """Offer, take the answer, wait until the connection stands."""
-        up = asyncio.Event()
-        self.connection.on(
-            "connectionstatechange",
-            lambda: up.set() if self.connection.connectionState == "connected" else None,
-        )
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await signal(self.connection.localDescription.sdp)
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        await asyncio.wait_for(up.wait(), 20)
+        await self.stand()
+
+    async def answer(self, offer: str) -> str:
+        """The answer to an offer."""
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return self.connection.localDescription.sdp
+
+    async def stand(self) -> None:
+        """Wait until the connection does, and report from then on."""
+        await asyncio.wait_for(self._up.wait(), STANDS_WITHIN)
         self._tasks.append(asyncio.create_task(self._report()))
+
+    @property
+    def packets(self) -> int:
+        """What has arrived."""
+        return sum(one.packets for one in self._received)
 
     def publish(self) -> None:
         """Begin to send."""
@@ -222,6 +248,7 @@ class Peer:
         line = Line(mid, media, sends=True, receives=True, screen=False, codecs=CODECS[media])
         incoming, outgoing = Incoming(Source(EntryId("-"), media), line, wire), Outgoing(line, wire)
         wire.hook(incoming, outgoing)
+        self._received.append(incoming)
         if direction != "recvonly":
             camera = Camera()
             film = Incoming(Source(EntryId("-"), media), line, camera)
@@ -229,7 +256,7 @@ class Peer:
             outgoing.carry(film)
             self.cameras.append((media, camera, film))
         if direction != "sendonly" and media == "video":
-            screen = Screen(Peer.sent_at)
+            screen = Screen()
             screen.incoming = incoming
             incoming.add(screen)
             self.screens.append(screen)
@@ -243,10 +270,11 @@ class Peer:
             if camera.rewind:
                 camera.rewind, at = False, 0
             timestamp, payloads = frame * 3_000, film[at % len(film)].payloads
-            Peer.sent_at[timestamp] = monotonic()
+            sent_at = SENT_AT.pack(monotonic())
             for payload in payloads:
-                marker = 0x80 if payload is payloads[-1] else 0
-                incoming.take(Packet(packets & 0xFFFF, timestamp, marker, 97, 7, payload))
+                last = payload is payloads[-1]
+                said, marker = (payload + sent_at, 0x80) if last else (payload, 0)
+                incoming.take(Packet(packets & 0xFFFF, timestamp, marker, 97, 7, said))
                 packets += 1
             at += 1
             self.frames += 1
@@ -256,6 +284,10 @@ class Peer:
     def _saying(self, incoming: Incoming) -> Callable[[int], None]:
         said = speech()
         return lambda number: incoming.take(Packet(number & 0xFFFF, number * 960, 0, 96, 7, said))
+
+    def _changed(self) -> None:
+        if self.connection.connectionState == "connected":
+            self._up.set()
 
     async def _report(self) -> None:
         """Show life, and tell how it goes, as any client does."""
@@ -288,7 +320,9 @@ class Crowd:
     async def _drain(self) -> None:
         room = bytearray(2_048)
         while True:
-            for one in tuple(self._sockets):
+            for number, one in enumerate(tuple(self._sockets)):
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 try:
                     while True:
                         one.recv_into(room)

@@ -1,51 +1,72 @@
 """What forwarding costs: `python benchmarks/media/forwarding.py [--save]`.
 
 Processor time of the server for each packet that it forwards (VP8 640x480 at 30 frames a second,
-and Opus): from 1 to 10 viewers, from 1 to 100, and among 10 who all send and receive. Baseline:
-the stock way, a MediaRelay that decodes and encodes again, from 1 to 1. Beside them what cannot be
-saved in Python: a loop that does nothing but encrypt and send. Then how long a frame takes from
-its publisher to a viewer, how long a viewer waits for the first one, what joining and leaving
-costs, what a viewer takes in memory, and how many frames survive a network that loses 5 percent in
-both directions.
+and Opus): from 1 to 10 viewers, from 1 to 100, and among 10 and 16 who all send and receive; and
+how long a frame takes from its publisher to a viewer. Baselines, each in every round: a Janus with
+the VideoRoom plugin and one event loop; a loop in Python that does nothing but encrypt and send;
+the stock way, a MediaRelay that decodes and encodes again, from 1 to 1. Then how long a viewer
+waits for the first frame, what joining and leaving costs, what a viewer takes in memory, and how
+many frames survive a network that loses 5 percent in both directions.
 
-The server has a process of its own; the peers here neither encode nor decode.
+Whatever is measured has a process of its own; the peers here neither encode nor decode. It takes
+the program `janus` (Debian and Ubuntu: `apt-get install janus`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
-from time import monotonic
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks._report import Arguments, arguments, grid, percentiles, tell
-from benchmarks.media._clients import Crowd, LossyLink, Peer
-from benchmarks.media._server import Server
-from benchmarks.media._stream import (
-    FRAMES_PER_SECOND,
-    SPEECH_PER_SECOND,
-    paced,
-    pictures,
-    speech,
+from benchmarks.media._houses import Greenroom, House, Janus
+from benchmarks.media._loads import (
+    Comings,
+    Cost,
+    all_of,
+    bare_loop,
+    joining,
+    losing,
+    one_to,
+    relayed,
 )
 
-from greenroom.media.description import Media
+HOUSES: Final[tuple[type[House], type[House]]] = (Greenroom, Janus)
+COMING = 30
+"""Viewers who come and go, and who stay."""
 
-SENDING: list[tuple[Media, str]] = [("audio", "sendonly"), ("video", "sendonly")]
-RECEIVING: list[tuple[Media, str]] = [("audio", "recvonly"), ("video", "recvonly")]
-PROBES = 3
-"""Viewers whose frames are counted; the others' packets are thrown away, unread."""
-SETTLE = 1.5
-"""Seconds until a measurement begins."""
-PAUSE = 0.4
-"""Seconds between two joins: more than between two requests for a key frame, so that each viewer
-waits for its own."""
+
+class Load(NamedTuple):
+    """What is put on a house, and how it should stand against the other (at most so many times)."""
+
+    put: Callable[[House, int, float], Awaitable[Cost]]
+    many: int
+    bare: int | None = None
+    """To how many the loop sends that it is held against."""
+    p50: str = ""
+    p99: str = ""
+
+
+LOADS: Final = {
+    "1 to 10": Load(one_to, 10, bare=10, p50="1.2", p99="1.2"),
+    "1 to 100": Load(one_to, 100, bare=100, p99="4"),
+    "10 x 10": Load(all_of, 10, bare=10),
+    "16 x 16": Load(all_of, 16),
+}
+
+
+class Round(NamedTuple):
+    """One load, in one round."""
+
+    ours: Cost
+    janus: Cost
+    bare: Cost | None
+    relay: Cost
 
 
 class Options(Arguments):
@@ -53,234 +74,116 @@ class Options(Arguments):
 
     seconds: float
     only: list[str]
+    loads: list[str]
 
 
-class Cost(NamedTuple):
-    """One load."""
-
-    name: str
-    each: float
-    """Seconds of the processor, a packet."""
-    busy: float
-    """Share of one core."""
-    latencies: Sequence[float]
-
-
-async def one_to(many: int, seconds: float) -> Cost:
-    """One publisher, so many viewers."""
-    server, publisher = Server("greenroom"), Peer(SENDING)
-    await publisher.join(server.signal("publisher"))
-    publisher.publish()
-    viewers, crowd = [Peer(RECEIVING) for _ in range(many)], Crowd()
-    probes = viewers[:: max(1, many // PROBES)][:PROBES]
-    for number, viewer in enumerate(viewers):
-        await viewer.join(server.signal(f"viewer-{number}"))
-        if viewer not in probes:
-            crowd.welcome(viewer)
-    cost = await loaded(f"greenroom, 1 to {many}", server, probes, seconds)
-    crowd.leave()
-    await over(server, [publisher, *viewers])
-    return cost
-
-
-async def all_of(many: int, seconds: float) -> Cost:
-    """So many who all send, and receive all the others."""
-    server, lines = Server("greenroom"), [("audio", "sendrecv"), ("video", "sendrecv")]
-    lines += RECEIVING * (many - 2)
-    peers = [Peer(lines) for _ in range(many)]  # type: ignore[arg-type]  # as RECEIVING says
-    crowd = Crowd()
-    for number, peer in enumerate(peers):
-        await peer.join(server.signal(f"peer-{number}"))
-        peer.publish()
-        if number:
-            crowd.welcome(peer)
-    cost = await loaded(f"greenroom, {many} x {many}", server, peers[:1], seconds)
-    crowd.leave()
-    await over(server, peers)
-    return cost
-
-
-async def relayed(seconds: float) -> Cost:
-    """The stock way, from one to one."""
-    server, publisher, viewer = Server("relay"), Peer(SENDING), Peer(RECEIVING)
-    await publisher.join(server.signal("publisher"))
-    publisher.publish()
-    await viewer.join(server.signal("viewer"))
-    await asyncio.sleep(SETTLE)
-    before, counted = await server.usage(), arrived(viewer)
-    began = monotonic()
-    await asyncio.sleep(seconds)
-    after, elapsed = await server.usage(), monotonic() - began
-    used = after.seconds - before.seconds
-    each = used / max(1, arrived(viewer) - counted)
-    await over(server, [publisher, viewer])
-    return Cost("MediaRelay, 1 to 1", each, used / elapsed, viewer.screens[0].latencies)
-
-
-async def loaded(name: str, server: Server, probes: Sequence[Peer], seconds: float) -> Cost:
-    """What so many seconds of it cost the server."""
-    await asyncio.sleep(SETTLE)
-    for probe in probes:
-        for screen in probe.screens:
-            screen.latencies.clear()
-    before, began = await server.usage(), monotonic()
-    await asyncio.sleep(seconds)
-    after, elapsed = await server.usage(), monotonic() - began
-    used = after.seconds - before.seconds
-    latencies = [one for probe in probes for screen in probe.screens for one in screen.latencies]
-    return Cost(name, used / (after.packets - before.packets), used / elapsed, latencies)
-
-
-async def bare_loop(targets: int, seconds: float) -> Cost:
-    """What a loop in Python costs that encrypts and sends such packets, and does nothing else."""
-    server, receivers, way = Server("bare"), [opened() for _ in range(targets)], opened()
-    crowd = Crowd(receivers)
-    inlet = await server.ask("inlet")
-    addresses = [receiver.getsockname() for receiver in receivers]
-    forwarding = asyncio.create_task(server.ask("forward", addresses))
-    film, said = pictures(), speech()
-
-    def show(number: int) -> None:
-        for payload in film[number % len(film)].payloads:
-            way.sendto(payload, inlet)
-
-    publishing = [
-        asyncio.create_task(paced(FRAMES_PER_SECOND, show)),
-        asyncio.create_task(paced(SPEECH_PER_SECOND, lambda _: way.sendto(said, inlet))),
-    ]
-    await asyncio.sleep(seconds)
-    for one in publishing:
-        one.cancel()
-    way.sendto(b"", inlet)
-    used, sent = await forwarding
-    crowd.leave()
-    for receiver in (*receivers, way):
-        receiver.close()
-    await server.stop()
-    return Cost(f"bare loop, 1 to {targets}", used / sent, used / seconds, [])
-
-
-def opened() -> socket.socket:
-    """A socket to receive on."""
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.bind(("127.0.0.1", 0))
-    receiver.setblocking(False)
-    return receiver
-
-
-async def joining(times: int) -> tuple[Sequence[float], float, float]:
-    """Seconds to the first frame; processor and kilobytes of a viewer more."""
-    server, publisher = Server("greenroom"), Peer(SENDING)
-    await publisher.join(server.signal("publisher"))
-    publisher.publish()
-    before, began = await server.usage(), monotonic()
-    await asyncio.sleep(SETTLE)
-    alone = ((await server.usage()).seconds - before.seconds) / (monotonic() - began)
-    waits, before = [], await server.usage()
-    for number in range(times):
-        viewer, began = Peer(RECEIVING), monotonic()
-        await viewer.join(server.signal(f"viewer-{number}"))
-        await viewer.screens[0].shown.wait()
-        waits.append((viewer.screens[0].first_at or began) - began)
-        await server.ask("close", f"viewer-{number}")
-        await viewer.close()
-        await asyncio.sleep(PAUSE)
-    used = (await server.usage()).seconds - before.seconds - PAUSE * times * alone
-    staying = [Peer(RECEIVING) for _ in range(times)]
-    empty = await server.usage()
-    for number, viewer in enumerate(staying):
-        await viewer.join(server.signal(f"staying-{number}"))
-    full = await server.usage()
-    await over(server, [publisher, *staying])
-    return waits, used / times, (full.kilobytes - empty.kilobytes) / times
-
-
-async def losing(seconds: float) -> tuple[float, float]:
-    """The share of the frames that a viewer can decode, without loss and with 5 % both ways."""
-    shares = []
-    for link in (None, LossyLink):
-        server = Server("greenroom")
-        publisher = Peer(SENDING, *([link] if link else []))
-        viewer = Peer(RECEIVING, *([link] if link else []))
-        await publisher.join(server.signal("publisher"))
-        publisher.publish()
-        await viewer.join(server.signal("viewer"))
-        await asyncio.sleep(SETTLE)
-        sent, seen = publisher.frames, viewer.screens[0].decoded
-        await asyncio.sleep(seconds)
-        shares.append((viewer.screens[0].decoded - seen) / (publisher.frames - sent))
-        await over(server, [publisher, viewer])
-    return shares[0], shares[1]
-
-
-def arrived(viewer: Peer) -> int:
-    """Packets of pictures that came, counted by the peer itself."""
-    return sum(one.incoming.packets for one in viewer.screens if one.incoming is not None)
-
-
-async def over(server: Server, peers: Sequence[Peer]) -> None:
-    """Everybody goes."""
-    for peer in peers:
-        await peer.close()
-    await server.stop()
-
-
-async def forwarding(seconds: float, rounds: int) -> str:
-    """CPU and latency, each the median of the rounds."""
-    taken: dict[str, list[Cost]] = {}
+async def forwarding(loads: Sequence[str], seconds: float, rounds: int) -> list[str]:
+    """Processor time and latency, each the median of the rounds."""
+    taken: dict[str, list[Round]] = {name: [] for name in loads}
     for _ in range(rounds):
-        for cost in (
-            await relayed(seconds),
-            await bare_loop(10, seconds),
-            await bare_loop(100, seconds),
-            await one_to(10, seconds),
-            await one_to(100, seconds),
-            await all_of(10, seconds),
-        ):
-            taken.setdefault(cost.name, []).append(cost)
-    usual = {name: median(cost.each for cost in costs) for name, costs in taken.items()}
-    relay = usual["MediaRelay, 1 to 1"]
+        relay = await relayed(seconds)
+        for name in loads:
+            load = LOADS[name]
+            bare = await bare_loop(load.bare, seconds) if load.bare else None
+            ours, janus = [
+                await load.put(await house.open(), load.many, seconds) for house in HOUSES
+            ]
+            taken[name].append(Round(ours, janus, bare, relay))
+    return [_costs(taken), _latencies(taken)]
+
+
+def _costs(taken: dict[str, list[Round]]) -> str:
     body = []
-    for name, costs in taken.items():
-        bare = usual[f"bare loop, 1 to {100 if '100' in name else 10}"]
-        ends = [percentiles(cost.latencies) for cost in costs if len(cost.latencies) > 1]
-        waits = [f"{median(column) * 1e3:.2f} ms" for column in zip(*ends, strict=True)]
+    for name, rounds in taken.items():
+        bare = [(one.ours.each, one.bare.each) for one in rounds if one.bare is not None]
         body.append(
             [
                 name,
-                f"{usual[name] * 1e6:,.1f} us",
-                f"{relay / usual[name]:,.0f}",
-                f"{usual[name] / bare:.2f}",
-                f"{median(cost.busy for cost in costs):.0%}",
-                *(waits or ["", ""]),
+                _microseconds([one.ours for one in rounds]),
+                _microseconds([one.janus for one in rounds]),
+                _times([(one.ours.each, one.janus.each) for one in rounds]),
+                _microseconds([one.bare for one in rounds if one.bare is not None]),
+                _times(bare),
+                f"{median(one.relay.each / one.ours.each for one in rounds):,.0f}",
+                _share([one.ours.busy for one in rounds]),
+                _share([one.janus.busy for one in rounds]),
+                _share([one.ours.seen for one in rounds], 1),
+                _share([one.janus.seen for one in rounds], 1),
             ]
         )
-    head = ["CPU of a forwarded packet", "each", "times cheaper than MediaRelay", "of a bare loop"]
-    return grid([*head, "of a core", "latency p50", "p99"], body)
+    body.append(["wanted", "", "", "<= 1.15", "", "<= 1.8", ">= 70", "", "", "100.0%", ""])
+    head = ["Processor time of a forwarded packet", "greenroom", "Janus", "of Janus's"]
+    head += ["bare loop", "of the loop's", "times cheaper than MediaRelay", "greenroom, of a core"]
+    return grid([*head, "Janus", "greenroom, frames decoded", "Janus"], body)
 
 
-async def comings(times: int, seconds: float) -> str:
+def _latencies(taken: dict[str, list[Round]]) -> str:
+    body = []
+    for name, rounds in taken.items():
+        ends = [
+            (percentiles(one.ours.latencies), percentiles(one.janus.latencies)) for one in rounds
+        ]
+        for at, what in enumerate(("p50", "p99")):
+            pairs = [(ours[at], theirs[at]) for ours, theirs in ends]
+            body.append(
+                [
+                    f"{name}, {what}",
+                    *(f"{median(column) * 1e3:.2f} ms" for column in zip(*pairs, strict=True)),
+                    _times(pairs),
+                    f"<= {wanted}" if (wanted := LOADS[name][3 + at]) else "",
+                ]
+            )
+    title = "From a frame's way out of its publisher until a viewer has all of it"
+    return grid([title, "greenroom", "Janus", "times Janus's", "wanted"], body)
+
+
+def _microseconds(costs: Sequence[Cost]) -> str:
+    return f"{median(cost.each for cost in costs) * 1e6:,.1f} us" if costs else ""
+
+
+def _times(pairs: Sequence[tuple[float, float]]) -> str:
+    """How the first stands against the second: median of the ratios within each round."""
+    return f"{median(first / second for first, second in pairs):.2f}" if pairs else ""
+
+
+def _share(shares: Sequence[float], digits: int = 0) -> str:
+    return f"{median(shares):.{digits}%}"
+
+
+async def comings(seconds: float, rounds: int) -> str:
     """Joins, memory and loss."""
-    waits, used, kilobytes = await joining(times)
-    p50, p99 = percentiles(waits)
-    clean, lossy = await losing(seconds)
-    rows = [
-        ["join to first frame, p50", f"{p50 * 1e3:.0f} ms"],
-        ["join to first frame, p99", f"{p99 * 1e3:.0f} ms"],
-        ["joins and leaves a second on one core", f"{1 / used:.0f}"],
-        ["memory of a viewer more", f"{kilobytes:.0f} kB"],
-        ["frames decoded, no loss", f"{clean:.1%}"],
-        ["frames decoded, 5 % lost both ways", f"{lossy:.1%}"],
+    came: tuple[list[Comings], list[Comings]] = ([], [])
+    shares: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(rounds):
+        for number, house in enumerate(HOUSES):
+            came[number].append(await joining(await house.open(), COMING))
+        for lossy, found in shares.items():
+            found.append(await losing(await Greenroom.open(), seconds, lossy=lossy))
+    rows: list[tuple[str, str, Callable[[Comings], float], str]] = [
+        ("join to first frame, p50", "ms", lambda one: percentiles(one.waits)[0] * 1e3, "<= 1.25"),
+        ("join to first frame, p99", "ms", lambda one: percentiles(one.waits)[1] * 1e3, ""),
+        ("joins and leaves a second on one core", "", lambda one: 1 / one.used, ">= 40"),
+        ("memory of a viewer more", "kB", lambda one: one.kilobytes, "<= 400 kB"),
     ]
-    return grid([f"{times} viewers come and go, as many stay", ""], rows)
+    body = []
+    for name, unit, read, wanted in rows:
+        pairs = [(read(ours), read(theirs)) for ours, theirs in zip(*came, strict=True)]
+        both = [f"{median(column):.0f} {unit}".strip() for column in zip(*pairs, strict=True)]
+        body.append([name, *both, _times(pairs), wanted])
+    for lossy, found in shares.items():
+        name = "frames decoded, 5 % lost both ways" if lossy else "frames decoded, no loss"
+        wanted = ">= 95.0%" if lossy else ""
+        body.append([name, _share(found, 1), "", "", wanted])
+    title = f"{COMING} viewers come and go, as many stay"
+    return grid([title, "greenroom", "Janus", "times Janus's", "wanted"], body)
 
 
 async def run(options: Options) -> list[str]:
     tables = []
     if "forwarding" in options.only:
-        tables.append(await forwarding(options.seconds, options.rounds))
+        tables += await forwarding(options.loads, options.seconds, options.rounds)
     if "joining" in options.only:
-        tables.append(await comings(30, options.seconds))
+        tables.append(await comings(options.seconds, options.rounds))
     return tables
 
 
@@ -289,8 +192,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each load (%(default)s)")
     both = ["forwarding", "joining"]
     parser.add_argument("--only", nargs="*", choices=both, default=both)
+    parser.add_argument("--loads", nargs="*", choices=list(LOADS), default=list(LOADS))
     options = parser.parse_args(namespace=Options())
-    tell("media", asyncio.run(run(options)), save=options.save)
+    tell("media", asyncio.run(run(options)), save=options.save, also="Janus on one event loop")
 
 
 if __name__ == "__main__":

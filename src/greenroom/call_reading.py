@@ -21,6 +21,7 @@ from greenroom.answers import (
     SessionState,
     done,
 )
+from greenroom.attendance import Attendance
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import CallNotFound, InvalidInput, Refused
@@ -189,6 +190,22 @@ class CallReading:
         reader = HistoryReader(self.cid, wanted(**said))
         self._readable()
         return reader
+
+    def attendance(self, *, at: datetime | None = None) -> Attendance:
+        """Who was in the call from when to when, how long, and how they left. Needs `read-call`.
+
+        Read from the history: for each session, for each user over all of them, and entry by
+        entry. What two connections of one user have in common counts once.
+
+        Args:
+            at: as of then; as of now where it is None. Who is there still is counted up to it.
+
+        Raises:
+            InvalidInput: an instant that has not come yet.
+        """
+        as_of = None if at is None else checks.instant(at, "at")
+        self._readable()
+        return self._core.attendance(self.cid, as_of)
 
     def media_stats(self) -> MediaStats | None:
         """What goes through the media connections that stand now. Needs `read-call`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, Unpack
 
 from pydantic import TypeAdapter
@@ -19,10 +19,11 @@ from greenroom.answers import (
     MediaStats,
     SessionState,
 )
+from greenroom.attendance import TOLD_BY, Attendance, Attending
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind, Place
-from greenroom.domain.errors import EntryNotFound, MediaError, ReadOnly
+from greenroom.domain.errors import EntryNotFound, InvalidInput, MediaError, ReadOnly
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -37,7 +38,7 @@ from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine
-from greenroom.history import HistoryReader
+from greenroom.history import HistoryReader, Wanted
 from greenroom.ice import IceAccess
 from greenroom.importing import Imported
 from greenroom.media.port import Invitation, Source
@@ -313,6 +314,18 @@ class Core(ABC):
         """What a reader has not read yet of what is visible, page by page."""
         until = self._visible()
         return reader.pages(self._store, self.index(), until)
+
+    def attendance(self, cid: CallId, at: datetime | None) -> Attendance:
+        """Who was in a call, up to `at` or now."""
+        now = self.now()
+        if at is not None and at > now:
+            raise InvalidInput("at", "an instant that has come")
+        until, attending = self._visible(), Attending(cid)
+        end = None if at is None else at + timedelta(microseconds=1)
+        reader = HistoryReader(cid, Wanted(names=TOLD_BY, end=end))
+        for page in reader.records(self._store, self.index(), until):
+            attending.take(record for _, record in page)
+        return attending.attendance(now if at is None else at)
 
     def awaits(self, after: int, seconds: float) -> bool:
         """Sleep until something stands past that position; False where nothing did in time."""

@@ -33,6 +33,7 @@ from greenroom.live import LiveCore
 from greenroom.media.port import MediaPort
 from greenroom.media_link import MediaLink
 from greenroom.media_stats import RoomMediaStats
+from greenroom.moments import moment_of
 from greenroom.past import PastCore, PastRoom
 from greenroom.policy import CallTypes, Users
 from greenroom.projections.database import query_limited
@@ -54,11 +55,13 @@ from greenroom.tickers import (
     remembered,
     template,
 )
+from greenroom.whatif.asking import WhatIf
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from greenroom.tickets import Use
+    from greenroom.whatif.changes import Change
 
 _FOUNDER: Final = Claim("greenroom", system=True)
 _LONGEST_KEY: Final = 1000
@@ -216,8 +219,19 @@ class Greenroom(Room[LiveCore]):
         Raises:
             InvalidInput: neither, or later than the log.
         """
-        position, at = self._moment(moment)
+        position, at = moment_of(moment, self._core, self._store)
         return PastRoom(PastCore(self._core, self._store, position, at))
+
+    def what_if(self, *changes: Change) -> WhatIf:
+        """What would have come of everything that was asked for, had something been otherwise.
+
+        Args:
+            *changes: of `greenroom.whatif`: `grant`, `revoke`, `settings`, `rule`, `without`; all
+                of them together. None at all: then everything comes out as it was.
+        """
+        return WhatIf(
+            self._core, lambda moment: moment_of(moment, self._core, self._store)[0], changes
+        )
 
     def keep_past(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Keep what was in tables of its own: `at` then answers at once, however long ago.
@@ -349,25 +363,6 @@ class Greenroom(Room[LiveCore]):
             return timers
         seen = self._core.seen
         return [Following(lead, self._store.position, lambda head: seen(followed=head), timers)]
-
-    def _moment(self, moment: datetime | int) -> tuple[int, datetime]:
-        if checks.is_instant(moment):
-            at = checks.instant(moment, "moment")
-            if at > self._core.now():
-                raise InvalidInput("moment", "an instant that has come")
-            return self._last_until(at), at
-        position = checks.integer(moment, "moment", 0, self.position)
-        found = self._store.feed(position - 1, until=position) if position else ()
-        last = next(iter(found), None)
-        return position, self._core.now() if last is None else last[1].at
-
-    def _last_until(self, at: datetime) -> int:
-        """The position of the last record decided at `at` or before; 0 where all are later."""
-        among = self._core.index().stretch_until(at)
-        if among is None:
-            return 0
-        records = self._store.feed(among.start - 1, until=among.stop - 1)
-        return max((position for position, record in records if record.at <= at), default=0)
 
 
 def _check(cache: int, in_flight: int, *, timers: bool, create: bool) -> None:

@@ -61,6 +61,7 @@ def views(room: Any, cid: str) -> dict[str, Any]:
         "participants": call.query_participants,
         "sessions": call.query_sessions,
         "history": call.history,
+        "attendance": call.attendance,
         "explain": lambda: call.explain("join", user="alice"),
         "calls": room.system("auditor").query_calls,
         "types": room.call_types.list,

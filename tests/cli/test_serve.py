@@ -67,6 +67,32 @@ def test_media_is_served_for_what_another_process_records(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_an_operator_is_told_what_goes_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "only-the-operator-knows"
+    monkeypatch.setenv("GREENROOM_OPERATOR_KEY", key)
+    shown = {"Authorization": f"Bearer {key}"}
+    with serving("--demo", "--store", f"sqlite:///{tmp_path / 'demo.db'}") as (url, _):
+        assert answered(f"{url}/media/stats", method="GET", headers=shown).json()["calls"] == {}
+        for place in ("metrics", "media/metrics"):
+            said = answered(f"{url}/{place}", method="GET", headers=shown)
+            assert "greenroom_media_load_ratio 0.0" in said.text
+            assert answered(f"{url}/{place}", method="GET").status_code == 401
+
+
+@pytest.mark.slow
+def test_a_key_that_can_be_guessed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GREENROOM_OPERATOR_KEY", "secret")
+    with serving("--demo", "--store", f"sqlite:///{tmp_path / 'demo.db'}") as (_, server):
+        _, complained = server.communicate(timeout=30)
+        assert server.returncode == 2
+        assert "operator_key" in complained
+
+
+@pytest.mark.slow
 def test_the_demo_says_that_it_is_one(tmp_path: Path) -> None:
     with serving("--demo", "--store", f"sqlite:///{tmp_path / 'demo.db'}") as (url, server):
         assert "No login" in answered(f"{url}/", method="GET").text

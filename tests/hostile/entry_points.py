@@ -160,6 +160,7 @@ def _calls() -> list[EntryPoint]:
         query_participants=(0, participants),
         query_sessions=(0, {**_QUERY, "sort": [desc("started_at")]}),
         history=(0, _HISTORY),
+        attendance=(0, {"at": START}),
         follow_history=(0, {**_HISTORY, "seconds": 0}),
         explain=(1, {"operation": "join", "user": "alice", "role": "user", "create": True}),
         current_session=(1, {"at_least": 1}),
@@ -252,6 +253,7 @@ NOT_HERE: Final = {
     "Outbox.close": "takes nothing",
     "PastRoom.close": "takes nothing",
     "CallTypes.list": "takes nothing",
+    "Greenroom.what_if": "whatif/test_asking.py",
     **dict.fromkeys(
         ("UserHandle.import_members", "CallHandle.import_members"),
         "test_importing.py: what the iterable raises is passed on",

@@ -96,7 +96,7 @@ def code(response: Any) -> str:
 
 
 @contextmanager
-def opened() -> Iterator[Site]:
+def opened(**options: Any) -> Iterator[Site]:
     """A site of one's own."""
     media, clock = FakeMedia(), VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
     rooms: list[Greenroom] = []
@@ -109,7 +109,7 @@ def opened() -> Iterator[Site]:
             rooms.append(room.reading)
             yield {"room": room}
 
-    mounted = Mount("/media", media_app(lambda request: request.state.room))
+    mounted = Mount("/media", media_app(lambda request: request.state.room, **options))
     with TestClient(Starlette(routes=[mounted], lifespan=lifespan)) as client:
         yield Site(client, media, clock, rooms)
 

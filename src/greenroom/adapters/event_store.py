@@ -119,10 +119,17 @@ class RecorderStore:
         return chain.from_iterable(pages(after))
 
     def feed(
-        self, after: int = 0, *, until: int | None = None
+        self,
+        after: int = 0,
+        *,
+        until: int | None = None,
+        of: Callable[[StreamId], bool] | None = None,
     ) -> Iterator[tuple[int, Recorded[Event]]]:
-        """(position, record) pairs over all streams past `after`, in commit order."""
-        return self._placed(self._log(after, until), decode)
+        """(position, record) pairs past `after`, in commit order; of all streams, or of some."""
+        pages = self._log(after, until)
+        if of is not None:
+            pages = ([row for row in page if of(StreamId(row[1]))] for page in pages)
+        return self._placed(pages, decode)
 
     def pick(self, positions: Iterable[int]) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs at `positions`, which rise; nothing where no record stands."""

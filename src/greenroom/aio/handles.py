@@ -248,6 +248,7 @@ class CallHandle:
             if await self.desk.tail.past(reader.until, left):
                 await asyncio.sleep(min(left, BREATH_SECONDS))
 
+    attendance = blocking(call_handle.CallHandle.attendance)
     media_stats = blocking(call_handle.CallHandle.media_stats)
     explain = blocking(call_handle.CallHandle.explain)
     current_session = blocking(call_handle.CallHandle.current_session)

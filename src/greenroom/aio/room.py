@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self
 
 from greenroom import engine, past
 from greenroom.adapters.outbox import Outbox
@@ -18,6 +18,10 @@ from greenroom.aio.handles import CallHandle, CallTypes, Entry, UserHandle, User
 from greenroom.aio.mirror import blocking
 from greenroom.handles import claim, claim_of, system_claim
 from greenroom.tickets import Use
+from greenroom.whatif import asking
+
+if TYPE_CHECKING:
+    from greenroom.whatif.changes import Change
 
 P = ParamSpec("P")
 
@@ -162,6 +166,10 @@ class Greenroom(Room):
         """The room as it was: read-only. Arguments as for `greenroom.Greenroom.at`."""
         return PastRoom(self.desk, await self.desk.in_thread(self.reading.at, moment))
 
+    def what_if(self, *changes: Change) -> WhatIf:
+        """What would have come of it all. Arguments as for `greenroom.Greenroom.what_if`."""
+        return WhatIf(self.desk, self.reading.what_if(*changes))
+
     async def close(self) -> None:
         """Stop everything and release the store; what is being recorded is finished first.
 
@@ -174,6 +182,17 @@ class Greenroom(Room):
     async def _close(self) -> None:
         await asyncio.to_thread(self.reading.close)
         await self.desk.close()
+
+
+class WhatIf:
+    """The recorded decisions, ready to be made again under a change, for tasks."""
+
+    def __init__(self, desk: AsyncDesk, asked: asking.WhatIf) -> None:
+        self.desk: Final = desk
+        self.reading: Final = asked
+        self.asking: Final = asked
+
+    over = blocking(asking.WhatIf.over)
 
 
 class PastRoom(Room):

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from greenroom.cli import (
+    attendance,
     call_types,
     copying,
     db,
@@ -96,6 +97,7 @@ for _panel, _name, _function in (
     (_LOOK, "sessions", lists.sessions),
     (_LOOK, "types", call_types.types),
     (_ASK, "history", history.history),
+    (_ASK, "attendance", attendance.attendance),
     (_ASK, "explain", explain.explain),
     (_ASK, "explain-query", explain_query.explain_query),
     (_RUN, "import-members", importing.import_members),

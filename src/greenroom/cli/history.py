@@ -17,7 +17,7 @@ from rich.text import Text
 
 from greenroom import Greenroom
 from greenroom.answers import HistoryEvent
-from greenroom.cli.opening import asking, call_of, helping_to_find, inside, opened
+from greenroom.cli.opening import asking, call_of, helping_to_find, inside, must_have_been, opened
 from greenroom.cli.options import (
     DEFAULT_STORE,
     AsOption,
@@ -29,7 +29,6 @@ from greenroom.cli.options import (
     parsed_instant,
 )
 from greenroom.cli.output import csv_lines, document_line, filled, out, printable, table
-from greenroom.domain.errors import CallNotFound
 from greenroom.history import HistoryReader, wanted
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
@@ -181,8 +180,8 @@ def _read(
     with helping_to_find(handle, cid):
         if as_user is not None:
             call_of(handle, cid).get()
-        elif next(inside(room).index().places(reader.cid, until=room.position), None) is None:
-            raise CallNotFound(reader.cid)
+        else:
+            must_have_been(room, reader.cid)
     return chain.from_iterable(inside(room).history(reader))
 
 

@@ -10,6 +10,7 @@ from greenroom import Greenroom, UserHandle
 from greenroom.call_handle import CallHandle
 from greenroom.domain import checks
 from greenroom.domain.errors import CallNotFound, InvalidInput, StoreError
+from greenroom.domain.message import CallId
 from greenroom.domain.ports import Clock, Notifier
 from greenroom.live import LiveCore
 from greenroom.projections.query import desc
@@ -61,6 +62,16 @@ def call_of(handle: UserHandle, cid: str) -> CallHandle:
 def inside(room: Greenroom) -> LiveCore:
     """The room's inner side, for what an operator may see and a room does not offer."""
     return room._core  # noqa: SLF001 - the command line is part of the house
+
+
+def must_have_been(room: Greenroom, cid: CallId) -> None:
+    """Something was recorded of the call, even if it was deleted.
+
+    Raises:
+        CallNotFound: nothing was.
+    """
+    if next(inside(room).index().places(cid, until=room.position), None) is None:
+        raise CallNotFound(cid)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -13,42 +14,49 @@ from greenroom.cli.options import DebugOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
 
+DemoOption = Annotated[
+    bool,
+    typer.Option("--demo", help="With a page to try it out. It has no login: for you alone."),
+]
+HostOption = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")]
+PortOption = Annotated[
+    int, typer.Option("--port", "-p", metavar="N", min=1, max=65_535, help="Where to listen.")
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="GREENROOM_STORE",
+        help="The store; in memory for the demo, where none is named.",
+    ),
+]
+AddressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--address",
+        metavar="IP",
+        help="Of this machine, to send audio and video from; all but loopback without.",
+    ),
+]
+
 
 def serve(
     *,
-    demo: Annotated[
-        bool,
-        typer.Option("--demo", help="With a page to try it out. It has no login: for you alone."),
-    ] = False,
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", "-p", metavar="N", min=1, max=65_535, help="Where to listen.")
-    ] = 8080,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            metavar="URL",
-            envvar="GREENROOM_STORE",
-            help="The store; in memory for the demo, where none is named.",
-        ),
-    ] = None,
-    address: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--address",
-            metavar="IP",
-            help="Of this machine, to send audio and video from; all but loopback without.",
-        ),
-    ] = None,
+    demo: DemoOption = False,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8080,
+    store: StoreOption = None,
+    address: AddressOption = None,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
 ) -> None:
     """Serve media over HTTP: WHIP at /media/whip, WHEP at /media/whep, for who has a ticket.
 
     Without `--demo`, your application decides who joins and makes the tickets, in a process of its
     own on the same store; this one carries audio and video. Runs until SIGINT or SIGTERM.
+
+    With GREENROOM_OPERATOR_KEY in the environment, /metrics (Prometheus) and /media/stats (JSON)
+    tell whoever shows it, as `Authorization: Bearer`, what goes through.
 
     [dim]greenroom serve --demo[/dim]
     """
@@ -64,10 +72,17 @@ def serve(
     def opening() -> Coming:
         return Greenroom.open(url, create=demo, media=AiortcMedia(addresses=address or None))
 
+    alone = host in serving.HERE
+    served = serving.application(
+        opening,
+        demo=demo,
+        hosts=serving.HERE if alone else ("*",),
+        operator_key=os.environ.get("GREENROOM_OPERATOR_KEY"),
+    )
     if not demo:
         opened(url).close()  # whether it can be, said before anything is served
-    _say(url, host, port, demo=demo, alone=host in serving.HERE)
-    serving.serve(opening, demo=demo, host=host, port=port)
+    _say(url, host, port, demo=demo, alone=alone)
+    serving.serve(served, host=host, port=port)
 
 
 def _say(url: str, host: str, port: int, *, demo: bool, alone: bool) -> None:

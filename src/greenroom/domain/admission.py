@@ -39,6 +39,10 @@ class Evidence(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_onl
     `join-backstage` on a call that is not open yet."""
 
 
+Rules = tuple[tuple[str, "Rule"], ...]
+"""Rules by name, in the order they are asked."""
+
+
 class JoinFacts(Struct, frozen=True, gc=False, kw_only=True):
     """Everything outside the session that a join is decided on."""
 
@@ -65,6 +69,8 @@ class JoinFacts(Struct, frozen=True, gc=False, kw_only=True):
     """Whether the user counts against `max_participants`."""
     versions: tuple[int, int, int, int]
     """Of call, call type, membership and user."""
+    rules: Rules = ()
+    """Others than `RULES`, where somebody asks what would be under them."""
 
 
 class Occupancy(Struct, frozen=True, gc=False):
@@ -112,7 +118,7 @@ def admit(facts: JoinFacts, occupancy: Occupancy) -> Verdict:
     """Ask every rule in turn; the first that refuses names the reason."""
     reasons: list[Reason] = []
     grants: list[Capability] = []
-    for name, rule in RULES:
+    for name, rule in facts.rules or RULES:
         because, refusal, needed = rule(facts, occupancy)
         told = because if isinstance(because, str) else because()
         reasons.append(Reason(name, refusal is None, told))
@@ -130,7 +136,7 @@ def special_grants(facts: JoinFacts, occupancy: Occupancy) -> tuple[Capability, 
         Refused: as the verdict says.
     """
     grants: tuple[Capability, ...] = ()
-    for _, rule in RULES:
+    for _, rule in facts.rules or RULES:
         _, refusal, needed = rule(facts, occupancy)
         if refusal is not None:
             raise refusal
@@ -213,7 +219,7 @@ def _room(facts: JoinFacts, occupancy: Occupancy) -> Outcome:
     return f"{occupancy.counted} of {limit} participants", CallFull(limit), None
 
 
-RULES: Final[tuple[tuple[str, Rule], ...]] = (
+RULES: Final[Rules] = (
     ("exists", _exists),
     ("not_deleted", _not_deleted),
     ("team", _team),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from greenroom.domain.access import Capability, Standing, effective
-from greenroom.domain.admission import JoinFacts, Occupancy, admit
+from greenroom.domain.admission import JoinFacts, Occupancy, Rules, admit
 from greenroom.domain.call_commands import CallCommand, EndSession
 from greenroom.domain.call_state import Call, Existence, Ring
 from greenroom.domain.call_type import CallType
@@ -30,6 +30,9 @@ from greenroom.domain.turn import Claim, Load, Turn
 
 class CallTurn(Turn):
     """A turn about one call."""
+
+    rules: Rules = ()
+    """Of joining, where they are not those of semantics 3."""
 
     def __init__(
         self,
@@ -256,6 +259,7 @@ class CallTurn(Turn):
                 self.version(member_stream(self.cid, user_id)),
                 self._now[user].version if user in self._now else 0,
             ),
+            rules=self.rules,
         )
 
     def holds(self, user_id: UserId, capability: Capability) -> bool:

@@ -284,9 +284,9 @@ def integer(value: object, path: str, lowest: int, highest: int) -> int:
     return number
 
 
-def listed(value: object, path: str) -> list[tuple[str, object]]:
-    """(path, item) pairs of a list of at most 100."""
-    return list(_items(value, path, MAX_MEMBERS))
+def listed(value: object, path: str, limit: int = MAX_MEMBERS) -> list[tuple[str, object]]:
+    """(path, item) pairs of a list of at most so many."""
+    return list(_items(value, path, limit))
 
 
 def typed(value: Json, declared: Mapping[str, str], path: str) -> None:

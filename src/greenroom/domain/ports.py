@@ -5,7 +5,7 @@ Each port has its exam in `greenroom.testing`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -201,11 +201,20 @@ class EventStore(Protocol):
         ...
 
     def feed(
-        self, after: int = 0, *, until: int | None = None
+        self,
+        after: int = 0,
+        *,
+        until: int | None = None,
+        of: Callable[[StreamId], bool] | None = None,
     ) -> Iterator[tuple[int, Recorded[Event]]]:
-        """(position, record) pairs over all streams past `after`, in commit order.
+        """(position, record) pairs past `after`, in commit order.
 
         Ends at what was recorded when it got there; call again with the last position.
+
+        Args:
+            after: a position.
+            until: the last position that is told.
+            of: says which streams matter; records of others are not even decoded. None for all.
         """
         ...
 

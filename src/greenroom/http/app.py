@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from greenroom.aio import Greenroom
+from greenroom.http.operating import Operating
 from greenroom.http.reading import SDP
 from greenroom.http.refusing import HANDLERS
 from greenroom.http.sessions import Place, RoomOf
@@ -28,7 +29,10 @@ _EXPOSED: Final = (
 
 
 def media_app(
-    room: Greenroom | Callable[[Request], Greenroom], *, allow_origins: Sequence[str] = ("*",)
+    room: Greenroom | Callable[[Request], Greenroom],
+    *,
+    allow_origins: Sequence[str] = ("*",),
+    operator_key: str | None = None,
 ) -> Starlette:
     """Media signalling over HTTP: `POST whip` to send, `POST whep` to receive.
 
@@ -44,6 +48,11 @@ def media_app(
         allow_origins: the origins whose pages may ask from a browser (CORS); tickets are not sent
             by browsers of their own accord, so all may. Empty, to have your own application
             answer for that.
+        operator_key: a secret, under which `GET metrics` (for Prometheus) and `GET stats` (JSON)
+            tell what goes through the media of this process; without one, neither is there.
+
+    Raises:
+        InvalidInput: the key is one that can be guessed.
     """
     room_of: RoomOf = (lambda _: room) if isinstance(room, Greenroom) else room
     crossing = Middleware(
@@ -54,8 +63,9 @@ def media_app(
         expose_headers=_EXPOSED,
     )
     places = Place("/whip", "publish", room_of), Place("/whep", "watch", room_of)
+    operating = () if operator_key is None else Operating(room_of, operator_key).routes()
     return Starlette(
-        routes=[route for place in places for route in place.routes()],
+        routes=[*(route for place in places for route in place.routes()), *operating],
         middleware=[crossing] if allow_origins else [],
         exception_handlers=HANDLERS,
     )

@@ -17,19 +17,25 @@ PATIENCE: Final = 10.0
 """Seconds that a body may take to arrive."""
 
 
+def shown(request: Request) -> str | None:
+    """The secret that the client shows; None where it shows none, or more than one."""
+    said = request.headers.getlist("authorization")
+    scheme, _, secret = said[0].partition(" ") if len(said) == 1 else ("", "", "")
+    return (secret.strip() or None) if scheme.lower() == "bearer" else None
+
+
 def bearer(request: Request) -> str:
     """The ticket that the client shows.
 
     Raises:
         Problem: it shows none, or more than one.
     """
-    said = request.headers.getlist("authorization")
-    scheme, _, ticket = said[0].partition(" ") if len(said) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not ticket.strip():
+    ticket = shown(request)
+    if ticket is None:
         challenge = {"WWW-Authenticate": "Bearer"}
         detail = "expected one header `Authorization: Bearer` with a ticket of the entry"
         raise Problem(401, "ticket_required", detail, challenge)
-    return ticket.strip()
+    return ticket
 
 
 def require_type(request: Request, expected: str) -> None:

@@ -10,12 +10,13 @@ from typing import Any, Final
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount, Route
 
 from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
 from greenroom.http.app import media_app
 from greenroom.http.demo.app import demo_app
+from greenroom.http.operating import Operating
 from greenroom.http.refusing import HANDLERS
 
 HERE: Final = ("127.0.0.1", "localhost")
@@ -27,7 +28,11 @@ _HEADERS: Final = 16_384
 
 
 def application(
-    opening: Callable[[], Coming], *, demo: bool, hosts: Sequence[str] = ("*",)
+    opening: Callable[[], Coming],
+    *,
+    demo: bool,
+    hosts: Sequence[str] = ("*",),
+    operator_key: str | None = None,
 ) -> Starlette:
     """What is served: the room is opened on the loop that serves it, and closed with it.
 
@@ -35,6 +40,8 @@ def application(
         opening: opens the room, `lambda: greenroom.aio.Greenroom.open(...)`.
         demo: whether the demo's page is there as well.
         hosts: names that the demo answers to.
+        operator_key: as for `media_app`; what it opens is at `/media`, and `/metrics` at the root
+            as well, where Prometheus looks for it.
     """
 
     def room_of(request: Request) -> Greenroom:
@@ -46,20 +53,22 @@ def application(
         async with opening() as room:
             yield {"room": room}
 
-    shown = Mount("/", demo_app(room_of, hosts=hosts))
-    media = Mount("/media", media_app(room_of))
-    return Starlette(
-        routes=[shown if demo else media], lifespan=lifespan, exception_handlers=HANDLERS
-    )
+    routes: list[BaseRoute] = []
+    if operator_key is not None:
+        routes.append(Route("/metrics", Operating(room_of, operator_key).metrics))
+    if demo:
+        routes.append(Mount("/", demo_app(room_of, hosts=hosts, operator_key=operator_key)))
+    else:
+        routes.append(Mount("/media", media_app(room_of, operator_key=operator_key)))
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
-def serve(opening: Callable[[], Coming], *, demo: bool, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; the demo answers to this machine alone if only it can ask."""
-    hosts = HERE if host in HERE else ("*",)
+def serve(app: Starlette, *, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM."""
     # The server hands a signal on once it has ended well: that is then no reason to die of it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     uvicorn.run(
-        application(opening, demo=demo, hosts=hosts),
+        app,
         host=host,
         port=port,
         http="h11",

@@ -88,6 +88,11 @@ class PrivateJanus:
         """Where its admin API is."""
         return f"ws://127.0.0.1:{self._admin_port}"
 
+    @property
+    def process(self) -> int | None:
+        """The number of its process, while it runs."""
+        return None if self._process is None else self._process.pid
+
     def __enter__(self) -> Self:
         try:
             self._configure()

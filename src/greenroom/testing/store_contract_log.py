@@ -174,6 +174,15 @@ class Reading:
         assert [position for position, _ in store.feed(told[1], until=told[4])] == appended[2:5]
         assert list(store.feed(told[-1])) == []
 
+    def test_the_feed_of_some_streams_leaves_the_others_out(self, store: EventStore) -> None:
+        store.append([pinned(1), added("alice", phone="123"), pinned(2)])
+        told = list(store.feed())
+        streams = {record.stream for _, record in told}
+        for stream in streams:
+            only = list(store.feed(of=stream.__eq__))
+            assert only == [pair for pair in told if pair[1].stream == stream]
+        assert list(store.feed(of=lambda _: False)) == []
+
     def test_what_can_be_read_is_salvaged_as_the_feed_tells_it(self, store: EventStore) -> None:
         store.append([pinned(1), added("alice", phone="123"), pinned(2)])
         told = list(store.feed())

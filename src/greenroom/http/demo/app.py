@@ -29,7 +29,10 @@ _POLICY: Final = (
 
 
 def demo_app(
-    room_of: Callable[[Request], Greenroom], *, hosts: Sequence[str] = ("*",)
+    room_of: Callable[[Request], Greenroom],
+    *,
+    hosts: Sequence[str] = ("*",),
+    operator_key: str | None = None,
 ) -> Starlette:
     """The page at `/`, its requests below `/api`, WHIP and WHEP below `/media`.
 
@@ -37,12 +40,13 @@ def demo_app(
         room_of: gives the room of a request.
         hosts: names that it answers to. A page of others, whose name leads to this machine, would
             otherwise act here as anybody.
+        operator_key: as for `media_app`.
     """
     return Starlette(
         routes=[
             Route("/", _page),
             *Api(room_of).routes(),
-            Mount("/media", media_app(room_of)),
+            Mount("/media", media_app(room_of, operator_key=operator_key)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[

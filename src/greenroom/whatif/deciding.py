@@ -1,0 +1,177 @@
+"""Deciding again, one deed after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from greenroom.domain.call_events import CallUpdated
+from greenroom.domain.call_turn import CallTurn
+from greenroom.domain.errors import InvalidInput, Refused
+from greenroom.domain.membership import MemberUpdated
+from greenroom.domain.message import CallId, StreamId
+from greenroom.domain.streams import decider_of
+from greenroom.domain.turn import Claim, Folded, Step
+from greenroom.whatif.changes import Supposed
+from greenroom.whatif.deeds import Deed, Record
+from greenroom.whatif.differences import Difference, Kind, Mode
+from greenroom.whatif.falling_due import fire_due
+from greenroom.whatif.wishes import Wanted, Wish, wish_of
+from greenroom.whatif.worlds import Calls, CallWorld, Commons
+
+_COMMON: Final = ("type-", "user-")
+"""How the names of streams begin that belong to no call."""
+Decided = Sequence[Step] | Refused
+"""What comes of a wish."""
+
+
+class Again:
+    """Decides on deeds again, in the order of the log."""
+
+    def __init__(self, supposed: Supposed, commons: Commons, calls: Calls, mode: Mode) -> None:
+        self._supposed = supposed
+        self._commons = commons
+        self._calls = calls
+        self._cascading = mode is Mode.CASCADING
+        self._forks: dict[CallId, CallWorld] = {}
+        """Calls of which something came out otherwise, as they would be."""
+
+    def pass_over(self, deed: Deed) -> None:
+        """Take what was recorded as it is."""
+        self._happened(deed, self._calls.before(deed))
+
+    def decide(self, deed: Deed) -> tuple[bool, Difference | None]:
+        """Decide again; whether somebody had asked for it, and how it comes out otherwise."""
+        recorded = self._calls.before(deed)
+        if self._supposed.removes and not all(map(self._supposed.stands, deed.records)):
+            self._happened(deed, recorded)
+            return False, None
+        wish = self._wish(deed, recorded)
+        if wish is None:
+            self._happened(deed, recorded)
+            return False, None
+        fork = self._forks.get(deed.cid)
+        if fork is None:
+            return wish.asked, self._first_time(deed, wish, recorded)
+        return wish.asked, self._on_a_fork(deed, wish, recorded, fork)
+
+    def _wish(self, deed: Deed, recorded: CallWorld) -> Wish | None:
+        """What led to it; where it is decided on what was recorded, only if somebody asked."""
+
+        def load(stream: StreamId) -> Folded[Any]:
+            return self._loaded(recorded, stream)
+
+        if not self._cascading and not deed.own:
+            return None
+        wish = wish_of(deed, load)
+        return None if wish is None or not (self._cascading or wish.asked) else wish
+
+    def _first_time(self, deed: Deed, wish: Wish, recorded: CallWorld) -> Difference | None:
+        """On a call that has gone as it is recorded."""
+        decided = self._decided(deed.cid, wish.claim, wish.operation, deed.at, recorded)
+        difference = None
+        if isinstance(decided, Refused):
+            difference = self._difference(Kind.NEWLY_REFUSED, deed, wish, decided)
+            if self._cascading:
+                self._forks[deed.cid] = recorded.copy()
+        elif self._cascading and _said(decided) != _said(_telling(deed, recorded)):
+            difference = self._difference(Kind.OTHERWISE, deed, wish, decided)
+            self._forks[deed.cid] = recorded.copy().take(decided)
+        recorded.take(deed.records)
+        return difference
+
+    def _on_a_fork(
+        self, deed: Deed, wish: Wish, recorded: CallWorld, fork: CallWorld
+    ) -> Difference | None:
+        """On a call that has gone another way."""
+        if self._cascading:
+            fire_due(fork, deed.at, self._turn)
+        decided = self._decided(deed.cid, wish.claim, wish.operation, deed.at, fork)
+        told = _telling(deed, recorded)
+        recorded.take(deed.records)
+        if not self._cascading:
+            fork.take(deed.records)
+        if isinstance(decided, Refused):
+            return self._difference(Kind.NEWLY_REFUSED, deed, wish, decided)
+        if self._cascading:
+            fork.take(decided)
+            if wish.asked and _said(decided) != _said(told):
+                return self._difference(Kind.OTHERWISE, deed, wish, decided)
+        return None
+
+    def _happened(self, deed: Deed, recorded: CallWorld) -> None:
+        """It is a fact, as far as it stands."""
+        stands = self._supposed.stands
+        standing = deed.records
+        if self._supposed.removes:
+            standing = [record for record in deed.records if stands(record)]
+            if len(standing) < len(deed.records) and deed.cid not in self._forks:
+                self._forks[deed.cid] = recorded.copy()
+        fork = self._forks.get(deed.cid)
+        if fork is not None:
+            fork.take(standing)
+        recorded.take(deed.records)
+
+    def _decided(
+        self, cid: CallId, claim: Claim, operation: Wanted, at: datetime, world: CallWorld
+    ) -> Decided:
+        turn = self._turn(cid, claim, at, world)
+        try:
+            operation.decide(turn)
+        except Refused as refusal:
+            return refusal
+        except InvalidInput:  # e.g. custom data that another policy does not let be written
+            return []
+        return turn.steps
+
+    def _turn(self, cid: CallId, claim: Claim, at: datetime, world: CallWorld) -> CallTurn:
+        def load(stream: StreamId) -> Folded[Any]:
+            return self._loaded(world, stream)
+
+        turn = CallTurn(cid, claim, at, load, world.member_ids)
+        turn.rules = self._supposed.rules
+        return turn
+
+    def _loaded(self, world: CallWorld, stream: StreamId) -> Folded[Any]:
+        if stream.startswith(_COMMON):
+            return self._commons.load(stream)
+        return world.load(stream)
+
+    def _difference(
+        self, kind: Kind, deed: Deed, wish: Wish, decided: Decided
+    ) -> Difference | None:
+        if not wish.asked:
+            return None
+        refusal = decided if isinstance(decided, Refused) else None
+        return Difference(
+            kind=kind,
+            cid=deed.cid,
+            user_id=wish.claim.user_id,
+            operation=wish.operation.name,
+            position=deed.position,
+            at=deed.at,
+            code=None if refusal is None else refusal.code,
+            message="" if refusal is None else str(refusal),
+            would_record=()
+            if isinstance(decided, Refused)
+            else tuple(step.event.name for step in decided),
+        )
+
+
+def _said(steps: Iterable[Step | Record]) -> list[tuple[Any, ...]]:
+    return [(step.stream, step.version, step.event) for step in steps]
+
+
+def _telling(deed: Deed, recorded: CallWorld) -> Sequence[Record]:
+    """What `deed` recorded, without what an erasure has left nothing to tell of."""
+    return [record for record in deed.records if not _is_blank(record, recorded)]
+
+
+def _is_blank(record: Record, recorded: CallWorld) -> bool:
+    if not isinstance(record.event, CallUpdated | MemberUpdated):
+        return False
+    before = recorded.load(record.stream).state
+    after = decider_of(record.stream).evolve(before, record.event)
+    return bool(replace(after, updated_at=before.updated_at) == before)

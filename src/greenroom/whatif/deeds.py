@@ -1,0 +1,57 @@
+"""Deeds: what one command recorded, taken together again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from msgspec import Struct
+
+from greenroom.domain.message import CallId, Event, Recorded
+from greenroom.domain.streams import call_in
+from greenroom.domain.turn import TIMERS
+
+Record = Recorded[Event]
+
+
+class Deed(Struct, frozen=True, gc=False):
+    """What one command recorded about a call, whole: it was appended at once."""
+
+    cid: CallId
+    records: Sequence[Record]
+    """In order; at least one."""
+
+    @property
+    def position(self) -> int:
+        """Of its first record."""
+        return self.records[0].position
+
+    @property
+    def at(self) -> datetime:
+        """When it was decided."""
+        return self.records[0].event.at
+
+    @property
+    def own(self) -> Sequence[Record]:
+        """Without what fell due by the way; empty where that was all."""
+        return [record for record in self.records if record.by != TIMERS.actor]
+
+
+def deeds(records: Iterable[tuple[int, Record]]) -> Iterator[Deed | Record]:
+    """The deeds of `records`, which are in the order of the log; records of no call by themselves.
+
+    All events of one command share its request id, and no other stands between them.
+    """
+    for _, together in groupby(records, key=_request):
+        found = [record for _, record in together]
+        cid = call_in(found[0].event)
+        if cid is None:
+            yield from found
+        else:
+            yield Deed(cid, found)
+
+
+def _request(pair: tuple[int, Record]) -> tuple[str, str | None]:
+    record = pair[1]
+    return record.request_id, call_in(record.event)

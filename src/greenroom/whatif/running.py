@@ -1,0 +1,93 @@
+"""Going through the log, and deciding again on what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+from greenroom.domain.message import CallId, StreamId
+from greenroom.domain.ports import EventStore
+from greenroom.domain.streams import call_of
+from greenroom.projections.log_index import LogIndex
+from greenroom.whatif.changes import Supposed
+from greenroom.whatif.deciding import Again
+from greenroom.whatif.deeds import Deed, Record, deeds
+from greenroom.whatif.differences import Mode, Tally
+from greenroom.whatif.worlds import Calls, Commons
+
+Progress = Callable[[int, int], None]
+"""Takes the position reached, and the one to be reached."""
+_TOLD_EVERY: Final = 2_000
+"""Deeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is decided again."""
+
+    after: int
+    """A position; what came up to it stands as it is recorded."""
+    until: int
+    """The last position that counts."""
+    calls: frozenset[CallId] | None = None
+    """None for all of them."""
+    share: int = 0
+    """Which of so many parts of the calls."""
+    shares: int = 1
+
+    def concerns(self, stream: StreamId) -> bool:
+        """Whether the records of `stream` matter."""
+        cid = call_of(stream)
+        if cid is None:
+            return True
+        if self.calls is not None and cid not in self.calls:
+            return False
+        return self.shares == 1 or crc32(cid.encode()) % self.shares == self.share
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the log is read."""
+
+    store: EventStore
+    index: Callable[[], LogIndex]
+
+    def of_call(self, cid: CallId, until: int) -> Iterable[Record]:
+        """The records of a call up to a position."""
+        positions = self.index().positions(cid, until=until)
+        return (record for _, record in self.store.pick(positions))
+
+
+def run(
+    source: Source,
+    supposed: Supposed,
+    span: Span,
+    mode: Mode,
+    *,
+    shown: int,
+    progress: Progress = lambda *_: None,
+) -> Tally:
+    """Decide again on everything in `span`."""
+    since = 0 if supposed.removes else span.after  # to know what is left of each call
+    stands = supposed.stands if supposed.removes else None
+    commons = Commons(source.store, since, stands, supposed.changed)
+    again = Again(supposed, commons, Calls(source.of_call), mode)
+    tally = Tally(shown)
+    of = None if span.calls is None and span.shares == 1 else span.concerns
+    feed = source.store.feed(since, until=span.until, of=of)
+    for number, one in enumerate(deeds(feed)):
+        if not isinstance(one, Deed):
+            commons.take(one)
+        elif one.position <= span.after:
+            again.pass_over(one)
+        else:
+            asked, difference = again.decide(one)
+            tally.decided += asked
+            if difference is not None:
+                tally.add(difference)
+        if number % _TOLD_EVERY == 0:
+            progress(one.position, span.until)
+    progress(span.until, span.until)
+    return tally
