@@ -107,6 +107,7 @@ def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
             *extras["http"],
             *extras["janus"],
             *extras["media"],
+            *extras["metrics"],
             *extras["otel"],
             *extras["postgres"],
             *extras["test"],

@@ -6,6 +6,9 @@ from typing import Final
 
 import typer
 
+from greenroom.cli.failing import Guarded
+from greenroom.cli.media import top
+
 app: Final = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 """The commands under `greenroom media`, each in a module of its own beside this one."""
 
@@ -13,3 +16,6 @@ app: Final = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 @app.callback()
 def media() -> None:
     """Audio and video in processes of their own, and what goes through them."""
+
+
+app.command("top", cls=Guarded)(top.top)
