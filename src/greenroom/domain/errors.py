@@ -37,6 +37,7 @@ GreenroomError
     |-- Overloaded              overloaded             too much waits to be recorded
     |-- StoreClosed             store_closed
     |-- NotOurStore             not_our_store
+    |-- LogRewritten            log_rewritten          it is not what a checkpoint says
     `-- WrongSchema             wrong_schema           .found .supported
 """
 
@@ -382,6 +383,12 @@ class NotOurStore(StoreError):
     """The file or database holds something else."""
 
     code = "not_our_store"
+
+
+class LogRewritten(StoreError):
+    """The log no longer begins with what a signed checkpoint says of it."""
+
+    code = "log_rewritten"
 
 
 class WrongSchema(StoreError):

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from greenroom.audit.keys import SigningKey
-from greenroom.audit.ledger import KEY_FILE
-from greenroom.cli.audit.options import DEFAULT_LEDGER, LedgerOption
+from greenroom.audit.ledger import KEY_FILE, Ledger
+from greenroom.cli.audit.options import DEFAULT_LEDGER, LedgerOption, kept_there
 from greenroom.cli.options import DebugOption, JsonOption
 from greenroom.cli.output import document, err
 from greenroom.domain.errors import InvalidInput
@@ -39,9 +38,9 @@ def key(
     if origin is not None:
         if path.exists():
             raise InvalidInput("--origin", f"no key in {ledger} yet: one log has one key")
-        SigningKey.new(origin).write(path)
+        Ledger.found(ledger, origin)
         err().print(f"A new key is in {path}.", markup=False, soft_wrap=True)
-    verifier = SigningKey.read(path).verifier
+    verifier = kept_there(ledger).verifier
     if as_json:
         document({"origin": verifier.name, "verifier_key": str(verifier)})
     else:

@@ -1,0 +1,170 @@
+"""Whether a store still holds what its ledger's checkpoints say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from greenroom.adapters.codec import Row
+from greenroom.audit.call_map import map_root
+from greenroom.audit.ledger import Chains, Ledger, Progress
+from greenroom.audit.log import AT_ONCE, Log, leaf_of
+from greenroom.audit.notes import Checkpoint, read_checkpoint
+from greenroom.audit.tiles import Tiles
+from greenroom.audit.trees import Unproven, leaf_hash, root
+from greenroom.domain.errors import InvalidInput
+
+_UNTELLABLE: Final = (
+    "which one cannot be told: the tiles of the ledger are not those that it signed"
+)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was looked at, and what is wrong with it."""
+
+    records: int = 0
+    """That the log holds."""
+    covered: int = 0
+    """Of them, those that the last checkpoint speaks of."""
+    checkpoints: int = 0
+    """That the log was compared with."""
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def check(
+    log: Log, ledger: Ledger, kept: Sequence[bytes] = (), progress: Progress = lambda *_: None
+) -> Findings:
+    """Read every record, and compare the log with every checkpoint of the ledger.
+
+    Args:
+        log: of the store; others may append meanwhile.
+        ledger: of it. Nothing is written to it, and no signing key is needed.
+        kept: notes of further checkpoints, from wherever copies of them were kept.
+        progress: told how many records have been read, and how many there are.
+
+    Raises:
+        InvalidInput: one of `kept` is no checkpoint of this ledger.
+        StoreError: the log cannot be read, or the ledger is damaged.
+    """
+    promised = [one.checkpoint for one in ledger.signed()] + [_kept(one, ledger) for one in kept]
+    found = Findings(records=log.position(), checkpoints=len(promised))
+    found.covered = max((one.size for one in promised), default=0)
+    seen = _Seen({one.size for one in promised})
+    try:
+        for rows in log.pages(0, found.covered):
+            seen.take(rows)
+            progress(seen.size, found.covered)
+    except Unproven as error:
+        found.faults.append(str(error))
+    if seen.size < found.covered and not found.faults:
+        found.faults.append(f"the log ends at position {seen.size} instead of {found.covered}")
+    broken = [one for one in promised if not seen.keeps(one)]
+    if broken:
+        found.faults += [_told(one, seen) for one in broken]
+        named = _first_difference(log, ledger, promised)
+        if named is not None:
+            found.faults.insert(0, named)
+    return found
+
+
+class _Seen:
+    """The log as far as it has been read, and its roots at the sizes that are asked for."""
+
+    def __init__(self, sizes: set[int]) -> None:
+        self._sizes = sorted(sizes)
+        self._pages: list[bytes] = []
+        """The roots of whole pages: leaves of the tree from their level on."""
+        self._chains = Chains()
+        self._roots: dict[int, tuple[bytes, int, bytes]] = {}
+        self.size = 0
+        self._note([])
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Go on with a page.
+
+        Raises:
+            Unproven: a record is missing, or is none.
+        """
+        hashes: list[bytes] = []
+        for row in rows:
+            if row[0] != self.size + 1:
+                raise Unproven(f"nothing stands at position {self.size + 1}")
+            hashed = leaf_hash(leaf_of(row))
+            hashes.append(hashed)
+            self._chains.add(row[1], hashed)
+            self.size += 1
+            if self._sizes and self.size == self._sizes[0]:
+                self._note(hashes)
+        if len(hashes) == AT_ONCE:
+            self._pages.append(root(hashes))
+
+    def keeps(self, promised: Checkpoint) -> bool:
+        """Whether the log is what a checkpoint says, as far as it speaks of it."""
+        said = (promised.root, promised.chains, promised.chains_root)
+        return self._roots.get(promised.size) == said
+
+    def reached(self, size: int) -> bool:
+        """Whether there were as many records."""
+        return size in self._roots
+
+    def _note(self, hashes: Sequence[bytes]) -> None:
+        """Note the roots as they are, where they are asked for."""
+        if self._sizes[:1] != [self.size]:
+            return
+        self._sizes.pop(0)
+        over_all = root([*self._pages, root(hashes)] if hashes else self._pages)
+        entries = self._chains.entries
+        self._roots[self.size] = (over_all, len(entries), map_root(entries))
+
+
+def _kept(note: bytes, ledger: Ledger) -> Checkpoint:
+    try:
+        return read_checkpoint(note, ledger.verifier)
+    except Unproven as error:
+        raise InvalidInput("checkpoint", f"one of this ledger ({error})") from error
+
+
+def _told(promised: Checkpoint, seen: _Seen) -> str:
+    if not seen.reached(promised.size):
+        return f"the checkpoint of {promised.size} records cannot be compared: some are missing"
+    return f"the first {promised.size} records are not those that their checkpoint was signed for"
+
+
+def _first_difference(log: Log, ledger: Ledger, promised: Sequence[Checkpoint]) -> str | None:
+    """The first record that is not the one whose hash the ledger holds."""
+    size = max(one.size for one in promised)
+    tiles = Tiles(ledger.directory, size)
+    roots: Mapping[int, bytes] = {one.size: one.root for one in promised}
+    try:
+        pages = [tiles.leaves(at, min(at + AT_ONCE, size)) for at in range(0, size, AT_ONCE)]
+        if root([root(page) for page in pages]) != roots[size]:
+            return _UNTELLABLE
+    except Unproven:
+        return _UNTELLABLE
+    expected = (hashed for page in pages for hashed in page)
+    position = 0
+    for rows in log.pages(0, size):
+        for row in rows:
+            position += 1
+            if row[0] != position:
+                return f"the record at position {position} is gone"
+            if _hash_or_none(row) != next(expected):
+                return (
+                    f"the record at position {position} is not what it was:"
+                    f" it says version {row[2]} of {row[1]}"
+                )
+    return f"the record at position {position + 1} is gone" if position < size else None
+
+
+def _hash_or_none(row: Row) -> bytes | None:
+    try:
+        return leaf_hash(leaf_of(row))
+    except Unproven:
+        return None
