@@ -329,14 +329,15 @@ class Greenroom(Room[LiveCore]):
         if self._closed:
             return
         self._closed = True
+        media = self._core.last_media()
         with contextlib.ExitStack() as closing:  # the last first; what fails holds up no other
             closing.callback(self._core.telemetry.closed)
             closing.callback(self._store.close)
             closing.callback(self._views.close)
             closing.callback(self._outbox.close)
             closing.callback(self._core.stop_recording)
-            if self._core.media is not None:
-                closing.callback(self._core.media.stop)
+            if media is not None:
+                closing.callback(media.stop)
             if self._pruning is not None:
                 closing.callback(self._pruning.stop)
             for drive in (*self._timers, *self._core.drives):

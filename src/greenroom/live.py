@@ -17,7 +17,7 @@ from greenroom.core import Core
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import EntryNotFound, StoreError
+from greenroom.domain.errors import EntryNotFound, StoreClosed, StoreError
 from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
@@ -79,6 +79,7 @@ class LiveCore(Core):
         """Opens the leases of media; None where no other process can have the store."""
         self.ice_servers: Sequence[IceServer] = ()
         self._starting_media = threading.Lock()
+        self._starts_no_media = False
         survives_forks(self)
 
     def after_fork_in_child(self) -> None:
@@ -225,6 +226,12 @@ class LiveCore(Core):
             self.wake()
         return done.answer.placed(done.position)
 
+    def last_media(self) -> MediaLink | None:
+        """The media that is to be stopped; from now on nobody starts any."""
+        with self._starting_media:
+            self._starts_no_media = True
+            return self.media
+
     def stop_recording(self) -> None:
         """Finish what is being recorded, and refuse everything else."""
         self._pipeline.close()
@@ -277,10 +284,12 @@ class LiveCore(Core):
 
     def _started_media(self) -> MediaLink:
         with self._starting_media:
+            if self._starts_no_media:
+                raise StoreClosed("the room was closed; open it again")
             if self.media is None:
                 self.media = MediaLink.installed()
-        self.media.start(self)
-        return self.media
+            self.media.start(self)
+            return self.media
 
     def _end(self, at_least: int | None, followed: int | None) -> tuple[int, int]:
         """Where the log ends, which is as much as anybody may ask to see, and what is asked."""

@@ -133,13 +133,18 @@ def test_who_has_left_is_not_invited(hall: Hall) -> None:
         hall.alice.accept(1, answer_sdp(*TWO_WAY))
 
 
-def test_a_room_that_closes_lets_nobody_wait(hall: Hall) -> None:
+def test_a_room_that_closes_lets_nobody_wait(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(hall.thierry.next_invitation, seconds=20)
         time.sleep(0.1)
-        threading.Thread(target=hall.room.close).start()
-        with pytest.raises(errors.GreenroomError):
+        closing = threading.Thread(target=hall.room.close)
+        closing.start()
+        with pytest.raises(errors.StoreClosed):
             coming.result(5)
+        closing.join(5)
+    assert [told.what for told in hall.media.told].count("start") == 1
+    time.sleep(0.1)
+    assert caplog.records == []
 
 
 def test_a_thousand_tasks_wait_without_a_thread_each() -> None:

@@ -73,7 +73,7 @@ class Api:
 
     async def history(self, request: Request) -> Response:
         """The call's events as they come."""
-        return await history(self._room_of(request), self._call(request), request)
+        return await history(self._call(request), request)
 
     async def deed(self, request: Request) -> Response:
         """A command of the user."""

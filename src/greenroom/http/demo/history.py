@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from greenroom.aio import CallHandle, Greenroom
+from greenroom.aio import CallHandle
 from greenroom.answers import HistoryEvent
-from greenroom.domain.errors import GreenroomError
+from greenroom.domain.errors import GreenroomError, StoreClosed
 
-_LOOK_AGAIN: Final = 0.2
-"""Seconds from one look at the log to the next."""
-_STILL_HERE: Final = 15.0
+_STILL_HERE: Final = 15
 """Seconds of silence after which a comment is sent, so that a dead client is noticed."""
 
 
-async def history(room: Greenroom, call: CallHandle, request: Request) -> Response:
+async def history(call: CallHandle, request: Request) -> Response:
     """Every event of the call, and then each as it is recorded, until the client goes.
 
     A client that comes back names the last that it has seen (`Last-Event-ID`).
@@ -32,30 +28,24 @@ async def history(room: Greenroom, call: CallHandle, request: Request) -> Respon
     since = int(said) if said.isascii() and said.isdecimal() and len(said) < 10 else 0  # noqa: PLR2004 - digits
     await call.get()
     return StreamingResponse(
-        _events(room, call, since),
+        _events(call, since),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(room: Greenroom, call: CallHandle, since: int) -> AsyncIterator[str]:
-    seen, spoke = -1, time.monotonic()
+async def _events(call: CallHandle, since: int) -> AsyncIterator[str]:
     while True:
-        position = await room.position()
-        if position != seen:
-            seen = position
-            try:
-                news = [event for event in await call.history() if event.seq > since]
-            except GreenroomError as error:  # may be read no more
-                yield f"event: gone\ndata: {error.code}\n\n"
-                return
-            for event in news:
+        try:
+            async for event in call.follow_history(after=since, seconds=_STILL_HERE):
                 yield _written(event)
-                since, spoke = event.seq, time.monotonic()
-        if time.monotonic() - spoke > _STILL_HERE:
-            yield ": still here\n\n"
-            spoke = time.monotonic()
-        await asyncio.sleep(_LOOK_AGAIN)
+                since = event.seq
+        except StoreClosed:
+            return  # it may be open again soon: the client asks
+        except GreenroomError as error:  # may be read no more
+            yield f"event: gone\ndata: {error.code}\n\n"
+            return
+        yield ": still here\n\n"
 
 
 def _written(event: HistoryEvent) -> str:
