@@ -9,8 +9,10 @@ import pytest
 from greenroom import Greenroom, MediaStatistics, MediaStats
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
+from greenroom.media.description import Description
 from greenroom.media.null_media import NullMedia
 from greenroom.media.port import MediaEntry, MediaPort
+from greenroom.testing.descriptions import TRICKLE, answer_sdp
 from greenroom.testing.media import FINGERPRINT, TWO_WAY, FakeMedia, Told, Witness, offer_sdp
 from greenroom.testing.media_contract import (
     MediaLifeContract,
@@ -18,7 +20,7 @@ from greenroom.testing.media_contract import (
     MediaReportsContract,
 )
 
-E1 = EntryId("e1")
+E1, E2 = EntryId("e1"), EntryId("e2")
 ENTRY = MediaEntry(E1, CallId("default:1"), 1, UserId("thierry"), frozenset({"audio"}))
 
 
@@ -106,3 +108,43 @@ def test_no_media_library_is_loaded_before_real_media_is_wanted() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert run.stdout.strip() == "set()"
+
+
+def invited() -> tuple[FakeMedia, str]:
+    """Thierry receives alice by invitation; the ICE user name of his answer."""
+    media, answer = FakeMedia(), answer_sdp(("audio", "recvonly"))
+    media.start(Witness())
+    media.open(ENTRY)
+    media.open(MediaEntry(E2, ENTRY.cid, 1, UserId("alice"), frozenset({"audio"})))
+    media.connect(E2)
+    media.publish(E2, "audio")
+    invitation = media.invite(E1)
+    assert invitation is not None
+    media.accept(E1, invitation.number, answer)
+    assert media.invite(E1, after=1) is None
+    return media, Description.of_answer(answer).ufrag
+
+
+def test_who_is_lost_has_lost_what_they_were_invited_to() -> None:
+    media, _ = invited()
+    media.connect(E1)
+    media.lose(E1)
+    with pytest.raises(MediaError, match="its connection is over"):
+        media.invite(E1, after=1)
+    assert media.invite(E1) is not None
+
+
+def test_who_lost_another_connection_has_not() -> None:
+    media, _ = invited()
+    media.lose(E1, epoch=media.connect(E1))
+    assert media.invite(E1, after=1) is None
+
+
+def test_what_one_was_invited_to_is_hung_up_by_the_name_in_the_answer() -> None:
+    media, ufrag = invited()
+    media.offer(E1, offer_sdp(("audio", "sendonly")).replace("abcd", "efgh"))
+    media.candidates(E1, TRICKLE.replace("abcd", ufrag))
+    assert media.hang_up(E1, ufrag)
+    with pytest.raises(MediaError, match="no connection"):
+        media.candidates(E1, TRICKLE.replace("abcd", ufrag))
+    assert not media.hang_up(E1, "efgh")

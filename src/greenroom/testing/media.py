@@ -72,6 +72,8 @@ class FakeMedia:
         """Those that stand."""
         self._published: dict[EntryId, set[Kind]] = {}
         self._invitations: dict[EntryId, Invitations[str, Source]] = {}
+        self._answers: dict[EntryId, Description] = {}
+        """Of those whose invitation was accepted, and stands."""
         self._failing: set[EntryId] = set()
         self._stopped = False
         self._lock = threading.RLock()
@@ -132,28 +134,31 @@ class FakeMedia:
             invitations = self._invitations.setdefault(entry_id, Invitations())
             connection = invitations.awaiting(number)
             if connection is not None:
-                Description.of_answer(sdp)
+                self._answers[entry_id] = Description.of_answer(sdp)
                 invitations.accept(connection)
 
     def candidates(self, entry_id: EntryId, fragment: str) -> None:
-        """Refused where they belong to another offer than the entry's last, else forgotten."""
+        """Refused where they belong to no connection of the entry, else forgotten."""
         with self._lock:
             self._open_entry(entry_id)
-            offered, told = self._offers.get(entry_id), Fragment.of(fragment)
-            if offered is None or offered.ufrag != told.ufrag:
+            known, told = (self._offers, self._answers), Fragment.of(fragment)
+            if all(entry_id not in one or one[entry_id].ufrag != told.ufrag for one in known):
                 raise MediaError("no connection has this a=ice-ufrag")
 
     def hang_up(self, entry_id: EntryId, ufrag: str) -> bool:
-        """End the entry's last connection, if this was its offer."""
+        """End the connection of this offer, or of this answer to an invitation."""
         with self._lock:
             self.told.append(Told("hang_up", entry_id))
+            answered = self._answers.get(entry_id)
+            if answered is not None and answered.ufrag == ufrag:
+                self._drop_invited(entry_id)
             offered = self._offers.get(entry_id)
             if offered is None or offered.ufrag != ufrag:
-                return offered is not None
+                return offered is not None or entry_id in self._answers
             del self._offers[entry_id]
         if self._connections.get(entry_id):
             self.end(entry_id)
-        return False
+        return entry_id in self._answers
 
     def slots(self, entry_id: EntryId) -> Mapping[str, Source | None]:
         """The lines of the entry's offer that can receive; nothing is ever put on them."""
@@ -230,8 +235,13 @@ class FakeMedia:
             self._connections[entry_id][self._last(entry_id, epoch)] = statistics
 
     def lose(self, entry_id: EntryId, *, epoch: int | None = None) -> None:
-        """A peer of this entry is gone without having left; one that never came, if none had."""
+        """A peer of this entry is gone without having left; one that never came, if none had.
+
+        Without an epoch, what it was invited to is gone with it.
+        """
         with self._lock:
+            if epoch is None:
+                self._drop_invited(entry_id)
             if epoch is None and not self._connections.get(entry_id):
                 epoch = self._epochs[entry_id] = self._last(entry_id, None) + 1
         epoch = self._last(entry_id, epoch)
@@ -266,9 +276,17 @@ class FakeMedia:
                 self._connections,
                 self._published,
                 self._invitations,
+                self._answers,
             ):
                 known.pop(entry_id, None)
         self._tell_outdated()
+
+    def _drop_invited(self, entry_id: EntryId) -> None:
+        """End the connection that the entry was invited to, if there is one."""
+        self._answers.pop(entry_id, None)
+        invitations = self._invitations.get(entry_id)
+        if invitations is not None and invitations.standing is not None:
+            invitations.drop(invitations.standing)
 
     def _receivable(self, viewer: MediaEntry) -> list[Source]:
         """What the others publish, as far as they may."""
