@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import EntryNotFound, MediaError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _LOOKED_OVER_EVERY: Final = 5.0
 """Seconds between two looks at whether media is as it should be, though nothing was recorded."""
-_KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "screenshare")
+_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 class MediaLink(MediaReports):
@@ -342,6 +342,7 @@ def _allowed(turn: CallTurn, user_id: UserId) -> frozenset[Kind]:
         "audio": True,
         "video": settings.video.enabled,
         "screenshare": settings.screensharing.enabled,
+        "screenshare_audio": settings.screensharing.enabled,
     }
     return frozenset(
         kind for kind in _KINDS if switched_on[kind] and turn.holds(user_id, SENDING[Track(kind)])

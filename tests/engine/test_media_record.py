@@ -154,16 +154,38 @@ def test_there_are_no_figures_where_there_is_no_media_and_for_who_may_not_read(
         assert call.media_stats() is None
 
 
+def test_the_sound_of_a_screen_is_muted_by_itself_and_goes_with_the_screen(
+    lounge: Lounge,
+) -> None:
+    lounge.call().create(settings={"screensharing": {"enabled": True}})
+    entry = lounge.call().join()
+    moderation = lounge.room.system("moderation").call("default", "lounge")
+    moderation.mute(["thierry"], screenshare_audio=True)
+    assert lounge.media.entry(entry.entry_id).may_send == {"audio", "video", "screenshare"}
+    entry.unmute(screenshare_audio=True)
+    assert "screenshare_audio" in lounge.media.entry(entry.entry_id).may_send
+    moderation.revoke_permissions("thierry", ["screenshare"])
+    assert lounge.media.entry(entry.entry_id).may_send == {"audio", "video"}
+
+
 def test_a_mute_holds_on_a_connection_more_and_after_a_restart(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
     lounge = Lounge(url)
     entry = lounge.call().join(create=True)
     lounge.room.system("moderation").call("default", "lounge").mute(["thierry"], audio=True)
     lounge.media.connect(entry.entry_id)
-    assert lounge.media.entry(entry.entry_id).may_send == {"video", "screenshare"}
+    assert lounge.media.entry(entry.entry_id).may_send == {
+        "video",
+        "screenshare",
+        "screenshare_audio",
+    }
     lounge.close()
     lounge = Lounge(url)
-    assert lounge.media.entry(entry.entry_id).may_send == {"video", "screenshare"}
+    assert lounge.media.entry(entry.entry_id).may_send == {
+        "video",
+        "screenshare",
+        "screenshare_audio",
+    }
     lounge.close()
 
 

@@ -54,10 +54,12 @@ def test_every_hostile_offer_is_refused(wrong: str) -> None:
 
 
 def test_a_line_with_slides_needs_the_right_to_share_the_screen() -> None:
-    sdp = offer_sdp(("audio", "sendonly"), ("video", "sendonly")).replace(
-        "a=mid:1", "a=mid:1\r\na=content:slides"
-    )
-    assert [line.kind for line in Description.of_offer(sdp).lines] == ["audio", "screenshare"]
+    lines = [("audio", "sendonly"), ("video", "sendonly"), ("audio", "sendonly")]
+    sdp = offer_sdp(*lines)
+    for mid in (1, 2):
+        sdp = sdp.replace(f"a=mid:{mid}", f"a=mid:{mid}\r\na=content:slides")
+    kinds = [line.kind for line in Description.of_offer(sdp).lines]
+    assert kinds == ["audio", "screenshare", "screenshare_audio"]
 
 
 def test_more_candidates_than_anybody_has_are_refused() -> None:

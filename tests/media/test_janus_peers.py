@@ -47,7 +47,7 @@ class Hall:
         """Have somebody publish, and wait until all of it arrives that is allowed."""
         self.allow(name, may_send)
         peer, before = self.peer(name), len(self.witness.told("published", entry_of(name)))
-        wanted = before + len(may_send - {"screenshare"})
+        wanted = before + len(may_send & {"audio", "video"})
         peer.join(lambda offer: self.media.offer(entry_of(name), offer), others=0)
         assert self.witness.heard(
             lambda heard: len(heard.told("published", entry_of(name))) >= wanted

@@ -69,14 +69,16 @@ class Line:
     sends: bool
     receives: bool
     screen: bool
-    """Whether it carries a shared screen: `a=content:slides` (RFC 4796)."""
+    """Whether it carries a shared screen, or its sound: `a=content:slides` (RFC 4796)."""
     codecs: tuple[str, ...] = ()
     """Names of those that are negotiated; what it sends comes in the first."""
 
     @property
     def kind(self) -> Kind:
         """What the participant must be allowed to send for this line to be forwarded."""
-        return "screenshare" if self.screen else self.media
+        if not self.screen:
+            return self.media
+        return "screenshare" if self.media == "video" else "screenshare_audio"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.domain.session_events import MediaStatistics
 
-Kind = Literal["audio", "video", "screenshare"]
+Kind = Literal["audio", "video", "screenshare", "screenshare_audio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class MediaPort(Protocol):
 
         Everybody receives the others' tracks of the same session on the media lines they offered
         as able to receive, first come, first served. A line says `a=content:slides` where it
-        shares a screen (RFC 4796). All candidates stand in the answer.
+        shares a screen, or its sound (RFC 4796). All candidates stand in the answer.
 
         Raises:
             MediaError: no such entry is open, or the description cannot be used; a connection

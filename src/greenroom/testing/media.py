@@ -123,7 +123,7 @@ class FakeMedia:
             if not invitations.outdated(connection, wanted):
                 invitations.nothing_new()
                 return None
-            lines = [("audio" if one.kind == "audio" else "video", "sendonly") for one in wanted]
+            lines = [("audio" if "audio" in one.kind else "video", "sendonly") for one in wanted]
             return invitations.issue(connection, offer_sdp(*lines), wanted)
 
     def accept(self, entry_id: EntryId, number: int, sdp: str) -> None:
