@@ -11,10 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from greenroom.aio import Greenroom
+from greenroom.http.invitations import Inviting
 from greenroom.http.operating import Operating
 from greenroom.http.reading import SDP
 from greenroom.http.refusing import HANDLERS
-from greenroom.http.sessions import Place, RoomOf
+from greenroom.http.sessions import WHEP, WHIP, Place, RoomOf
 
 _EXPOSED: Final = (
     "Location",
@@ -35,6 +36,8 @@ def media_app(
     operator_key: str | None = None,
 ) -> Starlette:
     """Media signalling over HTTP: `POST whip` to send, `POST whep` to receive.
+
+    `POST invitations` is another way to receive: the server offers, again whenever others come.
 
     Clients show a ticket, `Authorization: Bearer <entry.ticket()>`, which says all there is to say:
     who they are, and which call they have joined. Refusals are problems (RFC 9457) with a `code`
@@ -62,7 +65,7 @@ def media_app(
         allow_headers=["Authorization", "Content-Type", "If-Match"],
         expose_headers=_EXPOSED,
     )
-    places = Place("/whip", "publish", room_of), Place("/whep", "watch", room_of)
+    places = Place(WHIP, "publish", room_of), Place(WHEP, "watch", room_of), Inviting(room_of)
     operating = () if operator_key is None else Operating(room_of, operator_key).routes()
     return Starlette(
         routes=[*(route for place in places for route in place.routes()), *operating],

@@ -9,7 +9,6 @@ from typing import Final
 
 from greenroom.domain.errors import MediaError
 from greenroom.entry import Entry
-from greenroom.http.refusing import Problem
 from greenroom.ice import IceAccess
 from greenroom.media.description import Description
 from greenroom.tickets import Use
@@ -38,12 +37,9 @@ def begin(entry: Entry, use: Use, sdp: str) -> Begun:
     our handshake, as FFmpeg, says `setup:passive`; we begin the handshake in any case.
 
     Raises:
-        Problem: it is no session description.
         MediaError: it is one that cannot be used here.
         EntryNotFound: the entry is not in the call.
     """
-    if not sdp.startswith("v=0"):
-        raise Problem(400, "bad_request", "expected a session description: it begins with v=0")
     wanted = _PASSIVE.sub("a=setup:actpass", _BOTH_WAYS.sub(_ONE_WAY[use], sdp))
     described = Description.of_offer(wanted)
     if use == "publish" and not all(line.sends for line in described.lines):

@@ -87,6 +87,19 @@ async def text(request: Request) -> str:
         raise Problem(400, "bad_request", "expected a body in UTF-8") from None
 
 
+async def description(request: Request) -> str:
+    """The session description that the body is.
+
+    Raises:
+        Problem: it is of another type, too big, too slow, or nothing like one.
+    """
+    require_type(request, SDP)
+    said = await text(request)
+    if not said.startswith("v=0"):
+        raise Problem(400, "bad_request", "expected a session description: it begins with v=0")
+    return said
+
+
 async def _body(request: Request) -> bytes:
     too_big = Problem(413, "content_too_large", f"expected a body of at most {MAX_BODY} bytes")
     announced = request.headers.get("content-length", "0")

@@ -20,12 +20,22 @@ from greenroom.aio import Entry, Greenroom
 from greenroom.domain.errors import EntryNotFound, MediaError
 from greenroom.http.offers import begin, links
 from greenroom.http.pacing import Pace
-from greenroom.http.reading import FRAGMENT, SDP, bearer, require_taker, require_type, text
+from greenroom.http.reading import (
+    FRAGMENT,
+    SDP,
+    bearer,
+    description,
+    require_taker,
+    require_type,
+    text,
+)
 from greenroom.http.refusing import Problem
 from greenroom.media.description import UFRAG
 from greenroom.media.fragment import Fragment
 from greenroom.tickets import Use
 
+WHIP: Final = "/whip"
+WHEP: Final = "/whep"
 _AT_ONCE: Final = 8
 """Offers being answered, of the sixteen things that may block at once in a room."""
 
@@ -84,18 +94,15 @@ class Place:
         """Answer an offer; under a connection that runs, renegotiate it: same place, same tag."""
         room = self._room_of(request)
         entry = room.entry(bearer(request), self._use)
-        require_type(request, SDP)
         require_taker(request, SDP)
         self._pace.take(entry.entry_id)
-        sdp = await text(request)
+        sdp = await description(request)
         try:
             async with self._beginning:
                 begun = await room.desk.in_thread(begin, entry.reading, self._use, sdp)
         except EntryNotFound as error:  # the place is there; it is the ticket that is dead
             raise Problem(403, error.code, str(error)) from error
-        name = _name(begun.ufrag)
-        path = f"{request.scope.get('root_path', '')}{self._path}/{entry.entry_id}/{name}"
-        headers = {"Location": path, "ETag": f'"{name}"'}
+        headers = place_of_session(request, self._path, entry.entry_id, begun.ufrag)
         response = Response(begun.answer, 201, headers, media_type=SDP)
         for link in links(begun.servers):
             response.headers.append("Link", link)
@@ -139,6 +146,13 @@ class Place:
         if ufrag is None:
             raise Problem(404, "not_found", "there is no such session")
         return entry, ufrag
+
+
+def place_of_session(request: Request, path: str, entry_id: str, ufrag: str) -> dict[str, str]:
+    """Headers that say where a connection is gone on with, and ended."""
+    name = _name(ufrag)
+    root = request.scope.get("root_path", "")
+    return {"Location": f"{root}{path}/{entry_id}/{name}", "ETag": f'"{name}"'}
 
 
 def _no_restart() -> Problem:
