@@ -86,7 +86,7 @@ def test_a_call_is_created_joined_looked_at_and_left(asked: Demo) -> None:
     assert f"default:{asked.call_id}" in [
         one["cid"] for one in asked.client.get("/api/users/alice/calls").json()
     ]
-    assert asked.client.get("/api/entry/slots", headers=ticket).json() == {}
+    assert asked.client.get("/media/slots", headers=ticket).json() == {}
     left = asked.client.post("/api/entry/leave", headers=ticket, json={})
     assert left.json()["recorded"] == ["session.left"]
 
@@ -101,7 +101,7 @@ def test_a_ticket_is_renewed_as_long_as_it_is_valid(asked: Demo) -> None:
     asked.act("thierry", "create")
     renewed = asked.client.post("/api/entry/ticket", headers=asked.join("thierry"), json={})
     headers = {"Authorization": f"Bearer {renewed.json()['ticket']}"}
-    assert asked.client.get("/api/entry/slots", headers=headers).status_code == 200
+    assert asked.client.get("/media/slots", headers=headers).status_code == 200
     assert code(asked.client.post("/api/entry/ticket", json={})) == "ticket_required"
 
 

@@ -42,7 +42,8 @@ def begin(entry: Entry, use: Use, sdp: str) -> Begun:
     """
     wanted = _PASSIVE.sub("a=setup:actpass", _BOTH_WAYS.sub(_ONE_WAY[use], sdp))
     described = Description.of_offer(wanted)
-    if use == "publish" and not all(line.sends for line in described.lines):
+    sends = any(line.sends for line in described.lines)
+    if use == "publish" and (not sends or any(line.receives for line in described.lines)):
         raise MediaError("expected media lines that send alone (a=sendonly)")
     if use == "watch" and not all(line.receives and not line.sends for line in described.lines):
         raise MediaError("expected media lines that receive alone (a=recvonly)")

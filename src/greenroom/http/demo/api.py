@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic_core import to_jsonable_python
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from greenroom.aio import CallHandle, Entry, Greenroom
 from greenroom.domain.errors import InvalidInput
 from greenroom.http.demo.history import history
 from greenroom.http.reading import bearer, require_type, text
+from greenroom.media.port import Kind
 from greenroom.projections.query import desc
 
 TICKET_SECONDS: Final = 600
@@ -46,7 +47,6 @@ class Api:
             Route(of_call, self.call),
             Route(of_call + "/history", self.history),
             Route(of_call + "/{deed}", self.deed, methods=["POST"]),
-            Route("/api/entry/slots", self.slots),
             Route("/api/entry/{deed}", self.own_deed, methods=["POST"]),
         ]
 
@@ -81,10 +81,6 @@ class Api:
         if deed is None:
             raise InvalidInput("deed", f"one of {', '.join(sorted(DEEDS))}")
         return _answer(await deed(self._call(request), await _said(request)))
-
-    async def slots(self, request: Request) -> Response:
-        """Whom the entry of the ticket receives, by media line."""
-        return _answer(await self._entry(request).slots())
 
     async def own_deed(self, request: Request) -> Response:
         """What only the entry itself may do; the ticket says which it is."""
@@ -136,7 +132,8 @@ async def _create(call: CallHandle, said: Said) -> object:
 
 
 def _flags(said: Said) -> dict[str, Any]:
-    return {kind: said.get(kind, False) for kind in ("audio", "video", "screenshare")}
+    kinds = get_args(Kind)
+    return {kind: said.get(kind, False) for kind in kinds}
 
 
 DEEDS: Final[Mapping[str, Deed]] = {

@@ -8,13 +8,13 @@ export class Refusal extends Error {
   }
 }
 
-export async function ask(method, path, { body, type = "application/json", ticket } = {}) {
+export async function ask(method, path, { body, type = "application/json", ticket, signal } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = type;
   if (ticket) headers.Authorization = `Bearer ${ticket}`;
   let response;
   try {
-    response = await fetch(path, { method, headers, body });
+    response = await fetch(path, { method, headers, body, signal });
   } catch {
     throw new Refusal({ code: "unreachable", detail: "the server cannot be reached; is it running?" });
   }
@@ -46,7 +46,7 @@ export class Entry {
   constructor({ entry_id: entryId, ticket, ice_servers: iceServers = [] }) {
     Object.assign(this, { entryId, ticket, iceServers });
   }
-  slots() { return json(ask("GET", "/api/entry/slots", { ticket: this.ticket })); }
+  slots() { return json(ask("GET", "/media/slots", { ticket: this.ticket })); }
   act(deed, said) { return json(ask("POST", `/api/entry/${deed}`, { ticket: this.ticket, ...say(said) })); }
   async renew() { Object.assign(this, new Entry(await this.act("ticket"))); }
 }

@@ -1,7 +1,7 @@
 // The page: what people do, and what happens in the call that they are in.
 import * as api from "./api.js";
 import { $, make } from "./dom.js";
-import { Publisher, Watcher } from "./media.js";
+import { Publisher, Watcher, screenOf } from "./media.js";
 import * as view from "./view.js";
 
 const KEPT = "greenroom-demo"; // where the entry is kept
@@ -15,6 +15,7 @@ class Here {
     this.publisher = null;
     this.watcher = null;
     this.stream = null;
+    this.screen = null;
     this.may = new Set();
     this.names = new Map();
     this.refreshing = null;
@@ -72,8 +73,8 @@ class Here {
     $("state").className = state === "live" ? "badge live" : "badge";
     view.showPeople(participants, this.entry.entryId, this.may, (deed, said) => attempt(() => this.call.act(deed, said)));
     view.showMembers(members);
+    if (this.screen && !this.may.has("screenshare")) await this.unshare();
     this.showControls(call);
-    await this.watcher?.receive(participants.length - 1);
     await this.arrange();
   }
 
@@ -83,11 +84,17 @@ class Here {
     const slots = await this.entry.slots();
     if (!this.entry) return;
     const found = this.watcher?.tracks(slots) ?? new Map();
+    found.set(this.entry.entryId, this.stream?.getTracks() ?? []);
+    if (this.screen) found.set(screenOf(this.entry.entryId), this.screen.getTracks());
+    const kept = new Set(this.names.keys());
     for (const [entryId, name] of this.names) {
       const self = entryId === this.entry.entryId;
-      view.showTile(entryId, name, self ? this.stream?.getTracks() ?? [] : found.get(entryId) ?? [], { self });
+      view.showTile(entryId, name, found.get(entryId) ?? [], { self });
+      const screen = screenOf(entryId);
+      if (found.has(screen)) view.showTile(screen, name, found.get(screen), { self, screen: true });
+      if (found.has(screen)) kept.add(screen);
     }
-    view.keepTiles(new Set(this.names.keys()));
+    view.keepTiles(kept);
   }
 
   showControls(call) {
@@ -95,6 +102,8 @@ class Here {
     $("send").hidden = sends || !(this.may.has("send-audio") || this.may.has("send-video"));
     $("microphone").hidden = !this.stream?.getAudioTracks().length;
     $("camera").hidden = !this.stream?.getVideoTracks().length;
+    $("share").hidden = this.screen !== null || !this.may.has("screenshare");
+    $("unshare").hidden = this.screen === null;
     $("go-live").hidden = !this.may.has("update-call") || !(call.backstage || call.ended_at);
     $("stop-live").hidden = !this.may.has("update-call") || call.backstage;
     $("end").hidden = !this.may.has("end-call");
@@ -125,19 +134,53 @@ class Here {
 
   // Again from the beginning where a connection broke; the entry waits for a while.
   watch() {
-    this.watcher = new Watcher(this.entry, () => attempt(() => { this.watch(); return this.look(); }));
+    this.watcher = new Watcher(this.entry, () => this.refresh(), () => { this.watch(); this.refresh(); });
+    attempt(() => this.watcher.follow());
   }
 
   publish() {
-    this.publisher = new Publisher(this.entry, this.stream, () => attempt(() => this.publish()));
+    this.publisher = new Publisher(this.entry, () => attempt(() => this.publish()));
+    if (this.stream) this.publisher.add(this.stream);
+    if (this.screen) this.publisher.add(this.screen, { screen: true });
+    return this.publisher.offer();
+  }
+
+  // One more stream, over the connection that there is.
+  publishAlso(stream, options) {
+    if (!this.publisher) return this.publish();
+    this.publisher.add(stream, options);
     return this.publisher.offer();
   }
 
   async send() {
     const wanted = { audio: this.may.has("send-audio"), video: this.may.has("send-video") && { width: 640, height: 480 } };
     this.stream = await navigator.mediaDevices.getUserMedia(wanted);
-    await this.publish();
+    await this.publishAlso(this.stream);
     this.showMuted();
+    await this.look();
+  }
+
+  async share() {
+    const screen = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
+    // As for the microphone: somebody may have muted it.
+    await this.entry.act("unmute", { screenshare: true, screenshare_audio: true });
+    this.screen = screen;
+    screen.getVideoTracks()[0].addEventListener("ended", () => attempt(() => this.unshare()));
+    await this.publishAlso(screen, { screen: true });
+    await this.look();
+  }
+
+  async unshare() {
+    if (!this.screen) return;
+    for (const track of this.screen.getTracks()) track.stop();
+    this.screen = null;
+    if (this.stream) {
+      this.publisher.withdrawScreen();
+      await this.publisher.offer();
+    } else {
+      this.publisher.close();
+      this.publisher = null;
+    }
     await this.look();
   }
 
@@ -160,6 +203,7 @@ class Here {
     const named = about.tracks.join(" and ");
     view.showNotice(`${who} has muted you (${named}). You may unmute yourself.`);
     this.showMuted();
+    if (about.tracks.includes("screenshare")) attempt(() => this.unshare());
   }
 
   showMuted() {
@@ -181,7 +225,7 @@ class Here {
     this.feed.close();
     this.publisher?.close();
     this.watcher?.close();
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    for (const stream of [this.stream, this.screen]) for (const track of stream?.getTracks() ?? []) track.stop();
     for (const timer of this.timers) clearInterval(timer);
     clearTimeout(this.refreshing);
     this.entry = null;
@@ -262,6 +306,8 @@ $("enter").elements.user.addEventListener("change", door);
 on("send", () => here.send());
 on("microphone", () => here.toggle("audio"));
 on("camera", () => here.toggle("video"));
+on("share", () => here.share());
+on("unshare", () => here.unshare());
 on("go-live", () => here.call.act("go_live"));
 on("stop-live", () => here.call.act("stop_live"));
 on("end", () => here.call.act("end"));

@@ -1,44 +1,37 @@
-// Media over HTTP, as any client does it: WHIP to send, WHEP to receive.
+// Media over HTTP, as any client does it: WHIP to send, invitations to receive.
 import { ask } from "./api.js";
 
 const GATHERING = 500; // milliseconds; without servers to ask, addresses are known at once
 const PATIENCE = 2000; // milliseconds that a connection may be interrupted
+const PASSING = new Set(["unreachable", "too_many_requests", "media_overloaded", "overloaded"]); // ask again
 
 class Connection {
   // `broken` is called once, when the connection is over and was not closed by this page.
-  constructor(place, entry, broken) {
-    this.place = place;
+  constructor(entry, broken) {
     this.entry = entry;
+    this.broken = broken;
     this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: entry.iceServers });
-    this.offering = Promise.resolve();
     this.peer.addEventListener("connectionstatechange", () => {
       clearTimeout(this.doubt);
       const patience = { disconnected: PATIENCE, failed: 0, closed: 0 }[this.peer.connectionState];
-      if (patience !== undefined) this.doubt = setTimeout(() => this.breakOff(broken), patience);
+      if (patience !== undefined) this.doubt = setTimeout(() => this.breakOff(), patience);
     });
   }
 
-  breakOff(broken) {
+  breakOff() {
     if (this.over) return;
     this.close();
-    broken();
+    this.broken();
   }
 
-  // Offers wait for each other: one exchange at a time.
-  offer() {
-    this.offering = this.offering.catch(() => {}).then(() => this.exchange());
-    return this.offering;
-  }
-
-  async exchange() {
+  async describe() {
     await this.peer.setLocalDescription();
     await gathered(this.peer);
-    const response = await ask("POST", `/media/${this.place}`, {
-      body: this.peer.localDescription.sdp,
-      type: "application/sdp",
-      ticket: this.entry.ticket,
-    });
-    await this.peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    return this.peer.localDescription.sdp;
+  }
+
+  say(method, path, body, signal) {
+    return ask(method, path, { body, type: "application/sdp", ticket: this.entry.ticket, signal });
   }
 
   close() {
@@ -48,42 +41,99 @@ class Connection {
   }
 }
 
+// Sends a camera and a microphone, and a screen beside them.
 export class Publisher extends Connection {
-  constructor(entry, stream, broken) {
-    super("whip", entry, broken);
+  constructor(entry, broken) {
+    super(entry, broken);
+    this.screens = [];
+    this.offering = Promise.resolve();
+  }
+
+  add(stream, { screen = false } = {}) {
     for (const track of stream.getTracks()) {
-      this.peer.addTransceiver(track, { direction: "sendonly", streams: [stream] });
+      const free = screen && this.screens.find((line) => line.direction === "inactive" && line.receiver.track.kind === track.kind);
+      if (free) {
+        free.sender.replaceTrack(track);
+        free.direction = "sendonly";
+      } else {
+        const line = this.peer.addTransceiver(track, { direction: "sendonly", streams: [stream] });
+        if (screen) this.screens.push(line);
+      }
     }
+  }
+
+  // The screen is shared no more; its lines stay, and are silent.
+  withdrawScreen() {
+    for (const line of this.screens) line.direction = "inactive";
+  }
+
+  // Offers wait for each other: one exchange at a time.
+  offer() {
+    this.offering = this.offering.catch(() => {}).then(() => this.exchange());
+    return this.offering;
+  }
+
+  async exchange() {
+    const offer = await this.describe();
+    const screens = new Set(this.screens.map((line) => line.mid));
+    const marked = offer.replace(/a=mid:(\S+)\r\n/g, (row, mid) => (screens.has(mid) ? `${row}a=content:slides\r\n` : row));
+    const response = await this.say("POST", "/media/whip", marked);
+    await this.peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 }
 
+// Receives whoever sends, as many as there are: the server offers, and again whenever others come.
 export class Watcher extends Connection {
-  constructor(entry, broken) { super("whep", entry, broken); }
-
-  // Lines to receive `others` people; lines are never taken away.
-  async receive(others) {
-    const wanted = Math.min(Math.max(others, 1), 15);
-    const lines = this.peer.getTransceivers();
-    const missing = wanted - lines.length / 2;
-    if (missing <= 0) return;
-    for (let n = 0; n < missing; n += 1) {
-      for (const kind of ["audio", "video"]) this.peer.addTransceiver(kind, { direction: "recvonly" });
-    }
-    await this.offer();
+  // `changed` is called when there are other lines than before.
+  constructor(entry, changed, broken) {
+    super(entry, broken);
+    this.changed = changed;
+    this.leaving = new AbortController();
   }
 
-  // Tracks by entry, as the server says who is on which line.
+  async follow() {
+    for (let after = 0; !this.over;) {
+      try {
+        after = (await this.invited(after)) ?? after;
+      } catch (problem) {
+        if (this.over || problem.code === "entry_not_found") return; // the history says why
+        if (problem.code === "connection_over") return this.breakOff();
+        if (!PASSING.has(problem.code)) throw problem;
+        await new Promise((done) => setTimeout(done, PATIENCE));
+      }
+    }
+  }
+
+  // The number of the invitation that was accepted, if there was another one.
+  async invited(after) {
+    const offered = await this.say("POST", `/media/invitations?after=${after}`, undefined, this.leaving.signal);
+    if (offered.status === 204 || this.over) return undefined;
+    await this.peer.setRemoteDescription({ type: "offer", sdp: await offered.text() });
+    const place = offered.headers.get("Location");
+    await this.say("PATCH", place, await this.describe());
+    this.changed();
+    return Number(place.split("/").pop());
+  }
+
+  // Tracks by whose they are, as the server says who is on which line; screens beside the rest.
   tracks(slots) {
     const found = new Map();
     for (const line of this.peer.getTransceivers()) {
       const source = slots[line.mid];
       if (!source) continue;
-      const tracks = found.get(source.entry_id) ?? [];
-      found.set(source.entry_id, [...tracks, line.receiver.track]);
+      const key = source.kind.startsWith("screenshare") ? screenOf(source.entry_id) : source.entry_id;
+      found.set(key, [...(found.get(key) ?? []), line.receiver.track]);
     }
     return found;
   }
+
+  close() {
+    super.close();
+    this.leaving.abort();
+  }
 }
+
+export const screenOf = (entryId) => `${entryId} screen`;
 
 function gathered(peer) {
   return new Promise((done) => {

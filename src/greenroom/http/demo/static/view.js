@@ -1,25 +1,26 @@
 // What is shown: the stage, the people, the history. Nothing is asked of the server here.
 import { $, fill, make } from "./dom.js";
 
-const SENDING = ["send-audio", "send-video"];
+const SENDING = ["send-audio", "send-video", "screenshare"];
 const TOLD = ["user_ids", "kind", "tracks", "permissions", "reason", "role"];
 
 const tiles = new Map();
 const names = new Map(); // of entries, as the history tells them
 
-export function showTile(entryId, name, tracks, { self = false } = {}) {
-  let tile = tiles.get(entryId);
+export function showTile(key, name, tracks, { self = false, screen = false } = {}) {
+  let tile = tiles.get(key);
   if (!tile) {
     const video = make("video", { autoplay: true, playsInline: true, muted: self });
     const caption = make("figcaption");
     const silhouette = make("span", { className: "silhouette", ariaHidden: "true" });
-    const figure = make("figure", { className: self ? "tile self" : "tile", dataset: { entry: entryId } },
-      video, silhouette, caption);
+    const className = ["tile", self && "self", screen && "screen"].filter(Boolean).join(" ");
+    const figure = make("figure", { className, dataset: { key } }, video, silhouette, caption);
     tile = { figure, video, caption, silhouette };
-    tiles.set(entryId, tile);
+    tiles.set(key, tile);
     $("stage").append(figure);
   }
-  tile.caption.textContent = self ? `${name} (you)` : name;
+  const shown = screen ? `Screen of ${name}` : name;
+  tile.caption.textContent = self ? `${shown} (you)` : shown;
   tile.silhouette.textContent = name.slice(0, 1);
   const known = tile.video.srcObject?.getTracks() ?? [];
   if (known.length !== tracks.length || tracks.some((track) => !known.includes(track))) {
@@ -27,15 +28,15 @@ export function showTile(entryId, name, tracks, { self = false } = {}) {
   }
   const seen = tracks.some((track) => track.kind === "video" && track.enabled && !track.muted);
   tile.silhouette.hidden = seen;
-  tile.video.setAttribute("aria-label", `Video of ${name}`);
+  tile.video.setAttribute("aria-label", screen ? shown : `Video of ${name}`);
 }
 
-export function keepTiles(entryIds) {
-  for (const [entryId, tile] of tiles) {
-    if (entryIds.has(entryId)) continue;
+export function keepTiles(keys) {
+  for (const [key, tile] of tiles) {
+    if (keys.has(key)) continue;
     tile.video.srcObject = null;
     tile.figure.remove();
-    tiles.delete(entryId);
+    tiles.delete(key);
   }
 }
 
