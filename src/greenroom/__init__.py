@@ -24,7 +24,12 @@ from greenroom.domain import errors
 from greenroom.domain.access import Capability
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
-from greenroom.domain.session_events import MediaStatistics
+from greenroom.domain.session_events import (
+    MediaStatistics,
+    RecordedFile,
+    RecordingEnd,
+    TrackRecorded,
+)
 from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
@@ -40,6 +45,7 @@ from greenroom.projections.query import SortKey, asc, desc
 from greenroom.projections.rebuilding import Rebuilt
 from greenroom.projections.retrying import Retried
 from greenroom.projections.standing import ProjectionStatus
+from greenroom.recordings import Recording
 
 __all__ = [
     "Backstage",
@@ -68,10 +74,14 @@ __all__ = [
     "PastRoom",
     "ProjectionStatus",
     "Rebuilt",
+    "RecordedFile",
+    "Recording",
+    "RecordingEnd",
     "Retried",
     "RoomMediaStats",
     "SessionState",
     "SortKey",
+    "TrackRecorded",
     "UserHandle",
     "asc",
     "desc",

@@ -13,7 +13,7 @@ from greenroom.call_reading import CallReading
 from greenroom.domain import checks
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.message import CallId, EntryId
-from greenroom.domain.operations import life, people, presence, rings
+from greenroom.domain.operations import life, people, presence, recording, rings
 from greenroom.domain.operations.life import UNSET, Backstage, Unset
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
@@ -326,6 +326,25 @@ class CallHandle(CallReading):
         Needs `update-call-permissions`.
         """
         return self._done(people.revoke_permissions(user_id, permissions), request_id)
+
+    # Recording
+
+    def start_recording(self, *, request_id: str | None = None) -> Done:
+        """Write what is published in the session to files, from now on. Needs `start-record-call`.
+
+        It ends with `stop_recording`, or with the session; `recordings` lists what came of it.
+
+        Raises:
+            NoSession: nobody is in the call.
+            RecordingDisabled: the settings allow no recording (`recording.mode`).
+            MediaError: nothing here records; the message says what to configure.
+        """
+        obstacle = self._core.recording_obstacle()
+        return self._done(recording.start(obstacle=obstacle), request_id)
+
+    def stop_recording(self, *, request_id: str | None = None) -> Done:
+        """Record no more, and finish the files. Needs `stop-record-call`."""
+        return self._done(recording.stop(), request_id)
 
     # Rings and messages
 

@@ -30,6 +30,7 @@ from greenroom.domain.operations import people
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.turn import Claim
 from greenroom.history import BREATH_SECONDS, HistoryReader, patience, wanted
+from greenroom.recordings import RECORDING, Recording, recordings
 
 if TYPE_CHECKING:
     from greenroom.core import Core
@@ -206,6 +207,16 @@ class CallReading:
         as_of = None if at is None else checks.instant(at, "at")
         self._readable()
         return self._core.attendance(self.cid, as_of)
+
+    def recordings(self) -> list[Recording]:
+        """The recordings of the call in order, with the files that are finished. Needs `read-call`.
+
+        Files are told of in the moment after they are finished. Greenroom takes none away: that
+        is the application's, and so is who may have them.
+        """
+        reader = HistoryReader(self.cid, wanted(kinds=RECORDING))
+        self._readable()
+        return recordings(self._core.records(reader))
 
     def media_stats(self) -> MediaStats | None:
         """What goes through the media connections that stand now. Needs `read-call`.

@@ -28,6 +28,8 @@ from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
     EntryId,
+    Event,
+    Recorded,
     StreamId,
     UserId,
 )
@@ -326,6 +328,16 @@ class Core(ABC):
         for page in reader.records(self._store, self.index(), until):
             attending.take(record for _, record in page)
         return attending.attendance(now if at is None else at)
+
+    def records(self, reader: HistoryReader) -> Iterator[Recorded[Event]]:
+        """The same as records."""
+        until = self._visible()
+        for page in reader.records(self._store, self.index(), until):
+            yield from (record for _, record in page)
+
+    def recording_obstacle(self) -> str:
+        """Why nothing here could record; empty where something can, or nobody asks in earnest."""
+        return ""
 
     def awaits(self, after: int, seconds: float) -> bool:
         """Sleep until something stands past that position; False where nothing did in time."""

@@ -13,7 +13,7 @@ from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, Refused, WrongTeam
 from greenroom.domain.message import Actor, EntryId
-from greenroom.domain.operations import life, people, presence, rings
+from greenroom.domain.operations import life, people, presence, recording, rings
 from greenroom.domain.operations.operation import Operation
 
 _ENTRY: Final = EntryId("hypothetical")
@@ -61,7 +61,9 @@ OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
     "revoke_permissions": people.revoke_permissions,
     "ring": rings.ring,
     "send_event": people.send_event,
+    "start_recording": recording.start,
     "stop_live": life.stop_live,
+    "stop_recording": recording.stop,
     "unblock": people.unblock,
     "unmute": _unmute,
     "unpin": people.unpin,

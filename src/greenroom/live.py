@@ -30,6 +30,7 @@ from greenroom.importing import Import, Imported
 from greenroom.intake import IN_FLIGHT
 from greenroom.media.leases import Leases, Worker
 from greenroom.media.port import Invitation, Source
+from greenroom.media.unrecorded import HOW_TO_RECORD
 from greenroom.media_link import MediaLink
 from greenroom.media_stats import RoomMediaStats
 from greenroom.media_ticker import MediaTicker
@@ -281,6 +282,12 @@ class LiveCore(Core):
     def slots(self, cid: CallId, entry_id: EntryId) -> Mapping[str, Source | None]:
         """As media has arranged it."""
         return {} if self.media is None else self.media.slots(cid, entry_id)
+
+    def recording_obstacle(self) -> str:
+        """As media says."""
+        if self.media is None:
+            return f"no media runs here that could record: {HOW_TO_RECORD}"
+        return self.media.recordings.obstacle()
 
     def _started_media(self) -> MediaLink:
         with self._starting_media:

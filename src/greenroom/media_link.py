@@ -19,6 +19,7 @@ from greenroom.holding import LEASE, Stirred
 from greenroom.media.leases import Worker
 from greenroom.media.port import Invitation, Kind, MediaEntry, MediaPort, Source
 from greenroom.media.reactor import MediaReactor, Presence
+from greenroom.media_recordings import MediaRecordings
 from greenroom.media_reports import CLAIM, MediaReports, Place
 from greenroom.media_stats import RoomMediaStats
 
@@ -49,6 +50,9 @@ class MediaLink(MediaReports):
     ) -> None:
         super().__init__()
         self._media = media
+        self.recordings: Final = MediaRecordings(
+            media, self._turn, self._is_mine, self._note_recording
+        )
         self._url = url
         self._adopts = adopts
         self._lease = lease
@@ -100,13 +104,15 @@ class MediaLink(MediaReports):
                 self._wanted,
                 present=present,
                 position=position,
-                mine=lambda cid: self._holding.term(cid) is not None,
+                mine=self._is_mine,
             )
             self._looked_over = monotonic()
             drive = core.start_media_ticker(self)
             self._holding.start(lambda: self._stir(drive))
             self._claim(self._reactor.calls())
             self._reactor.settle()
+            for cid in self._reactor.calls():
+                self.recordings.take(cid)
         self._tell()
 
     def follow(self) -> None:
@@ -122,10 +128,12 @@ class MediaLink(MediaReports):
                     case Left(entry_id=entry_id):
                         self._leave(entry_id)
                 self._reactor.react(record)
+                self.recordings.react(record.event)
             self._reactor.settle()
             self._claim(self._unclaimed)
             self._unclaimed.clear()
             self._heed(self._holding.stir())
+            self.recordings.settle()
         self._tell()
 
     def look_over(self) -> None:
@@ -136,6 +144,7 @@ class MediaLink(MediaReports):
                 self._claim(self._reactor.calls())
                 self._holding.release(self._carried(), ())
                 self._reactor.reconcile()
+                self.recordings.reconcile()
         self._tell()
 
     def due(self) -> bool:
@@ -278,6 +287,7 @@ class MediaLink(MediaReports):
         for cid in stirred.lost:
             for presence in self._reactor.present(cid):
                 self._media.close(presence.entry_id)
+            self.recordings.drop(cid)
         for cid in stirred.gained:
             self._take(cid)
         present = [cid for cid in stirred.orphaned if cid in self._reactor.calls()]
@@ -287,8 +297,8 @@ class MediaLink(MediaReports):
         self._holding.release(self._carried(), gone)
 
     def _carried(self) -> Collection[CallId]:
-        """Calls that somebody is in, or that are not measured yet."""
-        return {place.cid for place in self._places.values()}
+        """Calls that somebody is in, that are recorded, or that are not measured yet."""
+        return {place.cid for place in self._places.values()}.union(self.recordings.calls())
 
     def _described(self, name: str) -> Worker:
         """This process, as others are to see it."""
@@ -304,6 +314,10 @@ class MediaLink(MediaReports):
             for epoch in self._media_of(presence).standing:
                 if epoch not in running:
                     self.lost(presence.entry_id, epoch)
+        self.recordings.take(cid)
+
+    def _is_mine(self, cid: CallId) -> bool:
+        return self._holding.term(cid) is not None
 
     def _leave(self, entry_id: EntryId) -> None:
         place = self._places.get(entry_id)

@@ -13,13 +13,14 @@ from pydantic import TypeAdapter
 from greenroom.answers import Done, done
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import GreenroomError, Refused, StoreClosed
-from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId
+from greenroom.domain.message import CallId, EntryId, Event, Recorded, UserId, recorded_as
 from greenroom.domain.operations import media as reports
+from greenroom.domain.operations import recording as recordings
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session_events import MediaStatistics, Track
+from greenroom.domain.session_events import MediaStatistics, RecordedFile, Track
 from greenroom.domain.turn import Claim
 from greenroom.holding import Holding, Sole
-from greenroom.media.port import Kind
+from greenroom.media.port import Kind, MediaRecording, RecordedTrack
 from greenroom.media_stats import Tally
 from greenroom.waiting import Waiting
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 CLAIM: Final = Claim("media", system=True)
+RECORDER: Final = recorded_as("recorder", system=True)
+"""Whose what a recording reports is, where it is nobody's track."""
 _DONE: Final = TypeAdapter(Done)
 
 
@@ -59,8 +62,9 @@ class MediaReports:
         self._tally = Tally()
         self._waiting = Waiting()
         """Who wants to know when to ask for another invitation."""
-        self._untold: deque[tuple[Place, int, Operation[CallTurn]]] = deque()
-        """What media reported in which term, and is not on record yet; in order."""
+        self._untold: deque[tuple[Place, int | None, Operation[CallTurn]]] = deque()
+        """What media reported in which term, and is not on record yet; in order. What is so
+        whoever carries the call has no term."""
         self._telling = threading.Lock()
 
     def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
@@ -100,6 +104,31 @@ class MediaReports:
         """Whoever waits for another invitation of an entry is to ask for it."""
         self._waiting.wake(entry_id)
 
+    def recorded(self, recording: MediaRecording, track: RecordedTrack, file: RecordedFile) -> bool:
+        """A file is finished; whoever carries the call by now, it is there."""
+        report = recordings.recorded(
+            recording.session,
+            recording.number,
+            file,
+            entry_id=track.entry_id,
+            user_id=track.user_id,
+            epoch=track.epoch,
+            kind=Track(track.kind),
+        )
+        self._untold.append((Place(recording.cid, recording.session, track.user_id), None, report))
+        self._tell()
+        return all(one is not report for _, _, one in tuple(self._untold))
+
+    def recording_failed(self, recording: MediaRecording, because: str) -> None:
+        """Nothing can be written any more."""
+        _log.error("the recording of %s has failed: %s", recording.cid, because)
+        self._note_recording(
+            recording, recordings.failed(recording.session, recording.number, because)
+        )
+
+    def _note_recording(self, recording: MediaRecording, report: Operation[CallTurn]) -> None:
+        self._note(Place(recording.cid, recording.session, RECORDER), report)
+
     def _note(self, place: Place | None, report: Operation[CallTurn]) -> None:
         term = None if place is None else self._holding.term(place.cid)
         if place is not None and term is not None:
@@ -120,9 +149,9 @@ class MediaReports:
             finally:
                 self._telling.release()
 
-    def _record(self, place: Place, term: int, report: Operation[CallTurn]) -> bool:
+    def _record(self, place: Place, term: int | None, report: Operation[CallTurn]) -> bool:
         """Whether that is done with: recorded, refused, or none of this process's business."""
-        if self._holding.term(place.cid) != term:
+        if term is not None and self._holding.term(place.cid) != term:
             return True
         if not self._holding.sure():
             return False  # who was cut off for long has to find out first what others did

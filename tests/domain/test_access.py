@@ -12,7 +12,7 @@ from greenroom.domain.access import ALL, BUILT_IN_GRANTS, Capability, Standing, 
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, NotAllowed, WrongTeam
 from greenroom.domain.message import Role
-from greenroom.domain.operations import life, people, policy, presence, rings
+from greenroom.domain.operations import life, people, policy, presence, recording, rings
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
@@ -55,6 +55,8 @@ NEEDS: list[tuple[str, str, Make]] = [
     ("revoke", "update-call-permissions", lambda: people.revoke_permissions("b", ["send-audio"])),
     ("pin", "pin-for-everyone", lambda: people.pin("thierry")),
     ("unpin", "pin-for-everyone", lambda: people.unpin("thierry")),
+    ("start_recording", "start-record-call", recording.start),
+    ("stop_recording", "stop-record-call", recording.stop),
     ("send_event", "send-event", lambda: people.send_event({"wave": 1})),
     ("ring", "read-call", lambda: rings.ring(["tommaso"])),
     ("notify", "read-call", lambda: rings.notify(["tommaso"])),

@@ -25,8 +25,14 @@ from greenroom.domain.session_events import (
     MediaStatistics,
     MediaUnpublished,
     Pinned,
+    RecordedFile,
+    RecordingEnd,
+    RecordingResumed,
+    RecordingStarted,
+    RecordingStopped,
     SessionEvent,
     Track,
+    TrackRecorded,
     Unpinned,
     UsersMuted,
     UserUnmuted,
@@ -71,6 +77,17 @@ def leavings(draw: st.DrawFn) -> Left:
     )
 
 
+def a_file(entry_id: EntryId) -> RecordedFile:
+    return RecordedFile(
+        name=f"{entry_id}.webm",
+        codec="VP8",
+        starts_after=0,
+        seconds=1,
+        bytes=1,
+        sha256="",
+    )
+
+
 @st.composite
 def others(draw: st.DrawFn) -> SessionEvent:
     """What else is recorded of a session."""
@@ -94,6 +111,20 @@ def others(draw: st.DrawFn) -> SessionEvent:
         UsersMuted(at=at, cid=CID, session=1, user_ids=(user_id,), tracks=tracks, entry_ids=ids),
         UserUnmuted(
             at=at, cid=CID, session=1, user_id=user_id, tracks=(Track.AUDIO,), entry_ids=ids
+        ),
+        RecordingStarted(at=at, cid=CID, session=1, recording=epoch),
+        RecordingResumed(at=at, cid=CID, session=1, recording=epoch),
+        RecordingStopped(at=at, cid=CID, session=1, recording=epoch, reason=RecordingEnd.STOPPED),
+        TrackRecorded(
+            at=at,
+            cid=CID,
+            session=1,
+            recording=epoch,
+            entry_id=entry_id,
+            user_id=user_id,
+            epoch=epoch,
+            kind=Track.VIDEO,
+            file=a_file(entry_id),
         ),
     ]
     return draw(st.sampled_from(events))

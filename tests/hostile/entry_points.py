@@ -145,6 +145,8 @@ def _calls() -> list[EntryPoint]:
         kick=(1, {"user_id": "alice", "block": False, **_ID}),
         mute=(2, {"user_ids": ["alice"], **_TRACKS, **_ID}),
         pin=(1, {"user_id": "thierry", **_ID}),
+        start_recording=(0, _ID),
+        stop_recording=(0, _ID),
         unpin=(1, {"user_id": "thierry", **_ID}),
         request_permissions=(1, {**permissions, **_ID}),
         grant_permissions=(2, {"user_id": "alice", **permissions, **_ID}),
@@ -270,6 +272,7 @@ NOT_HERE: Final = {
     "Entry.slots": "takes nothing",
     "Entry.ice_servers": "takes nothing",
     "CallHandle.media_stats": "takes nothing",
+    "CallHandle.recordings": "takes nothing",
     "Greenroom.media_stats": "takes nothing",
 }
 """Public methods that are tried elsewhere."""

@@ -19,6 +19,7 @@ from greenroom.testing.media_contract import (
     MediaPortContract,
     MediaReportsContract,
 )
+from greenroom.testing.recording_contract import RecordsContract, RecordsNothingContract
 
 E1, E2 = EntryId("e1"), EntryId("e2")
 ENTRY = MediaEntry(E1, CallId("default:1"), 1, UserId("thierry"), frozenset({"audio"}))
@@ -45,7 +46,15 @@ class TestReportsOfFakeMedia(MediaReportsContract):
         return lambda: media.lose(entry_id)
 
 
-class TestNullMedia(MediaLifeContract):
+class TestRecordingsOfFakeMedia(RecordsContract):
+    @pytest.fixture
+    def media(self) -> Iterator[MediaPort]:
+        media = FakeMedia()
+        yield media
+        media.stop()
+
+
+class TestNullMedia(MediaLifeContract, RecordsNothingContract):
     @pytest.fixture
     def media(self) -> Iterator[MediaPort]:
         media = NullMedia()

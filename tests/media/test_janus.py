@@ -12,6 +12,7 @@ from greenroom.media.port import MediaPort
 from greenroom.testing.janus import PrivateJanus
 from greenroom.testing.media_contract import MediaPortContract, MediaReportsContract
 from greenroom.testing.peer import Peer
+from greenroom.testing.recording_contract import RecordsNothingContract
 
 pytestmark = pytest.mark.slow  # starts a program, which has to be installed
 
@@ -34,7 +35,7 @@ def media(janus: PrivateJanus) -> Iterator[JanusMedia]:
     media.stop()
 
 
-class TestJanusMedia(MediaPortContract):
+class TestJanusMedia(MediaPortContract, RecordsNothingContract):
     """Janus answers no offer to receive, by its nature; it invites instead."""
 
     direction = "sendonly"

@@ -199,6 +199,11 @@ class CallHandle:
     grant_permissions = command(call_handle.CallHandle.grant_permissions)
     revoke_permissions = command(call_handle.CallHandle.revoke_permissions)
 
+    # Recording
+
+    start_recording = command(call_handle.CallHandle.start_recording)
+    stop_recording = command(call_handle.CallHandle.stop_recording)
+
     # Rings and messages
 
     ring = command(call_handle.CallHandle.ring)
@@ -249,6 +254,7 @@ class CallHandle:
                 await asyncio.sleep(min(left, BREATH_SECONDS))
 
     attendance = blocking(call_handle.CallHandle.attendance)
+    recordings = blocking(call_handle.CallHandle.recordings)
     media_stats = blocking(call_handle.CallHandle.media_stats)
     explain = blocking(call_handle.CallHandle.explain)
     current_session = blocking(call_handle.CallHandle.current_session)

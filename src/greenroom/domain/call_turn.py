@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 
 from greenroom.domain.access import Capability, Standing, effective
 from greenroom.domain.admission import JoinFacts, Occupancy, Rules, admit
-from greenroom.domain.call_commands import CallCommand, EndSession
+from greenroom.domain.call import CALL
+from greenroom.domain.call_commands import CallCommand, DeleteCall, EndCall, EndSession
+from greenroom.domain.call_events import SessionEnded
 from greenroom.domain.call_state import Call, Existence, Ring
 from greenroom.domain.call_type import CallType
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import CallNotFound, CallTypeNotFound, WrongTeam
 from greenroom.domain.membership import MemberAdded, Membership, MembershipCommand, Miss
 from greenroom.domain.message import SYSTEM, Actor, CallId, Role, Team, UserId
-from greenroom.domain.session_commands import PutOut, SessionCommand
-from greenroom.domain.session_events import Left, LeftReason
+from greenroom.domain.session_commands import EndRecording, PutOut, SessionCommand
+from greenroom.domain.session_events import Left, LeftReason, RecordingEnd
 from greenroom.domain.session_state import Session
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import (
@@ -172,7 +174,9 @@ class CallTurn(Turn):
         return tuple(sorted(user for user in ids if self.member(user).role is not None))
 
     def tell_call(self, command: CallCommand) -> None:
-        """Let the call decide."""
+        """Let the call decide; the recording of a session ends with it."""
+        if isinstance(command, EndCall | EndSession | DeleteCall):
+            self._end_recording(command)
         self._tell(self._call_stream, command, command.by)
 
     def tell_member(self, command: MembershipCommand) -> None:
@@ -187,6 +191,20 @@ class CallTurn(Turn):
             self.tell_call(
                 EndSession(at=self.at, by=command.by, cid=self.cid, session=command.session)
             )
+
+    def _end_recording(self, command: CallCommand) -> None:
+        """End the recording that is on, if `command` ends the session; before it does."""
+        if self.session.recordings.running:
+            for event in CALL.decide(self.call, command):
+                if isinstance(event, SessionEnded):
+                    ending = EndRecording(
+                        at=self.at,
+                        by=command.by,
+                        cid=self.cid,
+                        session=event.session,
+                        reason=RecordingEnd.ENDED,
+                    )
+                    self.tell_session(ending)
 
     def put_out(
         self,

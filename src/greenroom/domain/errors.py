@@ -16,6 +16,8 @@ GreenroomError
 |   |-- AnswerFinal             answer_final
 |   |-- RequestsDisabled        requests_disabled
 |   |-- RingingDisabled         ringing_disabled
+|   |-- RecordingDisabled       recording_disabled
+|   |-- NoSession               no_session
 |   |-- CallTypeNotFound        call_type_not_found
 |   |-- CallTypeExists          call_type_exists
 |   `-- TicketExpired           ticket_expired         .expired_at
@@ -55,11 +57,7 @@ class GreenroomError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How it goes to other processes: as it is, whatever it was made of."""
-        return _again, (type(self), self.args), self.__dict__
-
-
-def _again(kind: type[GreenroomError], args: tuple[Any, ...]) -> GreenroomError:
-    return kind.__new__(kind, *args)
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class Refused(GreenroomError):
@@ -218,6 +216,18 @@ class RingingDisabled(Refused):
         self.call_type = call_type
 
 
+class RecordingDisabled(Refused):
+    """The settings allow no recording of the call."""
+
+    code = "recording_disabled"
+
+
+class NoSession(Refused):
+    """Nobody is in the call, nor was a moment ago."""
+
+    code = "no_session"
+
+
 class CallTypeNotFound(Refused):
     """No such call type."""
 
@@ -244,9 +254,7 @@ class TicketExpired(Refused):
     code = "ticket_expired"
 
     def __init__(self, expired_at: datetime) -> None:
-        super().__init__(
-            f"the ticket expired at {expired_at.isoformat()}; ask the entry for another"
-        )
+        super().__init__(f"the ticket expired at {expired_at.isoformat()}; ask for another")
         self.expired_at = expired_at
 
 
@@ -302,10 +310,7 @@ class Conflict(GreenroomError):
 
 
 class Repeated(Conflict):
-    """The request was recorded before; its answer is kept under its id.
-
-    For those who write to a store themselves: rooms answer a repeat as the first time.
-    """
+    """The request was recorded before; told to those alone who write to a store themselves."""
 
     code = "repeated"
 
@@ -359,10 +364,7 @@ class StoreError(GreenroomError):
 
 
 class OutcomeUnknown(StoreError):
-    """The store was lost while it was recording; what was asked for may have happened or not.
-
-    Asking again under the same request id tells, and does it where it has not happened.
-    """
+    """The store was lost while recording; asking again under the same id tells, or does it."""
 
     code = "outcome_unknown"
 
@@ -397,9 +399,7 @@ class WrongSchema(StoreError):
     code = "wrong_schema"
 
     def __init__(self, found: int, supported: int) -> None:
-        super().__init__(
-            f"the store has schema version {found}, this greenroom supports {supported};"
-            f" {'upgrade greenroom' if found > supported else 'migrate the store'}"
-        )
+        remedy = "upgrade greenroom" if found > supported else "migrate the store"
+        super().__init__(f"the store has schema {found}, not {supported} as expected; {remedy}")
         self.found = found
         self.supported = supported

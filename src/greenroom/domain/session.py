@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from msgspec import structs
 
-from greenroom.domain import session_media
+from greenroom.domain import session_media, session_recording
 from greenroom.domain.access import Capability
 from greenroom.domain.admission import Evidence, special_grants
 from greenroom.domain.decider import Decider
@@ -20,6 +20,7 @@ from greenroom.domain.errors import EntryNotFound, NotPresent
 from greenroom.domain.message import EntryId, UserId
 from greenroom.domain.session_commands import (
     ConnectMedia,
+    EndRecording,
     Enter,
     Leave,
     LoseMedia,
@@ -30,7 +31,11 @@ from greenroom.domain.session_commands import (
     Publish,
     PutOut,
     PutOutLost,
+    ReportFile,
+    ResumeRecording,
     SessionCommand,
+    StartRecording,
+    StopRecording,
     Unmute,
     Unpin,
     Unpublish,
@@ -46,8 +51,12 @@ from greenroom.domain.session_events import (
     MediaPublished,
     MediaUnpublished,
     Pinned,
+    RecordingResumed,
+    RecordingStarted,
+    RecordingStopped,
     SessionEvent,
     Track,
+    TrackRecorded,
     Unpinned,
     UsersMuted,
     UserUnmuted,
@@ -96,6 +105,8 @@ def decide(session: Session, command: SessionCommand) -> Sequence[SessionEvent]:
             return _pin(session, command, user_id)
         case ConnectMedia() | Publish() | Unpublish() | LoseMedia() | MeasureMedia():
             return _hear(session, command)
+        case StartRecording() | StopRecording() | EndRecording() | ResumeRecording() | ReportFile():
+            return session_recording.decide(session.recordings, command)
         case _:
             assert_never(command)
 
@@ -119,6 +130,9 @@ def evolve(session: Session, event: SessionEvent) -> Session:
             MediaConnected() | MediaPublished() | MediaUnpublished() | MediaLost() | MediaMeasured()
         ):
             return _heard(session, event)
+        case RecordingStarted() | RecordingResumed() | RecordingStopped() | TrackRecorded():
+            recordings = session_recording.evolve(session.recordings, event)
+            return structs.replace(session, recordings=recordings)
         case _:
             assert_never(event)
 
@@ -139,6 +153,7 @@ def _with(session: Session, event: Joined) -> Session:
         None,
         session.pinned,
         session.unmeasured,
+        session.recordings,
     )
 
 
@@ -160,7 +175,7 @@ def _without(session: Session, entry_id: EntryId, closes_at: datetime | None) ->
     if running := unmeasured_of(entry):
         unmeasured = unmeasured.set(entry_id, running)
     entries = session.entries.delete(entry_id)
-    return Session(entries, occupants, counted, closes_at, pinned, unmeasured)
+    return Session(entries, occupants, counted, closes_at, pinned, unmeasured, session.recordings)
 
 
 def _enter(session: Session, command: Enter) -> Sequence[SessionEvent]:

@@ -7,7 +7,14 @@ from datetime import timedelta
 from greenroom.domain.admission import JoinFacts
 from greenroom.domain.decider import Command
 from greenroom.domain.message import CallId, EntryId, UserId
-from greenroom.domain.session_events import LeftReason, MediaStatistics, Track
+from greenroom.domain.session_events import (
+    LeftReason,
+    MediaStatistics,
+    RecordedFile,
+    RecordingEnd,
+    Track,
+)
+from greenroom.domain.settings import Mode
 
 
 class _InSession(Command, frozen=True, kw_only=True):
@@ -94,8 +101,54 @@ class MeasureMedia(_OfMedia, frozen=True, kw_only=True):
     grace: timedelta
 
 
+class StartRecording(_InSession, frozen=True, kw_only=True):
+    mode: Mode
+    obstacle: str = ""
+    """Why nothing here could record; empty where something can."""
+
+
+class StopRecording(_InSession, frozen=True, kw_only=True): ...
+
+
+class EndRecording(_InSession, frozen=True, kw_only=True):
+    """It is over, though nobody stopped it."""
+
+    reason: RecordingEnd
+    recording: int | None = None
+    """None for the one that is on."""
+    because: str = ""
+
+
+class ResumeRecording(_InSession, frozen=True, kw_only=True):
+    """Another process goes on with it."""
+
+    recording: int
+
+
+class ReportFile(_InSession, frozen=True, kw_only=True):
+    """A file is finished."""
+
+    recording: int
+    entry_id: EntryId
+    user_id: UserId
+    epoch: int
+    kind: Track
+    file: RecordedFile
+
+
 MediaReport = ConnectMedia | Publish | Unpublish | LoseMedia | MeasureMedia
 """What media learns of an entry."""
+RecordingCommand = StartRecording | StopRecording | EndRecording | ResumeRecording | ReportFile
+"""About recordings of the session."""
 SessionCommand = (
-    Enter | Leave | PutOut | PutOutLost | MuteUsers | Unmute | Pin | Unpin | MediaReport
+    Enter
+    | Leave
+    | PutOut
+    | PutOutLost
+    | MuteUsers
+    | Unmute
+    | Pin
+    | Unpin
+    | MediaReport
+    | RecordingCommand
 )

@@ -55,6 +55,39 @@ class MediaStatistics(Struct, frozen=True, kw_only=True, gc=False):
     """Seconds that what the participant sends comes too early or too late, as measured last."""
 
 
+class RecordedFile(Struct, frozen=True, kw_only=True, gc=False):
+    """A track as it stands in a file: alone, and never encoded again."""
+
+    name: str
+    """Of the file, below the folder of recordings, with `/` between its parts."""
+    codec: str
+    """`opus` (in Ogg), `VP8` (in WebM) or `H264` (in Matroska)."""
+    starts_after: float
+    """Seconds from the start of the recording to the beginning of the file."""
+    seconds: float
+    """How long it plays."""
+    bytes: int
+    sha256: str
+    """Of all of it, in hexadecimal digits."""
+    packets_lost: int = 0
+    """That never came, or came far too late: what they held is missing."""
+    packets_dropped: int = 0
+    """That came and could not be written: the disk was too slow."""
+    failure: str = ""
+    """What kept it from being finished as it should; empty where nothing did."""
+
+
+class RecordingEnd(StrEnum):
+    """Why a recording is over."""
+
+    STOPPED = "stopped"
+    """Somebody stopped it."""
+    ENDED = "ended"
+    """The session is over."""
+    FAILED = "failed"
+    """It could not be written."""
+
+
 class Joined(Event, frozen=True, kw_only=True):
     """Somebody entered; the media reactor opens a peer connection for `entry_id`."""
 
@@ -197,6 +230,56 @@ class MediaMeasured(Event, frozen=True, kw_only=True):
     """When the entry is put out unless it connects again; None where it is connected, or left."""
 
 
+class RecordingStarted(Event, frozen=True, kw_only=True):
+    """What is published in the session is written to files from now on."""
+
+    name: ClassVar[str] = "session.recording_started"
+    cid: CallId
+    session: int
+    recording: int
+    """Number of the recording in its session."""
+
+
+class RecordingResumed(Event, frozen=True, kw_only=True):
+    """The process that recorded is gone, and another one goes on; in between nothing was."""
+
+    name: ClassVar[str] = "session.recording_resumed"
+    cid: CallId
+    session: int
+    recording: int
+
+
+class RecordingStopped(Event, frozen=True, kw_only=True):
+    """Nothing is recorded any more; the files are being finished."""
+
+    name: ClassVar[str] = "session.recording_stopped"
+    cid: CallId
+    session: int
+    recording: int
+    reason: RecordingEnd
+    because: str = ""
+    """What failed."""
+
+
+class TrackRecorded(Event, frozen=True, kw_only=True):
+    """A file of a recording is finished. It may come after the session has ended."""
+
+    name: ClassVar[str] = "session.recorded"
+    cid: CallId
+    session: int
+    recording: int
+    entry_id: EntryId
+    user_id: UserId
+    epoch: int
+    """Of the connection that it came through."""
+    kind: Track
+    file: RecordedFile
+
+
 MediaEvent = MediaConnected | MediaPublished | MediaUnpublished | MediaLost | MediaMeasured
 """What media has to tell of an entry."""
-SessionEvent = Joined | Left | UsersMuted | UserUnmuted | Pinned | Unpinned | MediaEvent
+RecordingEvent = RecordingStarted | RecordingResumed | RecordingStopped | TrackRecorded
+"""What is told of recordings."""
+SessionEvent = (
+    Joined | Left | UsersMuted | UserUnmuted | Pinned | Unpinned | MediaEvent | RecordingEvent
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
 
 from immutables import Map
 
@@ -11,18 +10,19 @@ from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import (
     Joined,
     Left,
-    MediaConnected,
     MediaEvent,
-    MediaLost,
     MediaMeasured,
-    MediaPublished,
-    MediaUnpublished,
     Pinned,
+    RecordingResumed,
+    RecordingStarted,
+    RecordingStopped,
     SessionEvent,
+    TrackRecorded,
     Unpinned,
     UsersMuted,
     UserUnmuted,
 )
+from greenroom.domain.session_recording import evolve as recorded
 from greenroom.domain.session_state import (
     Entry,
     Occupant,
@@ -45,6 +45,7 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
     counts = {user: one.counts for user, one in session.occupants.items()}
     closes_at, pinned = session.closes_at, set(session.pinned)
     unmeasured = dict(session.unmeasured)
+    recordings = session.recordings
     for event in events:
         match event:
             case Joined(entry_id=entry_id, user_id=user_id):
@@ -70,20 +71,14 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
                 closes_at = event.closes_at
             case UsersMuted() | UserUnmuted():
                 _mute(event, entries)
-            case (
-                MediaConnected()
-                | MediaPublished()
-                | MediaUnpublished()
-                | MediaLost()
-                | MediaMeasured()
-            ):
-                _hear(event, entries, unmeasured)
             case Pinned(user_id=user_id):
                 pinned.add(user_id)
             case Unpinned(user_id=user_id):
                 pinned.discard(user_id)
+            case RecordingStarted() | RecordingResumed() | RecordingStopped() | TrackRecorded():
+                recordings = recorded(recordings, event)
             case _:
-                assert_never(event)
+                _hear(event, entries, unmeasured)
     present = {user: Occupant(tuple(ids), roles[user], counts[user]) for user, ids in crowd.items()}
     return Session(
         Map({entry_id: _made(entry) for entry_id, entry in entries.items()}),
@@ -92,6 +87,7 @@ def roll(session: Session, events: Iterable[SessionEvent]) -> Session:
         closes_at,
         frozenset(pinned),
         Map(unmeasured),
+        recordings,
     )
 
 

@@ -12,6 +12,7 @@ from greenroom.domain.message import EntryId, Role, UserId
 from greenroom.domain.session_events import Joined, MediaEvent, UsersMuted, UserUnmuted
 from greenroom.domain.session_media import NO_MEDIA, Media, muted, unmuted
 from greenroom.domain.session_media import evolve as media_after
+from greenroom.domain.session_recording import NO_RECORDINGS, Recordings
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -44,6 +45,7 @@ class Session(Struct, frozen=True, gc=False):
     pinned: frozenset[UserId] = frozenset()
     unmeasured: Map[EntryId, tuple[int, ...]] = Map()
     """Connections that were there when their entry left, and are not measured yet."""
+    recordings: Recordings = NO_RECORDINGS
 
     def occupancy(self, user_id: UserId) -> Occupancy:
         """What admitting `user_id` depends on."""

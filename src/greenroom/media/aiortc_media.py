@@ -14,9 +14,10 @@ from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
 from greenroom.media.relay import Relay
 from greenroom.media.stage import Stage
 from greenroom.media.thread import MediaThread
+from greenroom.media.unrecorded import RecordsNothing
 
 
-class AiortcMedia:
+class AiortcMedia(RecordsNothing):
     """The MediaPort that carries audio and video itself, in one thread of this process.
 
     Everybody sends Opus, and VP8 or H.264 (baseline); packets are forwarded without being decoded.

@@ -9,9 +9,10 @@ from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
+from greenroom.media.unrecorded import RecordsNothing
 
 
-class NullMedia:
+class NullMedia(RecordsNothing):
     """The MediaPort that lets everybody in and answers no offer; aiortc is never loaded."""
 
     def __init__(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from greenroom.domain.message import CallId, EntryId, UserId
-from greenroom.domain.session_events import MediaStatistics
+from greenroom.domain.session_events import MediaStatistics, RecordedFile
 
 Kind = Literal["audio", "video", "screenshare", "screenshare_audio"]
 
@@ -43,6 +43,28 @@ class Invitation:
     """Counted from 1 in its entry; what was accepted last is named to be invited further."""
     sdp: str
     """A session description, with a line for each track; all candidates stand in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRecording:
+    """A recording of one session, as the rules want it."""
+
+    cid: CallId
+    session: int
+    number: int
+    """Among those of its session."""
+    elapsed: float = field(default=0.0, compare=False)
+    """Seconds since it was started, which may have been in another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTrack:
+    """What stands in a file: one track of one connection."""
+
+    entry_id: EntryId
+    user_id: UserId
+    epoch: int
+    kind: Kind
 
 
 class MediaObserver(Protocol):
@@ -86,6 +108,18 @@ class MediaObserver(Protocol):
 
         Told once until it asks; to whom nothing could be offered when it asked, too.
         """
+        ...
+
+    def recorded(self, recording: MediaRecording, track: RecordedTrack, file: RecordedFile) -> bool:
+        """A file is finished, maybe one that another process began and did not live to finish.
+
+        Returns:
+            Whether that is on record; else it is told again when media starts the next time.
+        """
+        ...
+
+    def recording_failed(self, recording: MediaRecording, because: str) -> None:
+        """Nothing can be written any more; what was written is told of as far as there is any."""
         ...
 
 
@@ -198,6 +232,32 @@ class MediaPort(Protocol):
 
     def statistics(self) -> Mapping[EntryId, MediaStatistics]:
         """What went through the connections that stand now, summed up by entry."""
+        ...
+
+    def recording_obstacle(self) -> str:
+        """Why this media cannot record, for whoever wants it to; empty where it can."""
+        ...
+
+    def record(self, recording: MediaRecording) -> None:
+        """Write what is published in a session to files, from now on; again changes nothing.
+
+        A track of a connection goes to one file, in which it has its place in time: what may not
+        be sent for a while is missing there. What fails later is reported; the call goes on.
+
+        Raises:
+            MediaError: not started, stopped, or there is an obstacle.
+        """
+        ...
+
+    def stop_recording(self, recording: MediaRecording) -> None:
+        """Write no more of it; its files are finished and reported in the moment after.
+
+        Twice is fine, an unknown recording is fine.
+        """
+        ...
+
+    def recordings(self) -> frozenset[MediaRecording]:
+        """Those that go on now."""
         ...
 
     def entries(self) -> frozenset[EntryId]:

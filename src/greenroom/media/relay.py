@@ -8,9 +8,9 @@ from operator import methodcaller
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
-from greenroom.domain.session_events import MediaStatistics
+from greenroom.domain.session_events import MediaStatistics, RecordedFile
 from greenroom.media.dispatch import Dispatcher
-from greenroom.media.port import Kind, MediaObserver
+from greenroom.media.port import Kind, MediaObserver, MediaRecording, RecordedTrack
 
 
 class Relay:
@@ -69,6 +69,27 @@ class Relay:
     def outdated(self, entry_id: EntryId) -> None:
         """Who was invited should ask again."""
         self._tell(methodcaller("outdated", entry_id))
+
+    def recorded(
+        self,
+        recording: MediaRecording,
+        track: RecordedTrack,
+        file: RecordedFile,
+        *,
+        then: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """A file is finished; `then` is done when that is on record."""
+
+        def tell(observer: MediaObserver) -> None:
+            if observer.recorded(recording, track, file):
+                then()
+
+        self._tell(tell)
+        return False
+
+    def recording_failed(self, recording: MediaRecording, because: str) -> None:
+        """Nothing can be written any more."""
+        self._tell(methodcaller("recording_failed", recording, because))
 
     def _tell(self, news: Callable[[MediaObserver], None]) -> None:
         observer = self._observer

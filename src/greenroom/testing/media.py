@@ -7,8 +7,8 @@ Nothing in here loads a media library. The exam that every port has to pass is i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 from uuid import uuid4
 
@@ -27,6 +27,8 @@ from greenroom.testing.descriptions import (
     TWO_WAY,
     offer_sdp,
 )
+from greenroom.testing.recording import FakeRecordings
+from greenroom.testing.witness import News, Witness
 
 __all__ = [
     "FINGERPRINT",
@@ -52,7 +54,7 @@ class Told:
     """Only with `open`."""
 
 
-class FakeMedia:
+class FakeMedia(FakeRecordings):
     """A MediaPort that opens nothing, remembers what it was told, and does as the test says.
 
     `connect`, `publish`, `unpublish` and `lose` report to the observer on the calling thread, as
@@ -77,6 +79,7 @@ class FakeMedia:
         self._failing: set[EntryId] = set()
         self._stopped = False
         self._lock = threading.RLock()
+        FakeRecordings.__init__(self, lambda: None if self._stopped else self._observer)
 
     def start(self, observer: MediaObserver) -> None:
         """Get ready; report to `observer` from now on."""
@@ -325,76 +328,3 @@ class FakeMedia:
     def _refuse_failing(self, entry_id: EntryId) -> None:
         if entry_id in self._failing:
             raise MediaError(f"told to fail for entry {entry_id}")
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """One thing that media reported."""
-
-    what: Literal["connected", "published", "unpublished", "lost", "ended", "outdated"]
-    entry_id: EntryId
-    epoch: int = 0
-    """0 with `outdated`, which is about no connection."""
-    fingerprint: str = ""
-    """Only with `connected`."""
-    kind: Kind | None = None
-    """Only with `published` and `unpublished`."""
-    statistics: MediaStatistics | None = None
-    """Only with `ended`."""
-
-
-@dataclass
-class Witness:
-    """A MediaObserver that remembers what it heard, and lets a test wait for it."""
-
-    news: list[News] = field(default_factory=list)
-    """Everything, in the order it was told."""
-    _arrived: threading.Condition = field(default_factory=threading.Condition, repr=False)
-
-    @property
-    def connections(self) -> list[tuple[EntryId, str]]:
-        """(entry, fingerprint) pairs in the order they were told."""
-        return [(one.entry_id, one.fingerprint) for one in self.told("connected")]
-
-    @property
-    def losses(self) -> list[EntryId]:
-        """Entries in the order they were told."""
-        return [one.entry_id for one in self.told("lost")]
-
-    def told(self, what: str, entry_id: EntryId | None = None) -> list[News]:
-        """The news of one sort, of everybody or of one entry."""
-        return [one for one in self.news if one.what == what and entry_id in (None, one.entry_id)]
-
-    def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
-        """Remember it."""
-        self._hear(News("connected", entry_id, epoch, fingerprint=fingerprint))
-
-    def published(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
-        """Remember it."""
-        self._hear(News("published", entry_id, epoch, kind=kind))
-
-    def unpublished(self, entry_id: EntryId, epoch: int, kind: Kind) -> None:
-        """Remember it."""
-        self._hear(News("unpublished", entry_id, epoch, kind=kind))
-
-    def lost(self, entry_id: EntryId, epoch: int) -> None:
-        """Remember it."""
-        self._hear(News("lost", entry_id, epoch))
-
-    def ended(self, entry_id: EntryId, epoch: int, statistics: MediaStatistics) -> None:
-        """Remember it."""
-        self._hear(News("ended", entry_id, epoch, statistics=statistics))
-
-    def outdated(self, entry_id: EntryId) -> None:
-        """Remember it."""
-        self._hear(News("outdated", entry_id))
-
-    def heard(self, enough: Callable[[Witness], bool], timeout: float = 10) -> bool:
-        """Wait until `enough` says so; False after `timeout` seconds."""
-        with self._arrived:
-            return self._arrived.wait_for(lambda: enough(self), timeout)
-
-    def _hear(self, news: News) -> None:
-        with self._arrived:
-            self.news.append(news)
-            self._arrived.notify_all()

@@ -102,6 +102,7 @@ _PERMISSIONS: Final = st.lists(
 )
 _MILLISECONDS: Final = st.sampled_from((None, 5_000, 60_000))
 _SETTINGS: Final = _some(
+    recording=_some(mode=st.sampled_from((None, "disabled", "auto-on"))),
     session=_some(inactivity_timeout_seconds=st.sampled_from((None, 0, 5, 30))),
     limits=_some(
         max_duration_seconds=st.sampled_from((None, 10, 60)),
@@ -157,6 +158,7 @@ _NEEDED: Final[Mapping[str, Mapping[str, Drawn]]] = {
     "ring": {"member_ids": _INVITED},
     "send_event": {"custom": _CUSTOM},
     "stop_live": {},
+    "stop_recording": {},
     "timers": {},
     "unblock": {"user_id": _USER},
     "unpin": {"user_id": _USER},

@@ -12,6 +12,7 @@ from greenroom.domain.membership import Accept
 from greenroom.domain.message import EntryId
 from greenroom.domain.operations.life import NewCall, call_out, end_if_over
 from greenroom.domain.operations.operation import Operation
+from greenroom.domain.operations.recording import start_if_always_on
 from greenroom.domain.session_commands import Enter, Leave
 from greenroom.domain.turn import TIMERS
 
@@ -82,6 +83,7 @@ def _enter(turn: CallTurn, entry_id: EntryId, *, created: bool) -> None:
     call = turn.call
     if call.existence is Existence.HERE and not call.session:
         turn.tell_call(StartSession(at=turn.at, by=turn.by, cid=turn.cid, settings=turn.settings))
+        start_if_always_on(turn)
     by = turn.by
     turn.tell_session(
         Enter(

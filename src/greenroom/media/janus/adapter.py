@@ -18,12 +18,13 @@ from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
 from greenroom.media.relay import Relay
 from greenroom.media.summing import together
 from greenroom.media.thread import MediaThread
+from greenroom.media.unrecorded import RecordsNothing
 
 _LAST_WORDS: Final = 2.0
 """Seconds that an operation may take longer than Janus's own answer."""
 
 
-class JanusMedia:
+class JanusMedia(RecordsNothing):
     """The MediaPort whose audio and video go through a Janus (VideoRoom plugin, 1.1 or later).
 
     Participants send by `offer`, on lines that only send, and receive by `invite` and `accept`:
