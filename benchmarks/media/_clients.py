@@ -27,7 +27,7 @@ from greenroom.domain.message import EntryId
 from greenroom.media.description import Line, Media
 from greenroom.media.incoming import Incoming
 from greenroom.media.outgoing import Outgoing
-from greenroom.media.packets import Packet, starts_picture
+from greenroom.media.packets import Kept, Packet, starts_picture
 from greenroom.media.port import Source
 from greenroom.media.sealing import forwarding_with
 from greenroom.media.wire import Link, Wire, use_addresses
@@ -85,7 +85,7 @@ class Screen:
         self.first_at: float | None = None
         self.latencies: list[float] = []
         self.incoming: Incoming | None = None
-        self._waiting: dict[int, tuple[int, int, bytes]] = {}
+        self._waiting: dict[int, Kept] = {}
         self._next: int | None = None
         self._stuck_at: float | None = None
         self.shown = asyncio.Event()
@@ -95,11 +95,12 @@ class Screen:
 
     estimate = None
 
-    def forward(self, ordinal: int, timestamp: int, marker: int, payload: bytes) -> None:
-        if self._next is None:
-            self._next = ordinal
-        if ordinal >= self._next:
-            self._waiting[ordinal] = (timestamp, marker, payload)
+    def forward(self, packets: Sequence[Kept]) -> None:
+        for packet in packets:
+            if self._next is None:
+                self._next = packet.ordinal
+            if packet.ordinal >= self._next:
+                self._waiting[packet.ordinal] = packet
         self._advance()
 
     def begin_again(self, last: int) -> None:
@@ -122,9 +123,10 @@ class Screen:
                 continue
             self._stuck_at = None
             self._next += 1
-            self._show(*packet, now)
+            self._show(packet, now)
 
-    def _show(self, timestamp: int, marker: int, payload: bytes, now: float) -> None:
+    def _show(self, packet: Kept, now: float) -> None:
+        _, timestamp, marker, payload = packet
         if timestamp != self._begun:
             self._begun = timestamp
             if starts_picture("VP8", payload):
@@ -153,14 +155,9 @@ class LossyLink(Link):
     def _lossy(self, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
         return lambda packet: None if self.losing.random() < self.share else write(packet)
 
-    def _receiver(self, others: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-        received = super()._receiver(others)
-
-        def lossy(data: bytes, address: Any) -> None:
-            if self.losing.random() >= self.share:
-                received(data, address)
-
-        return lossy
+    def _sort(self, data: bytes, address: Any, others: Callable[[bytes, Any], None]) -> None:
+        if self.losing.random() >= self.share:
+            super()._sort(data, address, others)
 
 
 class Peer:
@@ -179,6 +176,7 @@ class Peer:
         self.link: Link | None = None
         self.frames = 0
         self._received: list[Incoming] = []
+        self._film = pictures()  # takes its time once: nothing is connected yet
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         for number, (media, direction) in enumerate(lines):
@@ -263,7 +261,7 @@ class Peer:
 
     def _showing(self, camera: Camera, incoming: Incoming) -> Callable[[int], None]:
         """What sends frame 0, 1, 2 ... of the film."""
-        film, packets, at = pictures(), 0, 0
+        film, packets, at = self._film, 0, 0
 
         def show(frame: int) -> None:
             nonlocal packets, at
@@ -275,6 +273,7 @@ class Peer:
                 last = payload is payloads[-1]
                 said, marker = (payload + sent_at, 0x80) if last else (payload, 0)
                 incoming.take(Packet(packets & 0xFFFF, timestamp, marker, 97, 7, said))
+                incoming.flush()  # each by itself: networks do not bring them all at once
                 packets += 1
             at += 1
             self.frames += 1
@@ -283,7 +282,12 @@ class Peer:
 
     def _saying(self, incoming: Incoming) -> Callable[[int], None]:
         said = speech()
-        return lambda number: incoming.take(Packet(number & 0xFFFF, number * 960, 0, 96, 7, said))
+
+        def say(number: int) -> None:
+            incoming.take(Packet(number & 0xFFFF, number * 960, 0, 96, 7, said))
+            incoming.flush()
+
+        return say
 
     def _changed(self) -> None:
         if self.connection.connectionState == "connected":

@@ -135,6 +135,7 @@ def publish(
     kind = (VP8 if incoming.line.media == "video" else OPUS) if kind is None else kind
     packet = Packet(number & 0xFFFF, timestamp & 0xFFFFFFFF, 0x80, kind, ssrc, payload)
     incoming.take(packet)
+    incoming.flush()
 
 
 def numbers(packets: Sequence[RtpPacket]) -> list[int]:

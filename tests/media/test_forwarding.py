@@ -29,12 +29,14 @@ from tests.media.lines import (
     H264_DELTA,
     H264_KEY,
     KEY,
+    OPUS,
     RTX,
     SSRC,
     SSRC_AGAIN,
     THEIR_H264,
     THEIR_RTX,
     THEIR_VP8,
+    VP8,
     numbers,
     publish,
     slot,
@@ -91,6 +93,79 @@ def test_packets_out_of_order_keep_their_places_and_come_once(order: list[int], 
         assert numbers(link.packets) == [0, *(number + 1 for number in order)]
         assert incoming.reception.lost == 0
         incoming.stop()
+
+    asyncio.run(scenario())
+
+
+@given(bursts=st.lists(st.lists(st.integers(1, 1_200), max_size=80), max_size=6))
+def test_however_packets_come_together_a_viewer_gets_each_once_and_in_order(
+    bursts: list[list[int]],
+) -> None:
+    async def scenario() -> None:
+        incoming, _ = track(media="audio")
+        outgoing, link = slot(media="audio")
+        outgoing.carry(incoming)
+        publish(incoming, 0)
+        sizes = [size for burst in bursts for size in burst]
+        for at, size in enumerate(sizes):
+            incoming.take(Packet(at + 1, at, 0x80, OPUS, SSRC, bytes(size)))
+        incoming.flush()
+        assert numbers(link.packets) == list(range(len(sizes) + 1))
+        assert [len(packet.payload) for packet in link.packets[1:]] == sizes
+        assert outgoing.sent == (len(sizes) + 1, sum(sizes) + len(DELTA))
+        assert (incoming.packets, incoming.octets) == outgoing.sent
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_viewer_begins_amid_what_came_together() -> None:
+    async def scenario() -> None:
+        incoming, _ = track()
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        for number, payload in enumerate((DELTA, KEY + bytes(9), DELTA, KEY, DELTA + bytes(5))):
+            incoming.take(Packet(number, 0, 0, VP8, SSRC, payload))
+        incoming.flush()
+        assert [packet.payload for packet in link.packets] == [
+            KEY + bytes(9),
+            DELTA,
+            KEY,
+            DELTA + bytes(5),
+        ]
+        assert outgoing.sent == (4, 9 + 5 + 4 * 2)
+        incoming.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_came_before_a_slot_shows_another_is_still_shown() -> None:
+    async def scenario() -> None:
+        (incoming, _), (other, _) = track(), track("alice")
+        outgoing, link = slot()
+        outgoing.carry(incoming)
+        publish(incoming, 0, KEY)
+        incoming.take(Packet(1, 0, 0, VP8, SSRC, DELTA))
+        outgoing.carry(other)
+        incoming.flush()
+        publish(other, 40, KEY)
+        assert numbers(link.packets) == [0, 1, 2]
+        incoming.stop()
+        other.stop()
+
+    asyncio.run(scenario())
+
+
+def test_nothing_that_waits_is_sent_once_a_line_is_stopped() -> None:
+    async def scenario() -> None:
+        incoming, _ = track(media="audio")
+        outgoing, link = slot(media="audio")
+        outgoing.carry(incoming)
+        publish(incoming, 0)
+        incoming.take(Packet(1, 0, 0x80, OPUS, SSRC, b"said"))
+        incoming.stop()
+        incoming.flush()
+        assert numbers(link.packets) == [0]
 
     asyncio.run(scenario())
 
@@ -210,6 +285,7 @@ def test_what_got_lost_on_the_way_in_is_asked_for_and_fills_its_gap() -> None:
         assert ask.lost == [11]
         late = again(DELTA + b"late", 11)
         incoming.take(Packet(1, 0, 0x80, RTX, SSRC_AGAIN, late))
+        incoming.flush()
         assert numbers(viewer.packets) == [0, 2, 1]
         assert viewer.packets[-1].payload == DELTA + b"late"
         incoming.stop()

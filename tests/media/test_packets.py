@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from aiortc.codecs.h264 import H264Encoder
@@ -18,7 +19,16 @@ from av import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.media.packets import Packet, again, extension, original, read, starts_picture
+from greenroom.media.packets import (
+    Kept,
+    Packet,
+    again,
+    extension,
+    original,
+    read,
+    runs,
+    starts_picture,
+)
 
 NUMBERS = st.integers(0, 0xFFFF)
 WORDS = st.integers(0, 0xFFFFFFFF)
@@ -162,3 +172,17 @@ def test_of_what_an_encoder_makes_only_key_frames_start_a_picture(
 
 def test_sound_can_be_heard_from_any_packet_on() -> None:
     assert starts_picture("opus", b"\x01")
+
+
+@given(sizes=st.lists(st.integers(0, 3), max_size=12))
+def test_runs_are_equally_long_but_for_a_shorter_end_and_as_few_as_can_be(
+    sizes: list[int],
+) -> None:
+    packets = [Kept(at, 0, 0, bytes(size)) for at, size in enumerate(sizes)]
+    found = [[len(packet.payload) for packet in run] for run in runs(packets)]
+    assert [size for run in found for size in run] == sizes
+    for run in found:
+        assert set(run[:-1]) <= {run[0]}
+        assert run[-1] <= run[0]
+    for run, following in pairwise(found):
+        assert run[-1] < run[0] or following[0] > run[0]

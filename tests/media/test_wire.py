@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from operator import attrgetter
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtp import AnyRtcpPacket
 from tests.media.conftest import Room, entry_of, sees_and_hears
 
 from greenroom.media import wire
+from greenroom.media.packets import HEADER, Packet
+from greenroom.media.sealing import BURST
 from greenroom.media.wire import LIFE, QUICK, Link
 
 
@@ -36,7 +45,13 @@ def test_a_connected_transport_has_the_name(meeting: Room, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["protocol.datagram_received", "protocol.transport._sock", "protocol.request"]
+    "name",
+    [
+        "protocol.datagram_received",
+        "protocol.transport._sock.recvfrom",
+        "protocol.transport._sock.sendmsg",
+        "protocol.request",
+    ],
 )
 def test_the_pair_in_use_has_the_name(meeting: Room, name: str) -> None:
     pair = link_in(meeting, "thierry")._dtls.transport._connection._nominated[1]
@@ -57,6 +72,87 @@ def test_what_the_answer_announces_has_the_name(meeting: Room, name: str) -> Non
     [connection] = meeting.media._stage._roster.require(entry_of("thierry")).connections
     senders = connection._peer.getSenders()
     assert len({getattr(sender, name) for sender in senders}) == len(senders) == 2
+
+
+class Listening:
+    """A line that notes what comes, and what came together."""
+
+    def __init__(self) -> None:
+        self.bursts: list[list[bytes]] = []
+        self._burst: list[bytes] = []
+
+    def begin(self, parameters: RTCRtpReceiveParameters) -> None: ...
+    def hear(self, report: AnyRtcpPacket) -> None: ...
+
+    def take(self, packet: Packet) -> None:
+        self._burst.append(packet.payload)
+
+    def flush(self) -> None:
+        self.bursts.append(self._burst)
+        self._burst = []
+
+
+class Plain(Link):
+    """A link on which nothing is encrypted, with one line that takes everything."""
+
+    def __init__(self, line: Listening) -> None:
+        super().__init__(cast("RTCDtlsTransport", SimpleNamespace(_rx_srtp=self)))
+        codec = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, payloadType=96)
+        self._routes.listen(line, RTCRtpReceiveParameters(codecs=[codec]))
+
+    def unprotect(self, data: bytes) -> bytes:
+        return data
+
+
+@pytest.fixture
+def inlet() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind(("127.0.0.1", 0))
+        opened.setblocking(False)
+        yield opened
+
+
+def said(number: int) -> bytes:
+    return HEADER.pack(0x80, 96, number, 0, 7) + bytes([number])
+
+
+def brought(inlet: socket.socket, link: Link, datagrams: list[bytes]) -> list[bytes]:
+    """What is left for others, once a socket has brought these and asyncio read the first."""
+    others: list[bytes] = []
+    transport = SimpleNamespace(_sock=inlet)
+    protocol = SimpleNamespace(
+        transport=transport, datagram_received=lambda data, _: others.append(data)
+    )
+    receive = link._receiver(protocol)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        for datagram in datagrams:
+            way.sendto(datagram, inlet.getsockname())
+    with suppress(BlockingIOError):
+        while True:
+            receive(*inlet.recvfrom(2_048))
+    return others
+
+
+def test_what_has_come_together_is_handed_on_together(inlet: socket.socket) -> None:
+    line, ping = Listening(), b"\0\1"
+    packets = [said(number) for number in range(5)]
+    others = brought(inlet, Plain(line), [ping, *packets[:3], ping, b"", *packets[3:]])
+    assert line.bursts == [[bytes([number]) for number in range(5)]]
+    assert others == [ping, ping, b""]
+
+
+def test_no_line_keeps_the_others_waiting_for_longer_than_a_burst(inlet: socket.socket) -> None:
+    line = Listening()
+    brought(inlet, Plain(line), [said(number) for number in range(BURST + 5)])
+    assert [len(burst) for burst in line.bursts] == [BURST, 5]
+
+
+def test_without_its_socket_a_transport_brings_packets_one_by_one() -> None:
+    line, transport = Listening(), SimpleNamespace()
+    receive = Plain(line)._receiver(SimpleNamespace(transport=transport, datagram_received=print))
+    for number in range(3):
+        receive(said(number), None)
+    assert line.bursts == [[b"\0"], [b"\1"], [b"\2"]]
 
 
 def test_packets_take_the_quick_way(meeting: Room) -> None:

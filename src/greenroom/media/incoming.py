@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from aiortc.codecs import is_rtx
 from aiortc.rate import RemoteBitrateEstimator
@@ -26,9 +26,10 @@ from aiortc.rtp import (
 
 from greenroom.media.description import Line
 from greenroom.media.meter import Meter
-from greenroom.media.packets import Packet, extension, original
+from greenroom.media.packets import Kept, Packet, extension, original, runs
 from greenroom.media.port import Source
 from greenroom.media.reception import KEPT, Reception
+from greenroom.media.sealing import BURST
 from greenroom.media.wire import Wire
 
 KEY_FRAME_INTERVAL: Final = 0.3
@@ -45,8 +46,9 @@ CLOCK_RATE: Final = {"audio": 48_000, "video": 90_000}
 SENT_AT: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _U32: Final = 0xFFFFFFFF
 
-Forward = Callable[[int, int, int, bytes], None]
-"""Sends a packet on: ordinal, timestamp, marker, payload."""
+Forward = Callable[[Sequence[Kept]], None]
+"""Sends packets on that came in one go: some, at most `BURST`, equally long but for a shorter
+end."""
 
 
 class Viewer(Protocol):
@@ -54,7 +56,7 @@ class Viewer(Protocol):
 
     @property
     def forward(self) -> Forward:
-        """Takes each packet; another one after `rewire`."""
+        """Takes the packets; another one after `rewire`."""
         ...
 
     @property
@@ -73,15 +75,6 @@ class Viewer(Protocol):
     def carry(self, incoming: Incoming | None) -> None:
         """Carry another line, or nothing."""
         ...
-
-
-class Kept(NamedTuple):
-    """A packet that can be sent again."""
-
-    ordinal: int
-    timestamp: int
-    marker: int
-    payload: bytes
 
 
 class Incoming:
@@ -115,6 +108,8 @@ class Incoming:
         self._viewers: tuple[Viewer, ...] = ()
         self._forwards: tuple[Forward, ...] = ()
         self._kept: list[Kept | None] = [None] * KEPT
+        self._burst: list[Kept] = []
+        """What came, and was not sent on yet."""
         self._begun = False
         self._codecs: dict[int, str] = {}
         self._resends: dict[int, int] = {}
@@ -167,6 +162,7 @@ class Incoming:
 
     def stop(self) -> None:
         """Take nothing any more."""
+        self._burst.clear()
         for viewer in self._viewers:
             viewer.carry(None)
         self.flowing = False
@@ -175,7 +171,7 @@ class Incoming:
                 timer.cancel()
 
     def take(self, packet: Packet) -> None:
-        """A packet came: count it, keep it for a while, send it on."""
+        """A packet came: keep it for a while, count it and send it on with the next `flush`."""
         now = monotonic()
         if packet.ssrc != self._ssrc or packet.payload_type != self._payload_type:
             known = self._other(packet, now)
@@ -192,23 +188,33 @@ class Incoming:
             return
         if reception.stretch != self._stretch:
             self._stretch = reception.stretch
+            self.flush()
             for viewer in self._viewers:
                 viewer.begin_again(reception.stretch_before)
         reception.arrived(ordinal, packet.timestamp, now)
-        self.packets += 1
-        self.octets += len(payload)
         if ordinal == reception.newest:
             self.newest_timestamp, self.heard_at = packet.timestamp, now
-        self._kept[at] = Kept(ordinal, packet.timestamp, packet.marker, payload)
-        for forward in self._forwards:
-            forward(ordinal, packet.timestamp, packet.marker, payload)
+        kept = self._kept[at] = Kept(ordinal, packet.timestamp, packet.marker, payload)
+        self._burst.append(kept)
+        if len(self._burst) == BURST:
+            self.flush()
         if self._sent_at_extension:
             self._estimate(packet, now)
         if reception.missing and self._asking is None and self.line.media == "video":
             self._ask_again()
         if not self.flowing:
+            self.flush()
             self.flowing = True
             self._told()
+
+    def flush(self) -> None:
+        """Nothing more has come for now: send on what has."""
+        packets, self._burst = self._burst, []
+        for run in runs(packets):
+            self.packets += len(run)
+            self.octets += sum(len(packet.payload) for packet in run)
+            for forward in self._forwards:
+                forward(run)
 
     def hear(self, report: AnyRtcpPacket) -> None:
         """The participant reports on its clock, or ends the line."""
@@ -275,11 +281,12 @@ class Incoming:
             if self._payload_type is not None and now - self.heard_at < LAYER_PATIENCE:
                 self._layered = True
                 return None
-            if self.packets:
+            if self.reception.received:
                 self.reception.begin_anew(packet.number)
             self._ssrc = packet.ssrc
         self._payload_type = packet.payload_type
         if codec != self.codec:
+            self.flush()
             self.codec = codec
             for viewer in self._viewers:
                 viewer.begin_again(self.reception.newest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
@@ -27,7 +28,8 @@ from aiortc.rtp import (
 from greenroom.media.description import Line
 from greenroom.media.incoming import CLOCK_RATE, Forward, Incoming
 from greenroom.media.meter import Meter
-from greenroom.media.packets import again, starts_picture
+from greenroom.media.packets import Kept, again, starts_picture
+from greenroom.media.reception import KEPT
 from greenroom.media.wire import Wire
 
 RESENDS: Final = 600
@@ -106,6 +108,7 @@ class Outgoing:
         if incoming is self.incoming:
             return
         if self.incoming is not None:
+            self.incoming.flush()  # what came before is still shown
             self._end(self.incoming.reception.newest)
             self.incoming.remove(self)
         self.incoming, self._carried_at = incoming, monotonic()
@@ -181,24 +184,29 @@ class Outgoing:
         """Once in a while: see how much goes out."""
         self.meter.look(self.sent[1], monotonic())
 
-    def _hold(self, ordinal: int, timestamp: int, marker: int, payload: bytes) -> None:
+    def _hold(self, packets: Sequence[Kept]) -> None:
         """Wait for a packet that one can begin with; then send each at once."""
         incoming = self.incoming
         if incoming is None or incoming.codec not in self._types:
             return
-        if not starts_picture(incoming.codec, payload):
-            incoming.want_key_frame()
-            return
-        self._align(incoming, ordinal, timestamp, len(payload))
+        for at, packet in enumerate(packets):
+            if starts_picture(incoming.codec, packet.payload):
+                self._begin_with(incoming, packets[at:])
+                return
+        incoming.want_key_frame()
+
+    def _begin_with(self, incoming: Incoming, packets: Sequence[Kept]) -> None:
+        self._align(incoming, packets)
         self.forward = self._pour()
         incoming.rewire()
         if incoming.last_report is not None:
             self.pass_on(incoming.last_report)
-        self.forward(ordinal, timestamp, marker, payload)
+        self.forward(packets)
 
-    def _align(self, incoming: Incoming, ordinal: int, timestamp: int, size: int) -> None:
-        """Begin with this packet, right after what was sent last."""
+    def _align(self, incoming: Incoming, packets: Sequence[Kept]) -> None:
+        """Begin with the first of these packets, right after what was sent last."""
         self._showing = True
+        ordinal, timestamp, _, _ = packets[0]
         self._type, self._resend_type = self._types[incoming.codec]
         follows = timestamp
         if self._packets_before:
@@ -208,18 +216,20 @@ class Outgoing:
         self._timestamp_shift = follows - timestamp
         self._number_shift = self._last_number + 1 - ordinal
         self._first = ordinal
-        self._packets_at_first = incoming.packets - 1  # this packet was counted
-        self._octets_at_first = incoming.octets - size
+        # These were counted by now.
+        self._packets_at_first = incoming.packets - len(packets)
+        self._octets_at_first = incoming.octets - sum(len(one.payload) for one in packets)
 
     def _pour(self) -> Forward:
-        """What sends a packet on, with nothing left to look up or to decide."""
+        """What sends packets on, with nothing left to look up or to decide."""
         link, ssrc, kind = self._wire.link, self.ssrc, self._type
         first, further, later = self._first, self._number_shift, self._timestamp_shift
 
-        def pour(ordinal: int, timestamp: int, marker: int, payload: bytes) -> None:
-            if ordinal >= first:  # else its number belongs to what came before
-                number = ordinal + further & _U16
-                link.forward(marker | kind, number, timestamp + later & _U32, ssrc, payload)
+        def pour(packets: Sequence[Kept]) -> None:
+            if packets[0].ordinal < first + 2 * KEPT:  # later on, none comes that late
+                packets = [packet for packet in packets if packet.ordinal >= first]
+            if packets:  # else their numbers belong to what came before
+                link.forward(ssrc, kind, further, later, packets)
 
         return pour
 
@@ -249,13 +259,14 @@ class Outgoing:
         packet = incoming.kept(ordinal)
         if packet is None or ordinal < self._first:
             return
-        kind, ssrc, payload = self._type, self.ssrc, packet.payload
+        kind, ssrc, further = self._type, self.ssrc, self._number_shift
         if self._resend_type is not None:
-            kind, ssrc, payload = self._resend_type, self._wire.resend_ssrc, again(payload, number)
-            number = self._resend_number = self._resend_number + 1 & _U16
-        later = packet.timestamp + self._timestamp_shift & _U32
+            kind, ssrc, further = self._resend_type, self._wire.resend_ssrc, 0
+            self._resend_number = self._resend_number + 1 & _U16
+            payload = again(packet.payload, number)
+            packet = packet._replace(ordinal=self._resend_number, payload=payload)
         self.resent += 1
-        self._wire.link.forward(packet.marker | kind, number, later, ssrc, payload)
+        self._wire.link.forward(ssrc, kind, further, self._timestamp_shift, (packet,))
 
     def _may_resend(self) -> bool:
         """So many a second, and not more: asking costs less than answering."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 HEADER: Final = struct.Struct("!BBHLL")
@@ -30,6 +31,31 @@ class Packet(NamedTuple):
     payload: bytes
     extensions: bytes = b""
     """With their own header of four bytes; empty where there are none."""
+
+
+class Kept(NamedTuple):
+    """A packet to send on, now and maybe again."""
+
+    ordinal: int
+    """Its number, counted on beyond 65,535."""
+    timestamp: int
+    marker: int
+    payload: bytes
+
+
+def runs(packets: Sequence[Kept]) -> Iterator[Sequence[Kept]]:
+    """Parts of `packets`, in order, that may leave in one go: equally long but for a shorter end.
+
+    Encoders split a picture like that.
+    """
+    begin = 0
+    for end in range(1, len(packets)):
+        before, size = len(packets[end - 1].payload), len(packets[end].payload)
+        if size > before or before < len(packets[begin].payload):
+            yield packets[begin:end]
+            begin = end
+    if packets:
+        yield packets[begin:] if begin else packets
 
 
 def read(data: bytes) -> Packet:

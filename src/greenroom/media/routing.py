@@ -36,6 +36,10 @@ class PacketSink(Protocol):
         """A packet came."""
         ...
 
+    def flush(self) -> None:
+        """Nothing more has come for now."""
+        ...
+
     def hear(self, report: AnyRtcpPacket) -> None:
         """The peer reports on what it sends, or says that it has ended."""
         ...

@@ -1,24 +1,26 @@
-"""Encrypting a packet and sending it, as often as there are viewers: nothing is looked up here.
+"""Encrypting packets and sending them, as often as there are viewers: nothing is looked up here.
 
-`writer` does it with what pylibsrtp offers. `forwarder` saves the copies, which is a quarter of the
-time: it puts a packet together where it is encrypted, and sends it from there. For that it takes
-hold of `pylibsrtp._binding.ffi` and `.lib.srtp_protect`, and of `Session._srtp` (pylibsrtp 1.0).
-`can_forward` tries them out, once, on a packet whose result is known; where they are not as
-expected, `forwarding_with` does the same through a `writer`.
+`writer` does it with what pylibsrtp offers. `forwarder` saves the copies, and calls of the system:
+it puts packets together where they are encrypted, one behind the other, and `sender` has the system
+send them in one go. For that it takes hold of `pylibsrtp._binding.ffi` and `.lib.srtp_protect`, and
+of `Session._srtp` (pylibsrtp 1.0). `can_forward` tries them out, once, on packets whose result is
+known; where they are not as expected, `forwarding_with` does the same through a `writer`.
 """
 
 # ruff: noqa: SLF001 - reaching under the surface is what this module is for
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from socket import IPPROTO_UDP
 from typing import Any, Final
 
 import pylibsrtp
 
-from greenroom.media.packets import HEADER
+from greenroom.media.packets import HEADER, Kept
 
 VERSION: Final = 0x80
 """The first byte of a packet with nothing but a header and a payload."""
@@ -26,10 +28,19 @@ MOST: Final = 1_356
 """Bytes of a packet before encryption, at most; a path carries no more than 1,500."""
 TRAILER: Final = 144
 """Bytes that encryption may add."""
+BURST: Final = 32
+"""Packets that leave in one go, at most; systems take twice as many, in less than 64 kB."""
+UDP_SEGMENT: Final = 103
+"""Linux's option to send several datagrams at once, all of one size but for a shorter end."""
+_SEGMENT: Final = struct.Struct("=H")
+_U16, _U32 = 0xFFFF, 0xFFFFFFFF
 
 Write = Callable[[bytes], None]
-Forward = Callable[[int, int, int, int, bytes], None]
-"""Sends a packet: marker and payload type, number, timestamp, ssrc, payload."""
+Send = Callable[[memoryview, int], object]
+"""Sends packets that lie one behind the other: all of this size, the last maybe shorter."""
+Forward = Callable[[int, int, int, int, Sequence[Kept]], None]
+"""Sends packets of a stream: its ssrc and payload type, what is added to their ordinals and
+timestamps, and at most `BURST` of them, equally long but for a shorter end."""
 
 
 class _Desk:
@@ -37,7 +48,7 @@ class _Desk:
 
     def __init__(self) -> None:
         ffi = pylibsrtp._binding.ffi
-        self.data = ffi.new("char[]", MOST + TRAILER)
+        self.data = ffi.new("char[]", BURST * (MOST + TRAILER))
         self.buffer = ffi.buffer(self.data)
         self.view = memoryview(self.buffer)
         self.length = ffi.new("int *")
@@ -68,38 +79,73 @@ def writer(
 
 
 def forwarding_with(write: Write) -> Forward:
-    """The same for a packet in parts."""
+    """The same for packets in parts."""
 
-    def forward(kind: int, number: int, timestamp: int, ssrc: int, payload: bytes) -> None:
-        write(HEADER.pack(VERSION, kind, number, timestamp, ssrc) + payload)
+    def forward(ssrc: int, kind: int, further: int, later: int, packets: Sequence[Kept]) -> None:
+        for ordinal, timestamp, marker, payload in packets:
+            number, at = ordinal + further & _U16, timestamp + later & _U32
+            write(HEADER.pack(VERSION, marker | kind, number, at, ssrc) + payload)
 
     return forward
 
 
-def forwarder(
-    srtp: pylibsrtp.Session, send_to: Callable[..., object], address: Any, drop: Write
-) -> Forward:
-    """The same for a packet in parts, without a copy, for the calling thread; see `can_forward`."""
+def sender(socket: Any, address: Any) -> Send:
+    """What sends packets to a peer from a socket, in one call of the system where it can.
+
+    What it raises is what the socket does; a part of the packets may have been sent by then.
+    """
+    send_to, send_message, together = socket.sendto, socket.sendmsg, True
+
+    def send(packets: memoryview, size: int) -> None:
+        nonlocal together
+        if len(packets) <= size:
+            send_to(packets, address)
+            return
+        if together:
+            segmented = [(IPPROTO_UDP, UDP_SEGMENT, _SEGMENT.pack(size))]
+            try:
+                send_message([packets], segmented, 0, address)
+            except BlockingIOError:
+                raise
+            except OSError:
+                together = False  # this system, or the way to this peer, does not know how
+            else:
+                return
+        for begin in range(0, len(packets), size):
+            send_to(packets[begin : begin + size], address)
+
+    return send
+
+
+def forwarder(srtp: pylibsrtp.Session, send: Send, drop: Write) -> Forward:
+    """The same for packets in parts, without a copy, for the calling thread; see `can_forward`."""
     desk = _desk_of_this_thread()
     data, buffer, view, length = desk.data, desk.buffer, desk.view, desk.length
     session, protect = srtp._srtp, pylibsrtp._binding.lib.srtp_protect
     pack_into, head = HEADER.pack_into, HEADER.size
 
-    def forward(kind: int, number: int, timestamp: int, ssrc: int, payload: bytes) -> None:
-        size = head + len(payload)
-        if size > MOST:
-            drop(payload)
-            return
-        pack_into(buffer, 0, VERSION, kind, number, timestamp, ssrc)
-        buffer[head:size] = payload
-        length[0] = size
+    def forward(ssrc: int, kind: int, further: int, later: int, packets: Sequence[Kept]) -> None:
+        end = longest = 0
         try:
-            if protect(session[0], data, length):
-                drop(payload)
-            else:
-                send_to(view[: length[0]], address)
+            for ordinal, timestamp, marker, payload in packets:
+                size = head + len(payload)
+                if size > MOST:
+                    drop(payload)
+                    continue
+                number, at = ordinal + further & _U16, timestamp + later & _U32
+                pack_into(buffer, end, VERSION, marker | kind, number, at, ssrc)
+                buffer[end + head : end + size] = payload
+                length[0] = size
+                if protect(session[0], data + end, length):
+                    drop(payload)
+                    continue
+                longest = longest or length[0]
+                end += length[0]
+            if end:
+                send(view[:end], longest)
         except Exception:  # noqa: BLE001 - one viewer's trouble reaches nobody else
-            drop(payload)
+            for packet in packets:
+                drop(packet.payload)
 
     return forward
 
@@ -107,19 +153,21 @@ def forwarder(
 @cache
 def can_forward() -> bool:
     """Whether `forwarder` sends what `writer` would."""
-    packet = (97, 5, 6, 7, b"payload")
+    packets = [Kept(5, 6, 0x80, b"payload"), Kept(6, 6, 0, b"more")]
     sent: list[bytes] = []
     dropped: list[bytes] = []
 
-    def send_to(data: bytes, _: object) -> None:
+    def send_to(data: bytes | memoryview, _: object) -> None:
         sent.append(bytes(data))
 
     try:
-        forwarding_with(writer(_session().protect, send_to, None, dropped.append))(*packet)
-        forwarder(_session(), send_to, None, dropped.append)(*packet)
+        forwarding_with(writer(_session().protect, send_to, None, dropped.append))(
+            7, 97, 65_531, -1, packets
+        )
+        forwarder(_session(), send_to, dropped.append)(7, 97, 65_531, -1, packets)
     except Exception:  # noqa: BLE001 - whatever is not as expected, it is not
         return False
-    return len(sent) == 2 and sent[0] == sent[1]  # noqa: PLR2004 - one each
+    return len(sent) == 3 and sent[0] + sent[1] == sent[2]  # noqa: PLR2004 - one by one, and both
 
 
 def _session() -> pylibsrtp.Session:

@@ -8,7 +8,7 @@ Without these there is no forwarding (unchanged from aiortc 1.5 to 1.16):
 - `RTCRtpReceiver.receive`, `.transport`, `RTCRtpSender.send`: public, replaced on each line;
 - `RTCRtpSender._ssrc`, `._rtx_ssrc`, `._stream_id`: what the answer announces;
 - `RTCDtlsTransport._register_rtp_receiver`, `._register_rtp_sender`, `._send_rtp`: the slow way,
-  taken where one of the next group is missing.
+  taken where one of the next group is missing (see `slow_way`).
 
 The quick way (aioice 0.13; most of them since 0.7):
 
@@ -16,7 +16,7 @@ The quick way (aioice 0.13; most of them since 0.7):
 - `RTCIceTransport._connection`, `aioice.Connection._nominated`, `._protocols`: which sockets there
   are, and by which of them the peer is reached;
 - `aioice.StunProtocol.datagram_received`, `.transport`: replaced on each socket; asyncio's
-  transport keeps the socket itself in `_sock`;
+  transport keeps the socket itself in `_sock` (without it, packets come and go one by one);
 - `aioice.CandidatePair.protocol`, `.remote_addr`.
 
 Signs of life (without them, a peer that vanished is noticed by aioice, after 30 seconds):
@@ -46,18 +46,21 @@ from aioice.candidate import Candidate
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
-from aiortc.rtp import AnyRtcpPacket, RtcpPacket, RtpPacket, is_rtcp
+from aiortc.rtp import RtcpPacket, is_rtcp
 
 from greenroom.media.packets import read
 from greenroom.media.routing import PacketSink, PacketSource, Routes
 from greenroom.media.sealing import (
+    BURST,
     Forward,
     Write,
     can_forward,
     forwarder,
     forwarding_with,
+    sender,
     writer,
 )
+from greenroom.media.slow_way import SlowSink, SlowSource
 
 log: Final = logging.getLogger(__name__)
 
@@ -73,6 +76,8 @@ QUICK: Final = (
 LIFE: Final = ("transport._connection.build_request", "transport._connection.remote_password")
 """From there as well: what it takes to ask a peer for a sign of life."""
 
+DATAGRAM: Final = 2_048
+"""Bytes of a datagram that are read; none on a path of 1,500 has more."""
 WAITING: Final = 1_024
 """Packets that wait on the slow way; more are dropped."""
 
@@ -93,7 +98,7 @@ class Link:
         self.write_feedback: Write = self.drop
         """Send an RTCP packet."""
         self.forward: Forward = forwarding_with(self.drop)
-        """Send an RTP packet that is in parts; the quickest."""
+        """Send RTP packets that are in parts; the quickest."""
         self.dropped = 0
         self.round_trip: float | None = None
         """Seconds to the peer and back, as measured last."""
@@ -104,6 +109,8 @@ class Link:
         self._heard = True
         self._routes = Routes()
         self._hooked: list[Any] = []
+        self._fed: list[PacketSink] = []
+        """Those that got packets just now, and are still to learn that these were all."""
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
         self._carrier: asyncio.Task[None] | None = None
 
@@ -112,14 +119,16 @@ class Link:
         self._open()
         self._routes.listen(sink, parameters)
         if not self.quick:
-            self._dtls._register_rtp_receiver(_SlowSink(self, sink), parameters)
+            slow = SlowSink(sink, self._dtls, self._overhear)
+            self._dtls._register_rtp_receiver(slow, parameters)
 
     def speak(self, source: PacketSource, ssrc: int, parameters: RTCRtpSendParameters) -> None:
         """Hand the feedback on this line to `source` from now on."""
         self._open()
         self._routes.speak(source, ssrc)
         if not self.quick:
-            self._dtls._register_rtp_sender(_SlowSource(self, source, ssrc), parameters)
+            slow = SlowSource(source, ssrc, self._overhear)
+            self._dtls._register_rtp_sender(slow, parameters)
 
     def heard(self) -> bool:
         """Whether anything came from the peer since this was asked last."""
@@ -186,7 +195,7 @@ class Link:
         self._bind(ice._nominated)
         sockets: list[Any] = ice._protocols
         for protocol in sockets:
-            protocol.datagram_received = self._receiver(protocol.datagram_received)
+            protocol.datagram_received = self._receiver(protocol)
             self._hooked.append(protocol)
         ice._nominated = _Nominated(ice._nominated, self._bind)
         self.quick = True
@@ -203,7 +212,7 @@ class Link:
         send_to = transport.sendto if socket is None else socket.sendto
         self.write = writer(srtp.protect, send_to, pair.remote_addr, self.drop)
         self.forward = (
-            forwarder(srtp, send_to, pair.remote_addr, self.drop)
+            forwarder(srtp, sender(socket, pair.remote_addr), self.drop)
             if socket is not None and can_forward()
             else forwarding_with(self.write)
         )
@@ -213,19 +222,34 @@ class Link:
         self.write = self.write_feedback = self.drop
         self.forward = forwarding_with(self.drop)
 
-    def _receiver(self, others: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-        """What takes a socket's datagrams: `others` get what is neither RTP nor RTCP."""
+    def _receiver(self, protocol: Any) -> Callable[[bytes, Any], None]:
+        """What takes a socket's datagrams: `protocol` gets what is neither RTP nor RTCP."""
+        others = protocol.datagram_received
+        # asyncio would look at all other sockets before it comes back for the next packet.
+        receive = _receive_of(protocol.transport)
 
         def received(data: bytes, address: Any) -> None:
             self._heard = True
-            if len(data) < 2 or not 127 < data[0] < 192:  # noqa: PLR2004 - RFC 7983
-                others(data, address)
-            elif is_rtcp(data):
-                self._take_feedback(data)
-            else:
-                self._take(data)
+            self._sort(data, address, others)
+            for _ in range(BURST - 1 if self._fed else 0):
+                try:
+                    data, address = receive(DATAGRAM)
+                except OSError:
+                    break  # nothing more has come; what else it may be, asyncio notices as well
+                self._sort(data, address, others)
+            for sink in self._fed:
+                sink.flush()
+            self._fed.clear()
 
         return received
+
+    def _sort(self, data: bytes, address: Any, others: Callable[[bytes, Any], None]) -> None:
+        if len(data) < 2 or not 127 < data[0] < 192:  # noqa: PLR2004 - RFC 7983
+            others(data, address)
+        elif is_rtcp(data):
+            self._take_feedback(data)
+        else:
+            self._take(data)
 
     def _take(self, data: bytes) -> None:
         try:
@@ -235,6 +259,8 @@ class Link:
         sink = self._routes.sink_of(packet)
         if sink is not None:
             sink.take(packet)
+            if sink not in self._fed:
+                self._fed.append(sink)
 
     def _take_feedback(self, data: bytes) -> None:
         try:
@@ -263,38 +289,6 @@ class Link:
 
     def _overhear(self) -> None:
         self._heard = True
-
-
-class _SlowSink:
-    """What aiortc hands the packets of one line to, parsed."""
-
-    def __init__(self, link: Link, sink: PacketSink) -> None:
-        self._link, self._sink = link, sink
-
-    def _handle_disconnect(self) -> None:
-        """The connection notices by itself."""
-
-    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
-        self._link._overhear()
-        self._sink.hear(packet)
-
-    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        del arrival_time_ms
-        self._link._overhear()
-        known = getattr(self._link._dtls, "_rtp_header_extensions_map", None)
-        packet.padding_size = 0
-        self._sink.take(read(packet.serialize(known) if known else packet.serialize()))
-
-
-class _SlowSource:
-    """What aiortc hands the feedback on one line to."""
-
-    def __init__(self, link: Link, source: PacketSource, ssrc: int) -> None:
-        self._link, self._source, self._ssrc = link, source, ssrc
-
-    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
-        self._link._overhear()
-        self._source.hear(packet)
 
 
 class _Nominated(dict[int, Any]):
@@ -352,6 +346,16 @@ class Wire:
         # aiortc gives all lines one stream: browsers would then delay strangers' tracks until
         # they are in step with each other.
         sender._stream_id = f"slot-{self.ssrc}"
+
+
+def _receive_of(transport: Any) -> Callable[[int], tuple[bytes, Any]]:
+    """What reads the next datagram and who it is from; BlockingIOError where there is none."""
+    socket = getattr(transport, "_sock", None)
+    return _nothing if socket is None else socket.recvfrom
+
+
+def _nothing(_: int) -> tuple[bytes, Any]:
+    raise BlockingIOError
 
 
 def _has(dtls: RTCDtlsTransport, names: Sequence[str]) -> bool:
