@@ -111,10 +111,8 @@ class CallEnded(Refused):
     code = "call_ended"
 
     def __init__(self, ended_at: datetime) -> None:
-        super().__init__(
-            f"the call ended at {ended_at.isoformat()}; going live opens it again,"
-            " and join-ended-call lets somebody in as it is"
-        )
+        remedy = "go live to open it again, or hold join-ended-call"
+        super().__init__(f"the call ended at {ended_at.isoformat()}; {remedy}")
         self.ended_at = ended_at
 
 
@@ -196,10 +194,8 @@ class RequestsDisabled(Refused):
     code = "requests_disabled"
 
     def __init__(self, permission: str) -> None:
-        super().__init__(
-            f"asking for {permission} is switched off here (access_request_enabled);"
-            " a host may grant it all the same"
-        )
+        remedy = "a host may grant it all the same"
+        super().__init__(f"asking for {permission} is off (access_request_enabled); {remedy}")
         self.permission = permission
 
 
@@ -209,10 +205,8 @@ class RingingDisabled(Refused):
     code = "ringing_disabled"
 
     def __init__(self, call_type: str) -> None:
-        super().__init__(
-            f"calls of type {call_type!r} do not ring;"
-            " set ring.auto_cancel_timeout_ms and ring.missed_call_timeout_ms"
-        )
+        remedy = "set ring.auto_cancel_timeout_ms and ring.missed_call_timeout_ms"
+        super().__init__(f"calls of type {call_type!r} do not ring; {remedy}")
         self.call_type = call_type
 
 
