@@ -234,9 +234,10 @@ def _may_update(command: UpdateCall) -> None:
     if duration:
         groups["limits"].discard("max_duration_seconds")
         command.by.must(Capability.CHANGE_MAX_DURATION)
-    if any(groups.values()):
+    others = any(groups.values())
+    if others:
         command.by.must(Capability.UPDATE_CALL_SETTINGS)
-    elif not duration or command.custom is not None or command.moves_start:
+    if command.custom is not None or command.moves_start or not (duration or others):
         command.by.must(Capability.UPDATE_CALL)
 
 

@@ -11,46 +11,77 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from greenroom.domain.turn import Claim
     from greenroom.testing.clock import VirtualClock
     from greenroom.testing.clock_contract import ClockContract
+    from greenroom.testing.driver import Driver, RoomDriver, ThreadedDriver
+    from greenroom.testing.history import History, Wish, wish
     from greenroom.testing.ids import SequentialIds
+    from greenroom.testing.machine import CallMachine, Disagreement, asked
     from greenroom.testing.media import FakeMedia
     from greenroom.testing.media_contract import (
         MediaLifeContract,
         MediaPortContract,
         MediaReportsContract,
     )
+    from greenroom.testing.model import CallModel, Outcome, Refusal
     from greenroom.testing.notifier import RecordingNotifier
     from greenroom.testing.notifier_contract import NotifierContract
     from greenroom.testing.peer import Peer
     from greenroom.testing.store_contract import EventStoreContract
 
 __all__ = [
+    "CallMachine",
+    "CallModel",
+    "Claim",
     "ClockContract",
+    "Disagreement",
+    "Driver",
     "EventStoreContract",
     "FakeMedia",
+    "History",
     "MediaLifeContract",
     "MediaPortContract",
     "MediaReportsContract",
     "NotifierContract",
+    "Outcome",
     "Peer",
     "RecordingNotifier",
+    "Refusal",
+    "RoomDriver",
     "SequentialIds",
+    "ThreadedDriver",
     "VirtualClock",
+    "Wish",
+    "asked",
+    "wish",
 ]
 
 _WHERE = {
+    "CallMachine": "machine",
+    "CallModel": "model",
+    "Claim": "history",
     "ClockContract": "clock_contract",
+    "Disagreement": "machine",
+    "Driver": "driver",
     "EventStoreContract": "store_contract",
     "FakeMedia": "media",
+    "History": "history",
     "MediaLifeContract": "media_contract",
     "MediaPortContract": "media_contract",
     "MediaReportsContract": "media_contract",
     "NotifierContract": "notifier_contract",
+    "Outcome": "model",
     "Peer": "peer",
     "RecordingNotifier": "notifier",
+    "Refusal": "model",
+    "RoomDriver": "driver",
     "SequentialIds": "ids",
+    "ThreadedDriver": "driver",
     "VirtualClock": "clock",
+    "Wish": "history",
+    "asked": "machine",
+    "wish": "history",
 }
 
 _ASSERTING = (

@@ -60,6 +60,21 @@ class Wish:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+def wish(by: str | Claim, name: str, /, after: float = 0, **arguments: Any) -> Wish:
+    """Somebody wishes for something: `wish("alice", "join", after=5)`.
+
+    Args:
+        by: a user id, `system:<name>`, or who acts in full.
+        name: of the method, as `Wish` has it.
+        after: seconds since the wish before.
+        **arguments: of the method.
+    """
+    if isinstance(by, str):
+        user_id, system, part = by.partition("system:")
+        by = Claim(part, system=True) if system and not user_id else Claim(by)
+    return Wish(name, by, after, arguments)
+
+
 class History:
     """A log in memory of one call, with the built-in call types: what operations lead to.
 

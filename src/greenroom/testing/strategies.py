@@ -45,11 +45,31 @@ def wishes() -> st.SearchStrategy[Wish]:
     return st.one_of(frequent, frequent, answers, everyday, everyday, of_embedder)
 
 
+def wishes_for(name: str, by: Drawn | None = None) -> st.SearchStrategy[Wish]:
+    """Somebody who asks for this, of those who may come upon it.
+
+    Args:
+        name: of the wish.
+        by: who may ask, as claims; anybody by default, and the embedder for what is theirs.
+    """
+    who = by
+    if who is None:
+        who = st.just(EMBEDDER) if name in _OF_EMBEDDER else actors()
+        who = st.sampled_from(_CALLED) | who if name in {"accept", "reject"} else who
+    if name == "leave":
+        return st.builds(Wish, st.just(name), who, _PAUSES, _some(entry=st.integers(0, 5)))
+    return _wish(name, who)
+
+
+def foundings() -> st.SearchStrategy[Wish]:
+    """Thierry creates the call, with alice in it and tommaso to help."""
+    return st.builds(Wish, st.just("create"), st.just(Claim("thierry")), st.just(0), _FOUNDING)
+
+
 def courses(*, shortest: int = 10, longest: int = 30) -> st.SearchStrategy[list[Wish]]:
     """What may become of one call: thierry creates it, then come so many wishes."""
-    founding = st.builds(Wish, st.just("create"), st.just(Claim("thierry")), st.just(0), _FOUNDING)
     rest = st.lists(wishes(), min_size=shortest, max_size=longest)
-    return st.builds(lambda first, others: [first, *others], founding, rest)
+    return st.builds(lambda first, others: [first, *others], foundings(), rest)
 
 
 def cids() -> st.SearchStrategy[str]:
@@ -58,7 +78,7 @@ def cids() -> st.SearchStrategy[str]:
 
 
 def _wish(name: str, who: st.SearchStrategy[Claim]) -> st.SearchStrategy[Wish]:
-    needed = _NEEDED.get(name) or _OF_EMBEDDER.get(name) or {}
+    needed = _NEEDED.get(name) or _OF_EMBEDDER.get(name) or _OF_ENTRIES.get(name) or {}
     said = st.fixed_dictionaries({**needed}, optional={**_OPTIONAL.get(name, {})})
     return st.builds(Wish, st.just(name), who, _PAUSES, said)
 
@@ -113,9 +133,17 @@ _SETTINGS: Final = _some(
     ring=_some(auto_cancel_timeout_ms=_MILLISECONDS, missed_call_timeout_ms=_MILLISECONDS),
     backstage=_some(enabled=st.sampled_from((None, True, False))),
 )
+_GRANTED: Final = (
+    "join-call",
+    "join-backstage",
+    "join-ended-call",
+    "end-call",
+    "update-call",
+    "update-call-settings",
+)
 _GRANT: Final[Mapping[str, Drawn]] = {
     "role": st.sampled_from(("user", "guest", "call_member")),
-    "capability": st.sampled_from(("join-call", "join-backstage", "join-ended-call", "end-call")),
+    "capability": st.sampled_from(_GRANTED),
 }
 
 _FOUNDING: Final = st.fixed_dictionaries(
@@ -163,6 +191,7 @@ _NEEDED: Final[Mapping[str, Mapping[str, Drawn]]] = {
     "unblock": {"user_id": _USER},
     "unpin": {"user_id": _USER},
     "update": {},
+    "update_members": {"members": _MEMBERS},
 }
 _OPTIONAL: Final[Mapping[str, Mapping[str, Drawn]]] = {
     "create": {"member_ids": _USERS, "ring": _FLAG, "notify": _FLAG, "custom": _CUSTOM},
@@ -190,4 +219,7 @@ _OF_EMBEDDER: Final[Mapping[str, Mapping[str, Drawn]]] = {
         "teams": st.sampled_from(((), ("blue",))),
         "custom": _CUSTOM,
     },
+}
+_OF_ENTRIES: Final[Mapping[str, Mapping[str, Drawn]]] = {
+    "unmute": {"entry": st.integers(0, 5), "audio": st.just(value=True)},
 }

@@ -118,7 +118,7 @@ def new_call(
         else checks.custom(custom, "custom", checks.CALL_CUSTOM_BYTES),
         starts_at=None if starts_at is None else checks.instant(starts_at, "starts_at"),
         team=None if team is None else checks.team(team, "team"),
-        settings=_settings(settings, max_duration, max_participants, backstage),
+        settings=patched({}, _settings(settings, max_duration, max_participants, backstage)),
     )
 
 

@@ -113,7 +113,8 @@ def reject(reason: str = "decline") -> Operation[CallTurn]:
         call, by = _open(turn), turn.by
         user_id = by.user_id
         number = call.rung.get(user_id, 0)
-        calls = any(ring.caller == user_id for ring in call.rings)
+        still = [ring for ring in call.rings if turn.at < ring.missed_at]
+        calls = any(ring.caller == user_id for ring in still)
         if reason == "cancel" and (calls or number == 0):
             _cancel_own(turn)  # where nobody calls them either, it can only be their own
             return
@@ -128,7 +129,7 @@ def reject(reason: str = "decline") -> Operation[CallTurn]:
                 present=user_id in turn.session.occupants,
             )
         )
-        for ring in call.rings:
+        for ring in still:
             if ring.number == number and _answers(turn, ring) == {Answer.REJECTED}:
                 cancel(turn, ring, RingEndReason.ALL_REJECTED, by)
 

@@ -1,0 +1,223 @@
+"""What a `CallMachine` drives: a room in this process, one over many threads, or your own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from greenroom import Greenroom
+from greenroom.answers import CallState
+from greenroom.call_handle import CallHandle
+from greenroom.domain.errors import CallNotFound, Refused
+from greenroom.domain.turn import Claim
+from greenroom.entry import Entry
+from greenroom.handles import UserHandle
+from greenroom.testing.clock import VirtualClock
+from greenroom.testing.history import Wish
+from greenroom.testing.model import Outcome
+
+OBSERVER: Final = Claim("observer", system=True)
+
+
+class Driver(Protocol):
+    """An application with one call in it, as a machine drives it.
+
+    One that shows or tells less is compared in less; nothing else changes.
+    """
+
+    def open(self, cid: str, now: datetime) -> None:
+        """Begin, with an empty store, and the clock standing at `now`."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; whatever fell due has happened when it returns."""
+        ...
+
+    def carry_out(self, wish: Wish) -> Outcome:
+        """Do what is wished for, now: its pause is over. What the rules refuse is answered."""
+        ...
+
+    def seen(self) -> Mapping[str, Any]:
+        """What can be seen of the call, by the names that `CallModel.seen` has; or some of it."""
+        ...
+
+    def allowed(self, by: Claim) -> list[str] | str | None:
+        """All that this claim may do, sorted; the code where it may not look; None: not told."""
+        ...
+
+    def close(self) -> None:
+        """Release everything."""
+        ...
+
+
+class RoomDriver:
+    """A room of greenroom in this process.
+
+    Args:
+        url: of an empty store.
+        **options: of `Greenroom.open`.
+    """
+
+    def __init__(self, url: str = "memory://", **options: Any) -> None:
+        self._url = url
+        self._options = options
+        self._entries: list[Entry] = []
+
+    def open(self, cid: str, now: datetime) -> None:
+        """Open the room; the call does not exist yet."""
+        self.cid = cid
+        self.clock = VirtualClock(now)
+        self.room = Greenroom.open(self._url, clock=self.clock, **self._options)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds=seconds)
+
+    def carry_out(self, wish: Wish) -> Outcome:
+        """Ask the handle of whoever wishes it."""
+        try:
+            answer = self._asked(wish)
+        except Refused as refusal:
+            return Outcome(refusal.code, ())
+        state = answer.state if isinstance(answer, Entry) else answer
+        return Outcome(None, tuple(sorted(getattr(state, "recorded", ()))))
+
+    def seen(self) -> Mapping[str, Any]:
+        """All that the system can see of the call."""
+        call = self.call(OBSERVER)
+        try:
+            state = call.get()
+        except CallNotFound:
+            return {"exists": False}
+        return {**looks(state), **within(call, state)}
+
+    def allowed(self, by: Claim) -> list[str] | str | None:
+        """What the call tells them of their own capabilities."""
+        try:
+            return [str(one) for one in self.call(by).get().own_capabilities]
+        except Refused as refusal:
+            return refusal.code
+
+    def close(self) -> None:
+        """Close the room."""
+        self.room.close()
+
+    def call(self, by: Claim) -> CallHandle:
+        """The call, as `by` holds it."""
+        call_type, _, call_id = self.cid.partition(":")
+        return self._user(by).call(call_type, call_id)
+
+    def _user(self, by: Claim) -> UserHandle:
+        if by.system:
+            return self.room.system(by.name)
+        return self.room.as_user(by.name, role=by.role, teams=by.teams)
+
+    def _asked(self, wish: Wish) -> Any:
+        said = dict(wish.arguments)
+        match wish.name:
+            case "timers":
+                return self.clock.advance(seconds=0)
+            case "join":
+                entry = self.call(wish.by).join(**said)
+                self._entries.append(entry)
+                return entry
+            case "leave" if "entry" in said:
+                return self._entries[said["entry"]].leave()
+            case "unmute":
+                return self._entries[said.pop("entry")].unmute(**said)
+            case "users.upsert":
+                return self.room.users.upsert(**said)
+            case "types.grant" | "types.revoke" | "types.update":
+                change = getattr(self.room.call_types, wish.name.removeprefix("types."))
+                return change(self.cid.partition(":")[0], **said)
+            case name:
+                return getattr(self.call(wish.by), name)(**said)
+
+
+class ThreadedDriver:
+    """Lets threads take turns: what one of them did, the next one must see.
+
+    Args:
+        driver: what they drive.
+        threads: how many there are.
+    """
+
+    def __init__(self, driver: Driver, threads: int = 3) -> None:
+        self._driver = driver
+        self._threads = [ThreadPoolExecutor(1) for _ in range(threads)]
+        self._turn = 0
+
+    def open(self, cid: str, now: datetime) -> None:
+        """Begin."""
+        self._driver.open(cid, now)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, by one of the threads."""
+        self._next().submit(self._driver.advance, seconds).result()
+
+    def carry_out(self, wish: Wish) -> Outcome:
+        """Let the next thread do it."""
+        return self._next().submit(self._driver.carry_out, wish).result()
+
+    def seen(self) -> Mapping[str, Any]:
+        """What the next thread sees."""
+        return self._next().submit(self._driver.seen).result()
+
+    def allowed(self, by: Claim) -> list[str] | str | None:
+        """What the next thread is told."""
+        return self._next().submit(self._driver.allowed, by).result()
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for thread in self._threads:
+            thread.shutdown()
+        self._driver.close()
+
+    def _next(self) -> ThreadPoolExecutor:
+        self._turn = (self._turn + 1) % len(self._threads)
+        return self._threads[self._turn]
+
+
+def looks(state: CallState) -> dict[str, Any]:
+    """What the answer itself says."""
+    return {
+        "exists": True,
+        "created_by": state.created_by,
+        "team": state.team,
+        "custom": dict(state.custom),
+        "starts_at": state.starts_at,
+        "ended_at": state.ended_at,
+        "ended": state.ended_at is not None,
+        "backstage": state.backstage,
+        "blocked": list(state.blocked_user_ids),
+        "session": state.current_session,
+    }
+
+
+def within(call: CallHandle, state: CallState) -> dict[str, Any]:
+    """What the views say of who is a member, who is in, and what they answered."""
+    session = state.session
+    answered = (
+        {}
+        if session is None
+        else {
+            "accepted": session.accepted_by,
+            "rejected": session.rejected_by,
+            "missed": session.missed_by,
+        }
+    )
+    return {
+        "members": {
+            one.user_id: {"role": one.role, "custom": dict(one.custom)}
+            for one in call.query_members(limit=1000, at_least=state.position).items
+        },
+        "participants": sorted(
+            (one.user_id, *one.muted)
+            for one in call.query_participants(limit=1000, at_least=state.position).items
+        ),
+        "answers": None
+        if session is None
+        else {user: answer for answer, users in answered.items() for user in users},
+    }

@@ -1,0 +1,169 @@
+"""The harness drives rooms and finds nothing; it drives faulty ones, and says what is wrong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.testing.machines import BrokenMachine, ForgetfulMachine
+
+from greenroom.testing import CallMachine, Disagreement, Driver, RoomDriver, ThreadedDriver, wish
+from greenroom.testing.postgres import PrivatePostgres
+from greenroom.testing.processes import ProcessDriver, Workers
+
+ROOT = Path(__file__).parents[2]
+FEW = settings(max_examples=4, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(FEW, max_examples=40, stateful_step_count=30)
+SOME = settings(FEW, max_examples=10, stateful_step_count=20)
+
+
+def test_a_room_in_memory_keeps_to_the_rules() -> None:
+    run_state_machine_as_test(CallMachine, settings=FEW)
+
+
+@pytest.mark.slow
+def test_a_room_in_memory_keeps_to_the_rules_for_long() -> None:
+    run_state_machine_as_test(CallMachine, settings=MANY)
+
+
+@pytest.mark.slow
+def test_a_room_in_a_file_keeps_to_the_rules(tmp_path: Path) -> None:
+    class FileMachine(CallMachine):
+        def driver(self) -> Driver:
+            return RoomDriver(f"sqlite:///{tmp_path / str(uuid4())}.db")
+
+    run_state_machine_as_test(FileMachine, settings=SOME)
+
+
+@pytest.mark.slow
+def test_threads_that_take_turns_keep_to_the_rules(tmp_path: Path) -> None:
+    class ThreadMachine(CallMachine):
+        def driver(self) -> Driver:
+            return ThreadedDriver(RoomDriver(f"sqlite:///{tmp_path / str(uuid4())}.db"))
+
+    run_state_machine_as_test(ThreadMachine, settings=SOME)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers(2) as two:
+        yield two
+
+
+@pytest.mark.slow
+def test_processes_that_take_turns_keep_to_the_rules(tmp_path: Path, workers: Workers) -> None:
+    class ProcessMachine(CallMachine):
+        def driver(self) -> Driver:
+            return ProcessDriver(f"sqlite:///{tmp_path / str(uuid4())}.db", workers)
+
+    run_state_machine_as_test(ProcessMachine, settings=SOME)
+
+
+def test_processes_on_postgresql_keep_to_the_rules(
+    postgres: PrivatePostgres, workers: Workers
+) -> None:
+    class PostgresMachine(CallMachine):
+        def driver(self) -> Driver:
+            self._database = postgres.database()
+            return ProcessDriver(self._database.__enter__(), workers)
+
+        def teardown(self) -> None:
+            super().teardown()
+            self._database.__exit__(None, None, None)
+
+    run_state_machine_as_test(PostgresMachine, settings=settings(SOME, max_examples=5))
+
+
+# What it says where something is wrong
+
+
+def test_a_fault_is_found_and_told_by_the_shortest_history_there_is() -> None:
+    with pytest.raises(Disagreement) as found:
+        ForgetfulMachine.replay(
+            "default:123",
+            [
+                wish("thierry", "create"),
+                wish("alice", "join", after=5),
+                wish("thierry", "kick", user_id="alice"),
+            ],
+        )
+    assert str(found.value) == (
+        """\
+what happened in default:123:
+   1. thierry creates the call
+   2. 5 seconds later, alice joins
+   3. thierry kicks (user_id='alice')
+and then
+  recorded: ('call.user_blocked', 'session.left')
+  the rules say: ('session.left',)
+a test that shows it:
+
+from greenroom.testing import wish
+from tests.testing.machines import ForgetfulMachine
+
+
+def test_the_application_keeps_to_the_rules() -> None:
+    ForgetfulMachine.replay(
+        'default:123',
+        [
+            wish('thierry', 'create'),
+            wish('alice', 'join', after=5),
+            wish('thierry', 'kick', user_id='alice'),
+        ],
+    )
+"""
+    )
+
+
+def test_what_breaks_is_told_like_what_is_wrong() -> None:
+    with pytest.raises(Disagreement, match="raised ZeroDivisionError") as found:
+        BrokenMachine.replay(
+            "default:123",
+            [wish("thierry", "create"), wish("system:night", "mute", user_ids=None, audio=True)],
+        )
+    assert isinstance(found.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.slow
+def test_the_test_that_it_writes_shows_the_fault_again(tmp_path: Path) -> None:
+    """Found by chance and shrunk, then run by pytest as it was printed."""
+    with pytest.raises(Disagreement) as found:
+        run_state_machine_as_test(ForgetfulMachine, settings=settings(FEW, max_examples=300))
+    told = str(found.value)
+    assert told.count("wish('") <= 3, told
+    written = tmp_path / "test_written.py"
+    written.write_text(told.partition("a test that shows it:\n")[2])
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", written],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "the rules say: ('session.left',)" in ran.stdout
+
+
+def test_the_model_knows_nothing_of_the_rules_that_decide() -> None:
+    files = sorted((ROOT / "src" / "greenroom" / "testing" / "model").glob("*.py"))
+    assert len(files) > 5
+    known = {name for file in files for name in imported(ast.parse(file.read_text()))}
+    ours = {name for name in known if name.startswith("greenroom")}
+    assert {name for name in ours if not name.startswith("greenroom.testing.model")} == set()
+    assert known - ours <= sys.stdlib_module_names | {"collections.abc"}
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """What a module imports when it runs; not what only its annotations name."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
