@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr, TypeAdapter
 
 from greenroom.domain.access import Capability, effective
-from greenroom.domain.admission import Reason
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.message import CallId, EntryId, Role, SessionId, StreamId, Team, UserId
+from greenroom.domain.reasons import Reason
 from greenroom.domain.session_events import MediaStatistics
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import call_stream, member_stream, session_id

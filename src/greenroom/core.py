@@ -20,10 +20,11 @@ from greenroom.answers import (
     SessionState,
 )
 from greenroom.attendance import TOLD_BY, Attendance, Attending
+from greenroom.causes import explained, reasons
 from greenroom.domain.access import OWNER, Capability
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind, Place
-from greenroom.domain.errors import EntryNotFound, InvalidInput, MediaError, ReadOnly
+from greenroom.domain.errors import EntryNotFound, InvalidInput, MediaError, ReadOnly, Refused
 from greenroom.domain.membership import Answer as RingAnswer
 from greenroom.domain.message import (
     CallId,
@@ -39,7 +40,7 @@ from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
-from greenroom.explaining import ExaminedTurn, examine
+from greenroom.explaining import ExaminedTurn, examine, operation_named
 from greenroom.history import HistoryReader, Wanted
 from greenroom.ice import IceAccess
 from greenroom.importing import Imported
@@ -232,7 +233,11 @@ class Core(ABC):
 
     def _decided(self, cid: CallId, claim: Claim, operation: Operation[CallTurn]) -> CallTurn:
         turn = CallTurn(cid, claim, self.now(), self.load, self.member_ids)
-        operation.decide(turn)
+        try:
+            operation.decide(turn)
+        except Refused as refusal:
+            explained(refusal, turn, operation, self._store)
+            raise
         return turn
 
     def explain(
@@ -242,7 +247,7 @@ class Core(ABC):
         position = self._visible()
         self.follow()
         turn = ExaminedTurn(cid, claim, self.now(), self.load, self.member_ids)
-        reasons, refusal = examine(turn, operation, arguments)
+        asked, refusal = examine(turn, operation_named(operation, arguments))
         return Explanation(
             operation=operation,
             user_id=turn.actor.user_id,
@@ -251,7 +256,7 @@ class Core(ABC):
             allowed=refusal is None,
             code=None if refusal is None else refusal.code,
             message="" if refusal is None else str(refusal),
-            reasons=reasons,
+            reasons=reasons(asked, turn, self._store),
             would_record=() if refusal else tuple(step.event.name for step in turn.steps),
         )
 

@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 
 from greenroom.adapters.ids import Ids
 from greenroom.answers import Answer
+from greenroom.causes import explained
 from greenroom.domain.errors import (
     Conflict,
     GreenroomError,
@@ -202,6 +203,8 @@ class Desk:
             command.operation.decide(turn)
             decision = self._decision(command, turn, wake)
         except (Refused, InvalidInput) as refusal:
+            if isinstance(refusal, Refused):
+                explained(refusal, turn, command.operation, self.store)
             proposal = Proposal(Append(expects=turn.expects), {}, wake)
             decision = Decision(proposal, refusal, ())
         except Exception:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from greenroom.domain import checks
-from greenroom.domain.access import Capability, sources
-from greenroom.domain.admission import Reason
-from greenroom.domain.call_state import Existence
+from greenroom.domain.access import Capability, Standing, sources
+from greenroom.domain.call_events import CallCreated
+from greenroom.domain.call_state import Call, Existence
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.decider import Asker
-from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, Refused, WrongTeam
-from greenroom.domain.message import Actor, EntryId
+from greenroom.domain.errors import (
+    AnswerFinal,
+    CallEnded,
+    CallNotFound,
+    CallTypeNotFound,
+    EntryNotFound,
+    InvalidInput,
+    MemberNotFound,
+    NotAllowed,
+    NotPresent,
+    NotRung,
+    Refused,
+    RequestsDisabled,
+    RingingDisabled,
+    WrongTeam,
+)
+from greenroom.domain.message import Actor, CallId, EntryId, UserId
 from greenroom.domain.operations import life, people, presence, recording, rings
 from greenroom.domain.operations.operation import Operation
+from greenroom.domain.reasons import Fact, Reason
+from greenroom.domain.turn import Claim, Load
+from greenroom.facts import Facts, Finder, Sighted, of_join
 
 _ENTRY: Final = EntryId("hypothetical")
 
@@ -73,25 +93,60 @@ OPERATIONS: Final[Mapping[str, Callable[..., Operation[CallTurn]]]] = {
 """By the name of the handle's method."""
 
 
-class ExaminedTurn(CallTurn):
-    """A turn that notes which capabilities were asked for."""
+class Asked(NamedTuple):
+    """One rule that was asked, and what it looked at."""
 
-    asked: list[Capability]
+    rule: str
+    because: str
+    facts: Facts
+    code: str | None = None
+    """Of the refusal, where it did not pass."""
+
+
+class ExaminedTurn(CallTurn):
+    """A turn that notes which rules were asked, and what they saw just then."""
+
+    def __init__(
+        self,
+        cid: CallId,
+        claim: Claim,
+        at: datetime,
+        load: Load,
+        member_ids: Callable[[CallId], Iterable[UserId]],
+    ) -> None:
+        super().__init__(cid, claim, at, load, member_ids)
+        self.asked: dict[str, Asked] = {}
+        """By the name of the rule, in their order."""
+
+    def existing(self) -> Call:
+        """The call, for somebody who may know of it; what keeps others from it is noted."""
+        team = self.call.team
+        if team is not None and self.call.existence is Existence.HERE:
+            facts = Finder(self).team(members_too=True)
+            code = None if facts[-1].favours else WrongTeam.code
+            self.asked["team"] = Asked("team", f"the call is for team {team}", facts, code)
+        return super().existing()
 
     def asker(self, actor: Actor) -> Asker:
         """Somebody whose capabilities are noted as they are asked for."""
-        if not hasattr(self, "asked"):
-            self.asked = []
         plain = super().asker(actor)
-        return _Watched(plain.actor, plain.capabilities, self.asked)
+        standing = self.standing_of(actor.user_id, actor.role)
+        return _Watched(plain.actor, plain.capabilities, partial(self._note, standing))
+
+    def _note(self, standing: Standing, capability: Capability) -> None:
+        """It was asked for, of somebody whose standing may have changed since."""
+        facts = Finder(self).capability(capability, standing)
+        code = None if facts[-1].favours else NotAllowed.code
+        self.asked.pop(capability, None)
+        why = _why(self, capability, standing)
+        self.asked[capability] = Asked(capability, why, facts, code)
 
 
 class _Watched(Asker, frozen=True):
-    asked: list[Capability]
+    note: Callable[[Capability], None]
 
     def must(self, capability: Capability) -> None:
-        if capability not in self.asked:
-            self.asked.append(capability)
+        self.note(capability)
         super().must(capability)
 
 
@@ -112,57 +167,108 @@ def operation_named(name: str, arguments: Mapping[str, Any]) -> Operation[CallTu
 
 
 def examine(
-    turn: ExaminedTurn, name: str, arguments: Mapping[str, Any]
-) -> tuple[tuple[Reason, ...], Refused | None]:
+    turn: ExaminedTurn, operation: Operation[CallTurn]
+) -> tuple[Sequence[Asked], Refused | None]:
     """The rules that were asked, and the refusal if there was one; the turn has what it decided."""
-    operation = operation_named(name, arguments)
-    if name == "join":
-        return _examine_join(turn, operation, create=bool(arguments.get("create")))
+    asked: list[Asked] = []
+    joins = operation.name == "join"
     existence = turn.call.existence
+    if joins:
+        asked, refusal = _admission(turn, create=operation.arguments["create"] is not None)
+        if refusal is not None:
+            return asked, refusal
+        turn.asked.clear()  # what was asked for on the way is told by the rules
     try:
         operation.decide(turn)
-    except Refused as refusal:
-        return _reasons(turn, existence, refusal), refusal
-    return _reasons(turn, existence, None), None
+    except Refused as refused:
+        refusal = refused
+    else:
+        refusal = None
+    if not joins:
+        asked = [_existence(turn, existence, refusal)]
+        if asked[0].code is not None:  # nothing is told of a call that is gone
+            return asked, refusal
+    asked += turn.asked.values()
+    if refusal is not None and not any(one.code for one in asked):
+        asked.append(Asked(refusal.code, str(refusal), _against(turn, refusal), refusal.code))
+    return asked, refusal
 
 
-def _examine_join(
-    turn: ExaminedTurn, operation: Operation[CallTurn], *, create: bool
-) -> tuple[tuple[Reason, ...], Refused | None]:
+def reason_of(one: Asked) -> Reason:
+    """The rule as it is told where nobody asks for the events behind its facts."""
+    facts = tuple(Fact(fact.says, fact.favours) for fact in one.facts)
+    return Reason(one.rule, one.code is None, one.because, facts, one.code)
+
+
+def _admission(turn: ExaminedTurn, *, create: bool) -> tuple[list[Asked], Refused | None]:
     verdict = presence.admission(turn, create=create)
+    created = any(isinstance(step.event, CallCreated) for step in turn.steps)
+    by = turn.by
+    seen = of_join(turn, turn.join_facts(by, created=created), turn.session.occupancy(by.user_id))
+    asked = [Asked(one.rule, one.because, _as_told(one, seen[one.rule])) for one in verdict.reasons]
     if verdict.refusal is not None:
-        return verdict.reasons, verdict.refusal
-    try:
-        operation.decide(turn)
-    except Refused as refusal:  # the ring that should go with it
-        reason = Reason(refusal.code, passed=False, because=str(refusal))
-        return (*verdict.reasons, reason), refusal
-    return verdict.reasons, None
+        asked[-1] = asked[-1]._replace(code=verdict.refusal.code)
+    return asked, verdict.refusal
 
 
-def _reasons(
-    turn: ExaminedTurn, existence: Existence, refusal: Refused | None
-) -> tuple[Reason, ...]:
+def _as_told(reason: Reason, facts: Facts) -> Facts:
+    """What the rule looked at; where it is not the rule that there is, what it says itself."""
+    if facts[-1].favours is reason.passed:
+        return facts
+    return [Sighted(reason.because, reason.passed)]
+
+
+def _existence(turn: CallTurn, existence: Existence, refusal: Refused | None) -> Asked:
+    """Whether there is a call to speak of; some operations want one that there is not."""
     found = not isinstance(refusal, CallNotFound)
-    reasons = [Reason("exists", found, f"the call is {existence}")]
-    if not found:  # nothing is told of a call that is gone
-        return tuple(reasons)
-    team = turn.call.team
-    if team is not None:
-        wall = isinstance(refusal, WrongTeam)
-        reasons.append(Reason("team", not wall, f"the call is for team {team}"))
-    for capability in getattr(turn, "asked", []):
-        denied = isinstance(refusal, NotAllowed) and refusal.capability == capability
-        reasons.append(
-            Reason(str(capability), not denied, f"{capability}: {_why(turn, capability)}")
-        )
-    if refusal is not None and all(reason.passed for reason in reasons):
-        reasons.append(Reason(refusal.code, passed=False, because=str(refusal)))
-    return tuple(reasons)
+    finder = Finder(turn)
+    *rest, last = [*finder.existence(), *finder.not_deleted()]
+    if existence is Existence.ABSENT:
+        last = rest.pop()
+    code = None if found else CallNotFound.code
+    return Asked("exists", f"the call is {existence}", [*rest, last._replace(favours=found)], code)
 
 
-def _why(turn: ExaminedTurn, capability: Capability) -> str:
+def _against(turn: CallTurn, refusal: Refused) -> Facts:
+    """What speaks against it, where no capability is missing."""
+    finder = Finder(turn)
+    match refusal:
+        case CallEnded():
+            return [finder.ended()]
+        case RequestsDisabled(permission=permission):
+            group = _GROUPS[Capability(permission)]
+            return [finder.setting(group, "access_request_enabled", favours=False)]
+        case RingingDisabled():
+            fields = ("auto_cancel_timeout_ms", "missed_call_timeout_ms")
+            return [finder.setting("ring", field, favours=False) for field in fields]
+        case MemberNotFound(user_id=user_id):
+            return [finder.membership(UserId(user_id))]
+        case NotRung(user_id=user_id):
+            return [finder.rung(UserId(user_id))]
+        case AnswerFinal(user_id=user_id):
+            return [finder.answered(UserId(user_id))]
+        case NotPresent(user_id=user_id):
+            return [finder.presence(UserId(user_id))]
+        case EntryNotFound(entry_id=entry_id):
+            return [finder.entry(EntryId(entry_id))]
+        case CallTypeNotFound():
+            return [finder.defined()]
+        case NotAllowed(actor=actor):
+            return [Sighted(f"{actor} is not the system", favours=False)]
+        case _:
+            return [Sighted(str(refusal), favours=False)]
+
+
+_GROUPS: Final = {
+    Capability.SEND_AUDIO: "audio",
+    Capability.SEND_VIDEO: "video",
+    Capability.SCREENSHARE: "screensharing",
+}
+"""The settings that say whether a permission may be asked for."""
+
+
+def _why(turn: CallTurn, capability: Capability, standing: Standing) -> str:
     if turn.actor.system:
-        return "the system holds every capability"
-    found = ", ".join(sources(turn.call_type.grants, turn.standing, capability))
-    return found or "no role grants it"
+        return f"{capability}: the system holds every capability"
+    found = ", ".join(sources(turn.call_type.grants, standing, capability))
+    return f"{capability}: {found or 'no role grants it'}"

@@ -22,6 +22,8 @@ def explained(run: Run, *arguments: str) -> dict[str, Any]:
 def test_an_admission_shows_every_rule_with_a_tick(run: Run, clinic: str) -> None:
     shown = run("explain", CID, "join", "--user", "charlie").stdout
     assert "is allowed" in shown
+    assert "call.created at " in shown
+    assert "type.defined at " in shown
     assert [shown.count("✓"), shown.count("✗")] == [9, 0]
     assert "It would record session.joined." in shown
 

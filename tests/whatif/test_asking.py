@@ -46,6 +46,16 @@ def test_had_strangers_not_been_allowed_to_join_they_would_have_been_refused(
     assert found.decided == 6  # the creation, four joins, and charlie's leave
 
 
+def test_a_difference_names_the_rule_that_makes_it(evening: Greenroom) -> None:
+    reason = evening.what_if(NO_STRANGERS).over().differences[0].reason
+    assert reason is not None
+    assert (reason.rule, reason.passed, reason.code) == ("join_call", False, "not_allowed")
+    assert [fact.says for fact in reason.facts] == [
+        "user role user",
+        "role user does not grant join-call",
+    ]
+
+
 def test_each_difference_stands_where_the_decision_stands_in_the_log(evening: Greenroom) -> None:
     history = call_of(evening, "thierry").history()
     for one in evening.what_if(NO_STRANGERS).over().differences:

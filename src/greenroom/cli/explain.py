@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from greenroom.cli.options import (
 )
 from greenroom.cli.output import document, filled, out, printable, sign, table
 from greenroom.domain.errors import InvalidInput
+from greenroom.domain.reasons import Reason
 
 
 def explain(
@@ -84,9 +85,19 @@ def show(answer: Explanation, cid: str) -> None:
 
 
 def reasons_table(answer: Explanation) -> Table:
-    """The rules that were asked, each with a tick or a cross, and what it saw."""
-    rows = ((sign(passed=one.passed), one.rule, one.because) for one in answer.reasons)
-    return filled(table("", "Rule", "Because"), rows)
+    """The rules that were asked, each with a tick or a cross, what it saw, and since when."""
+    rows = (
+        (sign(passed=one.passed), one.rule, one.because, ", ".join(_since(one)))
+        for one in answer.reasons
+    )
+    return filled(table("", "Rule", "Because", "Since"), rows)
+
+
+def _since(reason: Reason) -> Iterator[str]:
+    """The events that made it so, in the order the facts weigh; each once."""
+    for event, position in dict.fromkeys((one.event, one.position) for one in reason.facts):
+        if event is not None:
+            yield f"{event} at {position}"
 
 
 def _parsed_arguments(said: Sequence[str]) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from greenroom.domain.errors import (
     WrongTeam,
 )
 from greenroom.domain.message import CallId, Role, Team
+from greenroom.domain.reasons import Reason
 
 
 class Evidence(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -80,15 +81,6 @@ class Occupancy(Struct, frozen=True, gc=False):
     """Distinct users present who count against the limit."""
     present: bool = False
     """Whether the user is there already, through another connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One rule that was asked, what it said, and what it saw."""
-
-    rule: str
-    passed: bool
-    because: str
 
 
 @dataclass(frozen=True, slots=True)

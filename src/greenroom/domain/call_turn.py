@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Final
 
 from greenroom.domain.access import Capability, Standing, effective
 from greenroom.domain.admission import JoinFacts, Occupancy, Rules, admit
@@ -50,7 +51,8 @@ class CallTurn(Turn):
         """The call's type: the first half of the cid."""
         self._call_stream = call_stream(cid)
         self._type_stream = type_stream(self.type_name)
-        self._member_ids = member_ids
+        self.member_ids: Final = member_ids
+        """Finds who is recorded as a member of a call."""
 
     @property
     def call(self) -> Call:
@@ -170,7 +172,7 @@ class CallTurn(Turn):
     def everyone(self) -> tuple[UserId, ...]:
         """All members, sorted, with those this turn has added or removed considered."""
         told = {step.event.user_id for step in self.steps if isinstance(step.event, MemberAdded)}
-        ids = told.union(self._member_ids(self.cid))
+        ids = told.union(self.member_ids(self.cid))
         return tuple(sorted(user for user in ids if self.member(user).role is not None))
 
     def tell_call(self, command: CallCommand) -> None:
@@ -259,7 +261,7 @@ class CallTurn(Turn):
             at=self.at,
             by=by,
             standing=standing,
-            claimed=self._claim.system or self._claim.role is not None,
+            claimed=self.claim.system or self.claim.role is not None,
             grants=self.call_type.grants,
             exists=call.existence is not Existence.ABSENT,
             created=created,

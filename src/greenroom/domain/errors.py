@@ -46,22 +46,9 @@ GreenroomError
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
 
-
-class GreenroomError(Exception):
-    """Base of every error that greenroom raises."""
-
-    code: ClassVar[str]
-    """Stable name for programs; the message is for people."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """How it goes to other processes: as it is, whatever it was made of."""
-        return type(self).__new__, (type(self), *self.args), self.__dict__
-
-
-class Refused(GreenroomError):
-    """The rules refuse the command; nothing was recorded."""
+from greenroom.domain.refusing import GreenroomError as GreenroomError  # noqa: PLC0414 - offered here
+from greenroom.domain.refusing import Refused as Refused  # noqa: PLC0414 - offered here
 
 
 class CallNotFound(Refused):

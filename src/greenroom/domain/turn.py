@@ -75,7 +75,8 @@ class Turn:
 
     def __init__(self, claim: Claim, at: datetime, load: Load) -> None:
         self.at = at
-        self._claim = claim
+        self.claim: Final = claim
+        """Who acts, as they said."""
         self._load = load
         self._actor: Actor | None = None
         self._now: dict[StreamId, Folded[Any]] = {}
@@ -99,7 +100,7 @@ class Turn:
         return self._actor
 
     def _identified(self) -> Actor:
-        claim = self._claim
+        claim = self.claim
         if claim.system:
             return Actor(name=claim.name, role=Role("system"), system=True)
         if claim.role is not None and claim.teams is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from greenroom.domain.call_events import CallUpdated
 from greenroom.domain.call_turn import CallTurn
@@ -14,6 +14,7 @@ from greenroom.domain.membership import MemberUpdated
 from greenroom.domain.message import CallId, StreamId
 from greenroom.domain.streams import decider_of
 from greenroom.domain.turn import Claim, Folded, Step
+from greenroom.explaining import ExaminedTurn, examine, reason_of
 from greenroom.whatif.changes import Supposed
 from greenroom.whatif.deeds import Deed, Record
 from greenroom.whatif.differences import Difference, Kind, Mode
@@ -21,6 +22,7 @@ from greenroom.whatif.falling_due import fire_due
 from greenroom.whatif.wishes import Wanted, Wish, wish_of
 from greenroom.whatif.worlds import Calls, CallWorld, Commons
 
+T = TypeVar("T", bound=CallTurn)
 _COMMON: Final = ("type-", "user-")
 """How the names of streams begin that belong to no call."""
 Decided = Sequence[Step] | Refused
@@ -73,11 +75,11 @@ class Again:
         decided = self._decided(deed.cid, wish.claim, wish.operation, deed.at, recorded)
         difference = None
         if isinstance(decided, Refused):
-            difference = self._difference(Kind.NEWLY_REFUSED, deed, wish, decided)
+            difference = self._refused(deed, wish, decided, recorded)
             if self._cascading:
                 self._forks[deed.cid] = recorded.copy()
         elif self._cascading and _said(decided) != _said(_telling(deed, recorded)):
-            difference = self._difference(Kind.OTHERWISE, deed, wish, decided)
+            difference = _otherwise(deed, wish, decided)
             self._forks[deed.cid] = recorded.copy().take(decided)
         recorded.take(deed.records)
         return difference
@@ -90,16 +92,17 @@ class Again:
             fire_due(fork, deed.at, self._turn)
         decided = self._decided(deed.cid, wish.claim, wish.operation, deed.at, fork)
         told = _telling(deed, recorded)
-        recorded.take(deed.records)
+        difference = None
+        if isinstance(decided, Refused):
+            difference = self._refused(deed, wish, decided, fork)
+        elif self._cascading:
+            if _said(decided) != _said(told):
+                difference = _otherwise(deed, wish, decided)
+            fork.take(decided)
         if not self._cascading:
             fork.take(deed.records)
-        if isinstance(decided, Refused):
-            return self._difference(Kind.NEWLY_REFUSED, deed, wish, decided)
-        if self._cascading:
-            fork.take(decided)
-            if wish.asked and _said(decided) != _said(told):
-                return self._difference(Kind.OTHERWISE, deed, wish, decided)
-        return None
+        recorded.take(deed.records)
+        return difference
 
     def _happened(self, deed: Deed, recorded: CallWorld) -> None:
         """It is a fact, as far as it stands."""
@@ -127,10 +130,15 @@ class Again:
         return turn.steps
 
     def _turn(self, cid: CallId, claim: Claim, at: datetime, world: CallWorld) -> CallTurn:
+        return self._turned(CallTurn, cid, claim, at, world)
+
+    def _turned(
+        self, kind: type[T], cid: CallId, claim: Claim, at: datetime, world: CallWorld
+    ) -> T:
         def load(stream: StreamId) -> Folded[Any]:
             return self._loaded(world, stream)
 
-        turn = CallTurn(cid, claim, at, load, world.member_ids)
+        turn = kind(cid, claim, at, load, world.member_ids)
         turn.rules = self._supposed.rules
         return turn
 
@@ -139,25 +147,39 @@ class Again:
             return self._commons.load(stream)
         return world.load(stream)
 
-    def _difference(
-        self, kind: Kind, deed: Deed, wish: Wish, decided: Decided
+    def _refused(
+        self, deed: Deed, wish: Wish, refusal: Refused, world: CallWorld
     ) -> Difference | None:
+        """Refused now, and why; nothing where nobody had asked."""
         if not wish.asked:
             return None
-        refusal = decided if isinstance(decided, Refused) else None
+        turn = self._turned(ExaminedTurn, deed.cid, wish.claim, deed.at, world)
+        asked, _ = examine(turn, wish.operation)
         return Difference(
-            kind=kind,
-            cid=deed.cid,
-            user_id=wish.claim.user_id,
-            operation=wish.operation.name,
-            position=deed.position,
-            at=deed.at,
-            code=None if refusal is None else refusal.code,
-            message="" if refusal is None else str(refusal),
-            would_record=()
-            if isinstance(decided, Refused)
-            else tuple(step.event.name for step in decided),
+            kind=Kind.NEWLY_REFUSED,
+            code=refusal.code,
+            message=str(refusal),
+            reason=reason_of(asked[-1]),
+            **_about(deed, wish),
         )
+
+
+def _otherwise(deed: Deed, wish: Wish, decided: Sequence[Step]) -> Difference | None:
+    """Something else is recorded; nothing to tell where nobody had asked."""
+    if not wish.asked:
+        return None
+    names = tuple(step.event.name for step in decided)
+    return Difference(kind=Kind.OTHERWISE, would_record=names, **_about(deed, wish))
+
+
+def _about(deed: Deed, wish: Wish) -> dict[str, Any]:
+    return {
+        "cid": deed.cid,
+        "user_id": wish.claim.user_id,
+        "operation": wish.operation.name,
+        "position": deed.position,
+        "at": deed.at,
+    }
 
 
 def _said(steps: Iterable[Step | Record]) -> list[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenroom.domain.admission import Reason
+from greenroom.domain.reasons import Reason
 
 SHOWN: Final = 1000
 """Differences that are told one by one, unless more are asked for; all are counted."""

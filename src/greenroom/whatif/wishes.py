@@ -186,7 +186,7 @@ def _and_call_out(operation: Wanted, events: Sequence[Event]) -> Wanted:
         operation.decide(turn)
         call_out(turn)
 
-    return Operation(operation.name, decide)
+    return Operation(operation.name, decide, operation.arguments)
 
 
 def _join(event: Any, _deed: Deed, events: Sequence[Event], _load: Load) -> Wanted:
