@@ -46,6 +46,7 @@ from greenroom.projections.rebuilding import Rebuilt
 from greenroom.projections.retrying import Retried
 from greenroom.projections.standing import ProjectionStatus
 from greenroom.recordings import Recording
+from greenroom.workers.router import WorkerMedia
 
 __all__ = [
     "Backstage",
@@ -83,6 +84,7 @@ __all__ = [
     "SortKey",
     "TrackRecorded",
     "UserHandle",
+    "WorkerMedia",
     "asc",
     "desc",
     "errors",

@@ -30,8 +30,6 @@ from greenroom.handles import Room, claim_of
 from greenroom.ice import IceServer
 from greenroom.intake import IN_FLIGHT
 from greenroom.live import LiveCore
-from greenroom.media.port import MediaPort
-from greenroom.media_link import MediaLink
 from greenroom.media_stats import RoomMediaStats
 from greenroom.moments import moment_of
 from greenroom.past import PastCore, PastRoom
@@ -56,6 +54,7 @@ from greenroom.tickers import (
     template,
 )
 from greenroom.whatif.asking import WhatIf
+from greenroom.workers.router import Media, signalling
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -95,7 +94,7 @@ class Greenroom(Room[LiveCore]):
         clock: Clock | None = None,
         ids: Ids | None = None,
         notifier: Notifier | None = None,
-        media: MediaPort | None = None,
+        media: Media | None = None,
         timers: bool = True,
         create: bool = True,
         cache: int = CAPACITY,
@@ -115,7 +114,7 @@ class Greenroom(Room[LiveCore]):
             clock: `greenroom.testing.VirtualClock` to drive time in tests.
             ids: `greenroom.testing.SequentialIds` for ids that can be read.
             notifier: delivers notifications; by default they are logged.
-            media: where media sessions live; by default aiortc in this process (extra `media`).
+            media: where media runs: `WorkerMedia()`, or an adapter; aiortc here by default.
             timers: whether deadlines and deliveries run here; else in a `greenroom worker`.
             create: whether a missing store is made.
             cache: streams whose folded state is kept in memory.
@@ -343,7 +342,7 @@ class Greenroom(Room[LiveCore]):
             for drive in (*self._timers, *self._core.drives):
                 closing.callback(drive.stop)
 
-    def _begin(self, notifier: Notifier | None, media: MediaPort | None, kept: timedelta) -> None:
+    def _begin(self, notifier: Notifier | None, media: Media | None, kept: timedelta) -> None:
         """Let happen what happens by itself: timers where there is a notifier, and media."""
         if notifier is not None:
             deadlines = DeadlineTicker(self._core)
@@ -354,7 +353,7 @@ class Greenroom(Room[LiveCore]):
             pruning = PruningTicker(self._store, self._core.clock, kept)
             self._pruning = self._core.clock.drive(pruning)
         if media is not None:
-            self._core.media = MediaLink(media)
+            self._core.media = signalling(media)
             self._core.media.start(self._core)
 
     def _followed(self, timers: Sequence[Drive]) -> Sequence[Drive]:

@@ -40,9 +40,11 @@ from greenroom.projections.log_index import LogIndex
 from greenroom.projections.trailing import Trailing
 from greenroom.projections.views import Views
 from greenroom.sight import Sight
+from greenroom.signalling import Signalling
 from greenroom.states import States
 from greenroom.telemetry import Telemetry
 from greenroom.watchers import Watchers
+from greenroom.workers.control import Signatures
 
 A = TypeVar("A", bound=Answer)
 _CLIENTS: Final = Claim("clients", system=True)
@@ -75,7 +77,7 @@ class LiveCore(Core):
         )
         self.drives: list[Drive] = []
         """What happens by itself; woken after every command that recorded something."""
-        self.media: MediaLink | None = None
+        self.media: Signalling | None = None
         self.leases: Callable[[], Leases] | None = None
         """Opens the leases of media; None where no other process can have the store."""
         self.ice_servers: Sequence[IceServer] = ()
@@ -207,6 +209,10 @@ class LiveCore(Core):
             return Sole()
         return Shared(self.leases(), describe, adopts=adopts, seconds=seconds)
 
+    def signatures(self) -> Signatures:
+        """Of processes on the same store, which trust each other."""
+        return Signatures(self._store.secret)
+
     def start_media_ticker(self, link: MediaLink) -> Drive:
         """Let media follow the log by itself."""
         watched = not self.clock.waits
@@ -287,9 +293,9 @@ class LiveCore(Core):
         """As media says."""
         if self.media is None:
             return f"no media runs here that could record: {HOW_TO_RECORD}"
-        return self.media.recordings.obstacle()
+        return self.media.recording_obstacle()
 
-    def _started_media(self) -> MediaLink:
+    def _started_media(self) -> Signalling:
         with self._starting_media:
             if self._starts_no_media:
                 raise StoreClosed("the room was closed; open it again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -22,6 +23,7 @@ from greenroom.media.reactor import MediaReactor, Presence
 from greenroom.media_recordings import MediaRecordings
 from greenroom.media_reports import CLAIM, MediaReports, Place
 from greenroom.media_stats import RoomMediaStats
+from greenroom.waiting import Listener
 
 if TYPE_CHECKING:
     from greenroom.live import LiveCore
@@ -156,6 +158,14 @@ class MediaLink(MediaReports):
         """Whether anybody is in a call."""
         return bool(self._places)
 
+    def carries(self) -> bool:
+        """Whether anybody is in a call that is carried here."""
+        return any(self._holding.term(cid) is not None for cid in self._carried())
+
+    def watched(self, listener: Listener) -> AbstractContextManager[None]:
+        """Let `listener` hear of each entry whose client should ask to be invited again."""
+        return self._waiting.watched(listener)
+
     def position(self) -> int:
         """Up to where media has followed the log."""
         with self._lock:
@@ -237,6 +247,10 @@ class MediaLink(MediaReports):
             if (place := self._places.get(entry_id)) is not None and place.cid == cid
         }
 
+    def recording_obstacle(self) -> str:
+        """Why nothing can be recorded here; empty where it can."""
+        return self.recordings.obstacle()
+
     def stats(self) -> RoomMediaStats:
         """What goes through all media here, and went through it."""
         places = tuple(self._places.items())
@@ -287,6 +301,7 @@ class MediaLink(MediaReports):
         for cid in stirred.lost:
             for presence in self._reactor.present(cid):
                 self._media.close(presence.entry_id)
+                self._waiting.wake(presence.entry_id)
             self.recordings.drop(cid)
         for cid in stirred.gained:
             self._take(cid)
@@ -298,7 +313,8 @@ class MediaLink(MediaReports):
 
     def _carried(self) -> Collection[CallId]:
         """Calls that somebody is in, that are recorded, or that are not measured yet."""
-        return {place.cid for place in self._places.values()}.union(self.recordings.calls())
+        present = {place.cid for place in tuple(self._places.values())}
+        return present.union(self.recordings.calls())
 
     def _described(self, name: str) -> Worker:
         """This process, as others are to see it."""

@@ -66,12 +66,15 @@ class MediaReports:
         """What media reported in which term, and is not on record yet; in order. What is so
         whoever carries the call has no term."""
         self._telling = threading.Lock()
+        self.connections = 0
+        """How many have been made here."""
 
     def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
         """Media flows for an entry."""
         place = self._places.get(entry_id)
         if place is not None:
             place.running.add(epoch)
+            self.connections += 1
             self._tally.began(place.cid)
             self._note(place, reports.connected(entry_id, epoch, fingerprint))
 

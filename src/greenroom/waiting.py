@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 from greenroom.domain.message import EntryId
+
+Listener = Callable[[EntryId], None]
 
 
 class Waiting:
@@ -14,6 +18,18 @@ class Waiting:
     def __init__(self) -> None:
         self._of_entry: dict[EntryId, set[Future[None]]] = {}
         self._lock = threading.Lock()
+        self._listeners: set[Listener] = set()
+
+    @contextmanager
+    def watched(self, listener: Listener) -> Iterator[None]:
+        """Let `listener` hear of each entry there is news of, on the thread that tells."""
+        with self._lock:
+            self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners.discard(listener)
 
     def on(self, entry_id: EntryId) -> Future[None]:
         """Done with the next news of the entry; to be cancelled by who tires of it."""
@@ -26,7 +42,9 @@ class Waiting:
     def wake(self, entry_id: EntryId) -> None:
         """There is news of the entry."""
         with self._lock:
-            woken = self._of_entry.pop(entry_id, ())
+            woken, listeners = self._of_entry.pop(entry_id, ()), tuple(self._listeners)
+        for listener in listeners:
+            listener(entry_id)
         for due in woken:
             if due.set_running_or_notify_cancel():
                 due.set_result(None)

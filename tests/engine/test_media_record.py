@@ -14,6 +14,7 @@ import pytest
 from greenroom import CallHandle, Greenroom
 from greenroom.domain.errors import EntryNotFound, NotAllowed, StoreError
 from greenroom.domain.session_events import MediaStatistics
+from greenroom.media_link import MediaLink
 from greenroom.testing import FakeMedia, VirtualClock
 from greenroom.testing.media import TWO_WAY, offer_sdp
 
@@ -30,6 +31,12 @@ class Lounge:
         self.media = FakeMedia()
         self.clock = VirtualClock(NOW)
         self.room = Greenroom.open(url, media=self.media, clock=self.clock, **options)
+
+    @property
+    def link(self) -> MediaLink:
+        link = self.room._core.media
+        assert isinstance(link, MediaLink)
+        return link
 
     def call(self, user: str = "thierry", id: str = "lounge") -> CallHandle:
         return self.room.as_user(user).call("default", id)
@@ -119,8 +126,7 @@ def test_who_is_put_out_is_measured_still(lounge: Lounge) -> None:
     lounge.media.measure(entry.entry_id, STATISTICS)
     lounge.call().end()
     assert lounge.names() == ["connected", "left", "measured"]
-    assert lounge.room._core.media is not None
-    assert not lounge.room._core.media._places, "nothing is remembered of who has left"
+    assert not lounge.link._places, "nothing is remembered of who has left"
 
 
 def test_what_flows_in_a_call_is_told_by_entry_and_together(lounge: Lounge) -> None:
@@ -212,8 +218,7 @@ def test_the_next_process_counts_connections_on_and_tells_each_loss_once(tmp_pat
 
 def test_what_media_has_too_much_or_too_little_is_mended(lounge: Lounge) -> None:
     entry = lounge.call().join(create=True)
-    link = lounge.room._core.media
-    assert link is not None
+    link = lounge.link
     lounge.media.close(entry.entry_id)  # behind everybody's back
     link.look_over()
     assert lounge.media.entries() == {entry.entry_id}
@@ -228,8 +233,7 @@ def test_what_could_not_be_recorded_is_recorded_later_in_its_order(
     lounge: Lounge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = lounge.call().join(create=True)
-    core, link = lounge.room._core, lounge.room._core.media
-    assert link is not None
+    core, link = lounge.room._core, lounge.link
 
     def refuse(*_: object, **__: object) -> None:
         raise StoreError("on purpose")

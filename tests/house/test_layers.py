@@ -111,6 +111,7 @@ def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
             *extras["otel"],
             *extras["postgres"],
             *extras["test"],
+            *extras["workers"],
         ]
     }
     used = {

@@ -43,7 +43,7 @@ def worker(
 
     [dim]greenroom worker --once --json[/dim]
     """
-    with _logging(), _stopped_by_signals() as stopped:
+    with logged(), stopped_by_signals() as stopped:
         with opened(store) as room:
             before = room.position
         done = Done(before)
@@ -93,7 +93,7 @@ class Done(LoggingNotifier):
 
 
 @contextmanager
-def _logging() -> Iterator[None]:
+def logged() -> Iterator[None]:
     """The log of the package on standard error, one line an entry."""
     handler = logging.StreamHandler()
     form = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
@@ -111,7 +111,7 @@ def _logging() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[list[int]]:
+def stopped_by_signals() -> Iterator[list[int]]:
     """Collects the first SIGINT or SIGTERM; a second one does what it would do anywhere."""
     received: list[int] = []
     former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

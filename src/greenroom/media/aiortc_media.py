@@ -124,6 +124,11 @@ class AiortcMedia(RecordsNothing):
         """The share of its time that the media thread computes, from 0 to 1."""
         return self._stage.load.share
 
+    @property
+    def fullness(self) -> float:
+        """How much of what it can take it has taken; from 1 on nobody new is let in."""
+        return self._stage.fullness
+
     def entries(self) -> frozenset[EntryId]:
         """Those open now."""
         return self._stage.entries()

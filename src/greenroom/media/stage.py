@@ -211,6 +211,11 @@ class Stage:
         await asyncio.gather(*(self.close(entry_id) for entry_id in self.entries()))
         await self._farewells.wait()
 
+    @property
+    def fullness(self) -> float:
+        """How busy the thread is, of what it may be; from any thread."""
+        return self.load.share / self._busy_limit if self._busy_limit > 0 else 1.0
+
     def entries(self) -> frozenset[EntryId]:
         """Those open now; from any thread."""
         return self._roster.entries()

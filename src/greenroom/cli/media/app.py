@@ -7,7 +7,7 @@ from typing import Final
 import typer
 
 from greenroom.cli.failing import Guarded
-from greenroom.cli.media import top
+from greenroom.cli.media import run, top
 
 app: Final = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 """The commands under `greenroom media`, each in a module of its own beside this one."""
@@ -18,4 +18,5 @@ def media() -> None:
     """Audio and video in processes of their own, and what goes through them."""
 
 
+app.command("run", cls=Guarded)(run.run)
 app.command("top", cls=Guarded)(top.top)
