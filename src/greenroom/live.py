@@ -233,7 +233,7 @@ class LiveCore(Core):
             self.wake()
         return done.answer.placed(done.position)
 
-    def last_media(self) -> MediaLink | None:
+    def last_media(self) -> Signalling | None:
         """The media that is to be stopped; from now on nobody starts any."""
         with self._starting_media:
             self._starts_no_media = True

@@ -329,11 +329,7 @@ class MediaOverloaded(MediaError):
 
 
 class MediaUnavailable(MediaError):
-    """No process that can be asked carries the call's media now; ask again in a moment.
-
-    Either none runs at all, or the one that carries it is not to be asked from here, or it has
-    just died and another one takes over.
-    """
+    """No process that can be asked carries the call's media now; ask again in a moment."""
 
     code = "media_unavailable"
 
