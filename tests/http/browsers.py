@@ -171,6 +171,18 @@ class Visitor:
         """Whether what was received comes to be like that."""
         return eventually(lambda: condition(self.received()))
 
+    def sees_screen(self, user: str) -> bool:
+        """Whether a shared screen of that user comes to be shown, with pictures that go on."""
+        video = self.page.locator(f'video[aria-label="Screen of {user}"]')
+        video.wait_for()
+        at = "(video) => video.videoWidth ? video.currentTime : 0"
+        return eventually(
+            lambda: (
+                (first := video.evaluate(at)) > 0
+                and eventually(lambda: video.evaluate(at) > first, 2)
+            )
+        )
+
     def sees(self, user: str, sign: Sign) -> bool:
         """Whether the picture of that user comes to be of their colour."""
         return eventually(lambda: _near(self.page.evaluate(_PICTURE, user), _PIXELS[sign]))
@@ -188,6 +200,7 @@ def visit(playwright: Playwright, site: Site, user: str, sign: Sign, devices: Pa
             "--no-sandbox",
             "--use-fake-ui-for-media-stream",
             "--use-fake-device-for-media-stream",
+            "--auto-select-desktop-capture-source=Entire screen",
             f"--use-file-for-fake-video-capture={picture}",
             f"--use-file-for-fake-audio-capture={sound}",
             "--autoplay-policy=no-user-gesture-required",

@@ -206,3 +206,22 @@ def test_a_connection_that_breaks_is_made_again_by_the_page(site: Site, visits: 
     assert thierry.receives_more()
     assert alice.receives_more()
     assert "session.left" not in [event.name for event in call.history()]
+
+
+def test_a_screen_is_shared_beside_the_camera_and_taken_back(site: Site, visits: Visits) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("default", "meeting", create=True)
+    alice.enter("default", "meeting")
+    assert alice.sees("thierry", "red")
+    thierry.press("Share screen")
+    assert alice.sees_screen("thierry")
+    assert alice.sees("thierry", "red")
+    thierry.press("Stop sharing")
+    screen = alice.page.locator('video[aria-label="Screen of thierry"]')
+    assert eventually(lambda: screen.count() == 0)
+    assert alice.sees("thierry", "red")
+    thierry.press("Share screen")
+    assert alice.sees_screen("thierry")
+    site.room.system("moderation").call("default", "meeting").mute(["thierry"], screenshare=True)
+    assert thierry.reads("moderation has muted you (screenshare)")
+    assert eventually(lambda: screen.count() == 0)
