@@ -111,6 +111,39 @@ def test_without_a_store_there_is_nothing_to_serve(run: Run, monkeypatch: Any) -
     assert "--demo" in refused.stderr
 
 
+def test_a_turn_server_without_its_secret_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GREENROOM_TURN_SECRET", raising=False)
+    refused = run("serve", "--demo", "--ice", "turn:example.org")
+    assert refused.exit_code == 2
+    assert "GREENROOM_TURN_SECRET" in refused.stderr
+
+
+def test_what_is_no_ice_server_is_refused_before_anything_is_served(run: Run) -> None:
+    refused = run("serve", "--demo", "--ice", "http://example.org")
+    assert refused.exit_code == 2
+    assert "ice_servers[0]" in refused.stderr
+
+
+@pytest.mark.slow
+def test_clients_are_told_of_turn_servers_with_credentials_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GREENROOM_TURN_SECRET", "shared with coturn")
+    store = f"sqlite:///{tmp_path / 'calls.db'}"
+    named = ("--ice", "stun:example.org", "--ice", "turn:example.org?transport=tcp")
+    with Greenroom.open(store) as room, serving("--store", store, *named) as (url, _):
+        entry = room.as_user("thierry").call("default", "1").join(create=True)
+        headers = {"Authorization": f"Bearer {entry.ticket()}", "Content-Type": "application/sdp"}
+        offer = offer_sdp(("audio", "sendonly"))
+        begun = answered(f"{url}/media/whip", method="POST", content=offer, headers=headers)
+        stun, turn = begun.headers.get_list("link")
+        assert stun == '<stun:example.org>; rel="ice-server"'
+        assert turn.startswith('<turn:example.org?transport=tcp>; rel="ice-server"; username="')
+        assert entry.entry_id in turn
+
+
 @pytest.mark.slow
 def test_a_store_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     with serving("--store", f"sqlite:///{tmp_path / 'none.db'}") as (_, server):

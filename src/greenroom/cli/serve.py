@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from greenroom.cli.opening import opened
 from greenroom.cli.options import DebugOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
+from greenroom.ice import IceServer, checked
 
 DemoOption = Annotated[
     bool,
@@ -40,6 +42,15 @@ AddressOption = Annotated[
     ),
 ]
 
+IceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ice",
+        metavar="URL",
+        help="A STUN or TURN server that clients are told of, e.g. [cyan]turn:example.org[/cyan].",
+    ),
+]
+
 
 def serve(
     *,
@@ -48,6 +59,7 @@ def serve(
     port: PortOption = 8080,
     store: StoreOption = None,
     address: AddressOption = None,
+    ice: IceOption = None,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
 ) -> None:
     """Serve media over HTTP: WHIP at /media/whip, WHEP at /media/whep, for who has a ticket.
@@ -56,7 +68,8 @@ def serve(
     own on the same store; this one carries audio and video. Runs until SIGINT or SIGTERM.
 
     With GREENROOM_OPERATOR_KEY in the environment, /metrics (Prometheus) and /media/stats (JSON)
-    tell whoever shows it, as `Authorization: Bearer`, what goes through.
+    tell whoever shows it, as `Authorization: Bearer`, what goes through. Each client gets
+    credentials of its own for TURN servers, made of GREENROOM_TURN_SECRET, which they share.
 
     [dim]greenroom serve --demo[/dim]
     """
@@ -69,8 +82,11 @@ def serve(
     except ImportError as error:
         raise MediaError("it needs extras: pip install 'greenroom[http,media]'") from error
 
+    servers = _ice_servers(ice or ())
+
     def opening() -> Coming:
-        return Greenroom.open(url, create=demo, media=AiortcMedia(addresses=address or None))
+        media = AiortcMedia(addresses=address or None)
+        return Greenroom.open(url, create=demo, media=media, ice_servers=servers)
 
     alone = host in serving.HERE
     served = serving.application(
@@ -83,6 +99,16 @@ def serve(
         opened(url).close()  # whether it can be, said before anything is served
     _say(url, host, port, demo=demo, alone=alone)
     serving.serve(served, host=host, port=port)
+
+
+def _ice_servers(urls: Sequence[str]) -> Sequence[IceServer]:
+    secret = os.environ.get("GREENROOM_TURN_SECRET") or None
+    relays = [url for url in urls if url.startswith("turn")]
+    if relays and secret is None:
+        raise InvalidInput("--ice", "the secret of the TURN server in GREENROOM_TURN_SECRET")
+    return checked(
+        [IceServer(urls=[url], secret=secret if url in relays else None) for url in urls]
+    )
 
 
 def _say(url: str, host: str, port: int, *, demo: bool, alone: bool) -> None:
