@@ -50,9 +50,11 @@ def house(_built: Path, tmp_path: Path) -> House:
 
 
 @pytest.fixture(scope="session")
-def standing_house(_built: Path) -> House:
+def standing_house(_built: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
     """The same for all tests: to look at, not to change."""
-    return _house(_built)
+    place = tmp_path_factory.mktemp("standing")
+    shutil.copytree(_built, place, dirs_exist_ok=True)
+    return _house(place)
 
 
 @pytest.fixture(scope="session")

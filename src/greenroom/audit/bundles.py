@@ -15,16 +15,15 @@ from greenroom.audit.ledger import KEY_FILE, Grown, Ledger, Progress, Signed
 from greenroom.audit.log import Log, leaf_of
 from greenroom.audit.notes import Checkpoint, read_checkpoint, to_base64
 from greenroom.audit.plain_report import plain_report
+from greenroom.audit.proof_json import FORMAT, PROOF
 from greenroom.audit.record_proof import write_record_proof
 from greenroom.audit.single_file import single_file
 from greenroom.audit.trees import NO_HASH, Unproven, besides, between, leaf_hash, path
 from greenroom.audit.verifier import (
     CHECKPOINT,
     EARLIER,
-    FORMAT,
     KEY,
     MANIFEST,
-    PROOF,
     RECORDS,
     Verdict,
     manifest_text,

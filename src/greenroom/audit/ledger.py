@@ -221,8 +221,8 @@ class Ledger:
         if sum(length for length, _ in grown.entries.values()) != size:
             raise Unproven("the heads are those of another checkpoint")
         begin = max(size - WIDTH, 0)
-        latest = [leaf_hash(leaf_of(row)) for rows in log.pages(begin, size) for row in rows]
-        if latest != grown.tiles.leaves(begin, size):
+        expected = grown.tiles.leaves(begin, size)
+        if _hashes(log, begin, size) != expected:
             raise LogRewritten(f"records before position {size} are not what they were; {_SEE}")
         return grown
 
@@ -258,6 +258,14 @@ def _take(grown: Grown, rows: Sequence[Row]) -> None:
         hashes.append(hashed)
         grown.chains.add(row[1], hashed)
     grown.tiles.extend(hashes)
+
+
+def _hashes(log: Log, after: int, until: int) -> list[bytes] | None:
+    """Of the records there; None where one of them is none."""
+    try:
+        return [leaf_hash(leaf_of(row)) for rows in log.pages(after, until) for row in rows]
+    except Unproven:
+        return None
 
 
 @lru_cache(100_000)

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Final
 
 PARTS: Final = (
-    *("trees", "call_map", "leaves", "ed25519", "notes", "archive", "record_proof", "verifier"),
+    *(
+        "trees",
+        "call_map",
+        "leaves",
+        "ed25519",
+        "notes",
+        "archive",
+        "proof_json",
+        "record_proof",
+        "verifier",
+    ),
 )
 """In the order in which they need each other."""
 _OURS: Final = "greenroom."

@@ -11,28 +11,25 @@ The key has to come to you by another way than the bundle. With a checkpoint tha
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
 
 from greenroom.audit.archive import unpack
-from greenroom.audit.call_map import Place, must_be_absent, must_be_in, name_hash
+from greenroom.audit.call_map import must_be_absent, must_be_in
 from greenroom.audit.leaves import Leaf, chain_of, read_leaf
 from greenroom.audit.notes import (
     Checkpoint,
     VerifierKey,
-    from_base64,
     read_checkpoint,
     signed_text,
     to_base64,
 )
+from greenroom.audit.proof_json import PROOF, Proof, read_proof
 from greenroom.audit.record_proof import TLOG_PROOF, proved_record
 from greenroom.audit.trees import (
-    DIGEST,
     NO_HASH,
     Unproven,
     besides,
@@ -42,10 +39,8 @@ from greenroom.audit.trees import (
     root_from,
 )
 
-FORMAT: Final = 1
-"""Of bundles."""
 MANIFEST, CHECKPOINT, KEY = "manifest", "checkpoint", "key.pub"
-PROOF, RECORDS, EARLIER = "proof.json", "records.jsonl", "earlier/"
+RECORDS, EARLIER = "records.jsonl", "earlier/"
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ def verdict(
     """
     believed = VerifierKey.read(_text(files, KEY)) if key is None else key
     checkpoint = read_checkpoint(_file(files, CHECKPOINT), believed)
-    proof = _proof(_file(files, PROOF))
+    proof = read_proof(_file(files, PROOF))
     records = _records(_file(files, RECORDS), proof.leaves)
     _must_be_in_the_log(records, proof, checkpoint)
     lengths = _must_be_whole(records, proof, checkpoint)
@@ -113,53 +108,6 @@ def verdict(
         _must_agree(read_checkpoint(note, believed), (*earlier, checkpoint))
     _must_be_listed(files, proof.call, believed)
     return Verdict(proof.call, checkpoint, records, lengths, earlier, believed, key is not None)
-
-
-@dataclass(frozen=True)
-class _Proof:
-    """What `proof.json` says."""
-
-    call: str
-    leaves: list[bytes]
-    others: list[bytes]
-    chains: list[tuple[str, int, bytes, Place]]
-    earlier: list[tuple[int, list[bytes]]]
-
-
-def _proof(data: bytes) -> _Proof:
-    try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Unproven(f"{PROOF} is not JSON") from None
-    _fields(said, "format", "call", "chains", "leaves", "others", "earlier")
-    if said["format"] != FORMAT:
-        raise Unproven(f"the bundle has the format {said['format']!r}, this reads {FORMAT}")
-    return _Proof(
-        call=_a(str, said["call"]),
-        leaves=_hashes(said["leaves"]),
-        others=_hashes(said["others"]),
-        chains=[_chain(one) for one in _a(list, said["chains"])],
-        earlier=[_earlier(one) for one in _a(list, said["earlier"])],
-    )
-
-
-def _chain(said: Any) -> tuple[str, int, bytes, Place]:
-    _fields(said, "name", "length", "head", "others", "found")
-    name, length = _a(str, said["name"]), _length(said["length"])
-    head = _hash(said["head"])
-    place = Place(_hashes(said["others"]), (name_hash(name), (length, head)) if length else None)
-    if not length and said["found"] is not None:
-        found = said["found"]
-        _fields(found, "name", "length", "head")
-        place.found = (_hash(found["name"]), (_length(found["length"]), _hash(found["head"])))
-    elif said["found"] is not None or (not length and head != NO_HASH):
-        raise Unproven(f"{PROOF} says too much of {name}")
-    return name, length, head, place
-
-
-def _earlier(said: Any) -> tuple[int, list[bytes]]:
-    _fields(said, "size", "others")
-    return _length(said["size"]), _hashes(said["others"])
 
 
 def _records(data: bytes, leaves: Sequence[bytes]) -> list[Leaf]:
@@ -194,7 +142,7 @@ def _place_of(line: bytes) -> str:
     return f": it says position {one.position}, version {one.version} of {one.stream}"
 
 
-def _must_be_in_the_log(records: Sequence[Leaf], proof: _Proof, checkpoint: Checkpoint) -> None:
+def _must_be_in_the_log(records: Sequence[Leaf], proof: Proof, checkpoint: Checkpoint) -> None:
     numbers = [one.position - 1 for one in records]
     if numbers and not 0 <= numbers[0] <= numbers[-1] < checkpoint.size:
         raise Unproven("there are records that the checkpoint does not cover")
@@ -207,9 +155,7 @@ def _must_be_in_the_log(records: Sequence[Leaf], proof: _Proof, checkpoint: Chec
         )
 
 
-def _must_be_whole(
-    records: Sequence[Leaf], proof: _Proof, checkpoint: Checkpoint
-) -> dict[str, int]:
+def _must_be_whole(records: Sequence[Leaf], proof: Proof, checkpoint: Checkpoint) -> dict[str, int]:
     """How many records each chain has; all of them are here."""
     ends: dict[str, tuple[int, bytes]] = {}
     for one, hashed in zip(records, proof.leaves, strict=True):
@@ -232,7 +178,7 @@ def _must_be_whole(
 
 
 def _must_have_kept_to(
-    files: Mapping[str, bytes], proof: _Proof, checkpoint: Checkpoint, key: VerifierKey
+    files: Mapping[str, bytes], proof: Proof, checkpoint: Checkpoint, key: VerifierKey
 ) -> list[Checkpoint]:
     """The earlier checkpoints that come with the bundle; the log still begins with each."""
     found = []
@@ -293,35 +239,6 @@ def _text(files: Mapping[str, bytes], name: str) -> str:
         return _file(files, name).decode("ascii")
     except UnicodeDecodeError:
         raise Unproven(f"{name} is not ASCII") from None
-
-
-def _fields(said: Any, *names: str) -> None:
-    if type(said) is not dict or set(said) != set(names):
-        raise Unproven(f"{PROOF} does not have the fields {', '.join(names)}")
-
-
-def _a(kind: Any, value: Any) -> Any:
-    if type(value) is not kind:
-        raise Unproven(f"{PROOF} holds something of the wrong kind")
-    return value
-
-
-def _length(value: Any) -> int:
-    found: int = _a(int, value)
-    if not 0 <= found < 2**63:
-        raise Unproven(f"{PROOF} holds a number out of range")
-    return found
-
-
-def _hash(value: Any) -> bytes:
-    found = from_base64(_a(str, value), "a hash")
-    if len(found) != DIGEST:
-        raise Unproven("a hash does not have 32 bytes")
-    return found
-
-
-def _hashes(value: Any) -> list[bytes]:
-    return [_hash(one) for one in _a(list, value)]
 
 
 def read_bundle(path: Path) -> dict[str, bytes]:
