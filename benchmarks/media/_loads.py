@@ -59,10 +59,10 @@ class Comings(NamedTuple):
 async def one_to(house: House, many: int, seconds: float) -> Cost:
     """One publisher, so many viewers."""
     publisher, crowd = Peer(SENDING), Crowd()
-    await house.send("publisher", publisher)
-    publisher.publish()
     viewers = [Peer(RECEIVING) for _ in range(many)]
     probes = viewers[:: max(1, many // PROBES)][:PROBES]
+    await house.send("publisher", publisher)
+    publisher.publish()
     for number, viewer in enumerate(viewers):
         await house.receive(f"viewer-{number}", viewer)
         if viewer not in probes:
@@ -76,10 +76,10 @@ async def one_to(house: House, many: int, seconds: float) -> Cost:
 async def all_of(house: House, many: int, seconds: float) -> Cost:
     """So many who all send, and receive all the others."""
     publishers, crowd = [Peer(SENDING) for _ in range(many)], Crowd()
+    viewers = [Peer(RECEIVING * (many - 1)) for _ in range(many)]
     for number, publisher in enumerate(publishers):
         await house.send(f"peer-{number}", publisher)
         publisher.publish()
-    viewers = [Peer(RECEIVING * (many - 1)) for _ in range(many)]
     for number, viewer in enumerate(viewers):
         await house.receive(f"peer-{number}", viewer)
         if number:
@@ -183,7 +183,7 @@ def _opened() -> socket.socket:
 
 async def joining(house: House, times: int) -> Comings:
     """What so many cost who come and go, one after the other, and as many who stay."""
-    publisher = Peer(SENDING)
+    publisher, staying = Peer(SENDING), [Peer(RECEIVING) for _ in range(times)]
     await house.send("publisher", publisher)
     publisher.publish()
     before, began = house.usage(), monotonic()
@@ -198,7 +198,6 @@ async def joining(house: House, times: int) -> Comings:
         await house.leave(f"viewer-{number}", viewer)
         await asyncio.sleep(PAUSE)
     used = house.usage().seconds - before.seconds - PAUSE * times * alone
-    staying = [Peer(RECEIVING) for _ in range(times)]
     empty = house.usage()
     for number, viewer in enumerate(staying):
         await house.receive(f"staying-{number}", viewer)

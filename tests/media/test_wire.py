@@ -50,6 +50,7 @@ def test_a_connected_transport_has_the_name(meeting: Room, name: str) -> None:
         "protocol.datagram_received",
         "protocol.transport._sock.recvfrom",
         "protocol.transport._sock.sendmsg",
+        "protocol.transport.max_size",
         "protocol.request",
     ],
 )

@@ -106,7 +106,7 @@ class Stage:
         """The offer of a connection for a participant to receive on."""
         participant = self._roster.require(entry_id)
         async with participant.negotiating:
-            invitations, wanted = participant.invitations, self._places(participant)
+            invitations, wanted = participant.invitations, _places(self._tracks(participant))
             invited = invitations.asked(after)
             if invited is None:
                 invited = self._fresh(participant) if wanted else None
@@ -334,20 +334,19 @@ class Stage:
 
     def _arrange(self, room: Room) -> None:
         """Put everybody's tracks on the others' slots, as the rules and the lines allow."""
-        for viewer in self._roster.within(room):
-            tracks = self._tracks(viewer)
+        there = self._roster.within(room)
+        # In an audience few send: who does is looked up once, not once for each viewer.
+        sent = [(sender, track) for sender in there for track in sender.tracks()]
+        for viewer in there:
+            tracks = [track for sender, track in sent if sender is not viewer]
             slots = list(self._slots(viewer))
             for media in MEDIA:
                 wanted = [track for track in tracks if track.line.media == media]
                 carried = {slot: slot.incoming for slot in slots if slot.line.media == media}
                 for slot, track in arrange(carried, wanted, Outgoing.takes).items():
                     slot.carry(track)
-            if viewer.invitations.tell(self._places(viewer)):
+            if viewer.invitations.tell(_places(tracks)):
                 self._observer.outdated(viewer.entry.entry_id)
-
-    def _places(self, viewer: Participant) -> Sequence[Place]:
-        """The lines that it takes to receive all that the others send."""
-        return places([track.line.media for track in self._tracks(viewer)])
 
     def _tracks(self, viewer: Participant) -> Sequence[Incoming]:
         """What the others send."""
@@ -361,3 +360,8 @@ class Stage:
 def _note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What nobody waited for has failed."""
     log.debug("%s", context["message"], exc_info=context.get("exception"))
+
+
+def _places(tracks: Sequence[Incoming]) -> Sequence[Place]:
+    """The lines that it takes to receive these."""
+    return places([track.line.media for track in tracks])

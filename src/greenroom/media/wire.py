@@ -16,7 +16,8 @@ The quick way (aioice 0.13; most of them since 0.7):
 - `RTCIceTransport._connection`, `aioice.Connection._nominated`, `._protocols`: which sockets there
   are, and by which of them the peer is reached;
 - `aioice.StunProtocol.datagram_received`, `.transport`: replaced on each socket; asyncio's
-  transport keeps the socket itself in `_sock` (without it, packets come and go one by one);
+  transport keeps the socket itself in `_sock` (without it, packets come and go one by one), and
+  reads `max_size` bytes at a time;
 - `aioice.CandidatePair.protocol`, `.remote_addr`.
 
 Signs of life (without them, a peer that vanished is noticed by aioice, after 30 seconds):
@@ -195,6 +196,8 @@ class Link:
         self._bind(ice._nominated)
         sockets: list[Any] = ice._protocols
         for protocol in sockets:
+            # asyncio would ask the system for the memory of 256 kB, and give it back, each time.
+            protocol.transport.max_size = DATAGRAM
             protocol.datagram_received = self._receiver(protocol)
             self._hooked.append(protocol)
         ice._nominated = _Nominated(ice._nominated, self._bind)
