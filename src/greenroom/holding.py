@@ -50,6 +50,9 @@ class Stirred:
 class Holding(ABC):
     """The calls whose media this process carries. Safe for many threads."""
 
+    name: str = ""
+    """Of this process among all that share the store; empty where none does."""
+
     @abstractmethod
     def start(self, stirred: Callable[[], None]) -> None:
         """Begin; from now on `stirred` is called where `stir` has something to tell."""
@@ -152,7 +155,7 @@ class Shared(Holding):
         adopts: bool = True,
         seconds: float = LEASE,
     ) -> None:
-        self.name: Final = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._leases = leases
         self._describe = describe
         self._adopts = adopts

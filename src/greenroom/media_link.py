@@ -158,6 +158,11 @@ class MediaLink(MediaReports):
         """Whether anybody is in a call."""
         return bool(self._places)
 
+    @property
+    def name(self) -> str:
+        """Of this process among those that share the store."""
+        return self._holding.name
+
     def carries(self) -> bool:
         """Whether anybody is in a call that is carried here."""
         return any(self._holding.term(cid) is not None for cid in self._carried())

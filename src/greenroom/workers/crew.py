@@ -14,7 +14,8 @@ from typing import Final
 _log = logging.getLogger(__name__)
 
 Work = Callable[[Connection], None]
-"""What a worker does, in a process of its own; it sends something when it takes no more calls."""
+"""What a worker does, in a process of its own; it sends its name first, and then something more
+when it takes no more calls."""
 
 _STEADY: Final = 10.0
 """Seconds after which one that dies has not died of how it began."""
@@ -33,6 +34,8 @@ class _Member:
     place: int
     process: SpawnProcess
     news: Connection
+    name: str = ""
+    """Among all workers of the store; empty until it says so."""
     began: float = field(default_factory=monotonic)
 
 
@@ -44,11 +47,15 @@ class Crew:
     Args:
         size: how many there are to be.
         work: what each does. It must be importable, as `multiprocessing` has it.
+        bury: told the name of each that has ended, so that nobody waits for the dead.
         goodbye: seconds that they may take to end.
     """
 
-    def __init__(self, size: int, work: Work, *, goodbye: float) -> None:
+    def __init__(
+        self, size: int, work: Work, *, bury: Callable[[str], None], goodbye: float
+    ) -> None:
         self._work = work
+        self._bury = bury
         self._goodbye = goodbye
         self._context = get_context("spawn")
         self._due: dict[int, float] = dict.fromkeys(range(size), 0.0)
@@ -95,18 +102,24 @@ class Crew:
 
     def _heard(self, member: _Member) -> None:
         try:
-            member.news.recv()
+            said = member.news.recv()
         except (EOFError, OSError):
             member.news.close()
             return
-        if self._at_work.get(member.place) is member:
+        if not member.name:
+            member.name = str(said)
+        elif self._at_work.get(member.place) is member:
             self._leaving.add(member)
             del self._at_work[member.place]
             self._due[member.place] = monotonic()
 
     def _ended(self, member: _Member) -> None:
         member.process.join()
+        while not member.news.closed and member.news.poll():
+            self._heard(member)  # it may have told its name with its last breath
         member.news.close()
+        if member.name:
+            self._bury(member.name)
         if member in self._leaving:
             self._leaving.remove(member)
             return

@@ -23,7 +23,7 @@ from greenroom.media_link import MediaLink
 _log = logging.getLogger(__name__)
 
 DRAINING: Final = "draining"
-"""What a worker tells whoever started it, once it takes no further calls."""
+"""What a worker tells whoever started it once it takes no further calls; its name comes first."""
 _LOOK: Final = 0.2
 """Seconds between two looks at whether it is time to go."""
 
@@ -67,6 +67,7 @@ def work(settings: WorkerSettings, parent: Connection) -> None:
             link.start(core)
             with served(control_app(link, core.signatures()), listening):
                 _log.info("media worker at %s", url)
+                parent.send(link.name)
                 limit = _carry(link, settings, told)
                 link.takes = False
                 with suppress(OSError):

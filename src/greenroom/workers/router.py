@@ -42,7 +42,7 @@ class WorkerMedia:
     They are found through the store, which has to outlive a process. Needs the extra `workers`.
     """
 
-    timeout: float = 10.0
+    timeout: float = 5.0
     """Seconds that a worker may take to answer."""
     patience: float = 8.0
     """Seconds that who asks for a call waits while another worker takes it over from a dead one."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
+from contextlib import closing
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from greenroom.cli.opening import opened
+from greenroom.cli.opening import inside, opened
 from greenroom.cli.options import DEFAULT_STORE, DebugOption, StoreOption
 from greenroom.cli.worker import logged, stopped_by_signals
-from greenroom.domain.errors import InvalidInput, MediaError
+from greenroom.domain.errors import InvalidInput, MediaError, StoreError
+from greenroom.media.leases import Leases
 from greenroom.workers.crew import Crew
 
 if TYPE_CHECKING:
     from greenroom.workers.process import WorkerSettings
 
+_log = logging.getLogger(__name__)
 _RECYCLING = "Making way"
 
 
@@ -117,7 +121,9 @@ def run(
 
     [dim]greenroom media run --workers 2[/dim]
     """
-    opened(store).close()  # whether it can be, said before anything is started
+    with opened(store) as room:  # whether it can be, said before anything is started
+        open_leases = inside(room).leases
+    assert open_leases is not None, "the store outlives a process"  # noqa: S101 - a bug here
     try:
         from greenroom.workers.process import WorkerSettings  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -132,8 +138,13 @@ def run(
         goodbye_seconds=goodbye,
         lease_seconds=lease,
     )
-    with logged(), stopped_by_signals() as stopped:
-        crew = Crew(workers or os.cpu_count() or 1, partial(begin, settings), goodbye=goodbye)
+    with logged(), stopped_by_signals() as stopped, closing(open_leases()) as leases:
+        crew = Crew(
+            workers or os.cpu_count() or 1,
+            partial(begin, settings),
+            bury=partial(_bury, leases),
+            goodbye=goodbye,
+        )
         crew.run(lambda: bool(stopped))
 
 
@@ -143,6 +154,14 @@ def begin(settings: WorkerSettings, parent: Connection) -> None:
 
     with logged():
         work(settings, parent)
+
+
+def _bury(leases: Leases, name: str) -> None:
+    """Let others have the calls of a worker that has ended, without waiting for its lease."""
+    try:
+        leases.retire(name)
+    except StoreError:
+        _log.warning("the lease of a dead worker runs out by itself", exc_info=True)
 
 
 def _reachable(host: str) -> str:
