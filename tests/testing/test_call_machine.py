@@ -20,7 +20,7 @@ from greenroom.testing.processes import ProcessDriver, Workers
 
 ROOT = Path(__file__).parents[2]
 FEW = settings(max_examples=4, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(FEW, max_examples=40, stateful_step_count=30)
+MANY = settings(FEW, max_examples=25, stateful_step_count=25)
 SOME = settings(FEW, max_examples=10, stateful_step_count=20)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import datetime
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -54,7 +54,17 @@ class Workers:
         **named: P.kwargs,
     ) -> R:
         """Let one of them do something with its driver, and wait until it is done."""
-        return self._pools[worker].submit(_do, do, arguments, named).result(_PATIENCE)
+        return self.begin(worker, do, *arguments, **named).result(_PATIENCE)
+
+    def begin(
+        self,
+        worker: int,
+        do: Callable[Concatenate[RoomDriver, P], R],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> Future[R]:
+        """Let one of them do something with its driver, beside whatever else is going on."""
+        return self._pools[worker].submit(_do, do, arguments, named)
 
     def open(self, worker: int, url: str, cid: str, now: datetime, *, timers: bool) -> None:
         """Let one of them open the room at `url`."""
