@@ -41,7 +41,7 @@ from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import type_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.explaining import ExaminedTurn, examine, operation_named
-from greenroom.history import HistoryReader, Wanted
+from greenroom.history import HistoryReader, Wanted, shown
 from greenroom.ice import IceAccess
 from greenroom.importing import Imported
 from greenroom.media.port import Invitation, Source
@@ -319,25 +319,28 @@ class Core(ABC):
 
     def history(self, reader: HistoryReader) -> Iterator[list[HistoryEvent]]:
         """What a reader has not read yet of what is visible, page by page."""
+        return (shown(page) for page in self.numbered(reader))
+
+    def numbered(self, reader: HistoryReader) -> Iterator[Sequence[tuple[int, Recorded[Event]]]]:
+        """The same as records, each with its place in the call's history."""
         until = self._visible()
-        return reader.pages(self._store, self.index(), until)
+        return reader.records(self._store, self.index(), until)
 
     def attendance(self, cid: CallId, at: datetime | None) -> Attendance:
         """Who was in a call, up to `at` or now."""
         now = self.now()
         if at is not None and at > now:
             raise InvalidInput("at", "an instant that has come")
-        until, attending = self._visible(), Attending(cid)
+        attending = Attending(cid)
         end = None if at is None else at + timedelta(microseconds=1)
         reader = HistoryReader(cid, Wanted(names=TOLD_BY, end=end))
-        for page in reader.records(self._store, self.index(), until):
+        for page in self.numbered(reader):
             attending.take(record for _, record in page)
         return attending.attendance(now if at is None else at)
 
     def records(self, reader: HistoryReader) -> Iterator[Recorded[Event]]:
-        """The same as records."""
-        until = self._visible()
-        for page in reader.records(self._store, self.index(), until):
+        """The same as records, one by one."""
+        for page in self.numbered(reader):
             yield from (record for _, record in page)
 
     def recording_obstacle(self) -> str:

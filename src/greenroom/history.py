@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from math import inf
@@ -108,15 +108,13 @@ class HistoryReader:
         self.until = -1
         """The position of the log up to which all has been read."""
 
-    def pages(self, store: EventStore, index: LogIndex, until: int) -> Iterator[list[HistoryEvent]]:
-        """What there is up to position `until` of the log and was not read before."""
-        for records in self.records(store, index, until):
-            yield [history_event(seq, record) for seq, record in records]
-
     def records(
         self, store: EventStore, index: LogIndex, until: int
     ) -> Iterator[Sequence[tuple[int, Recorded[Event]]]]:
-        """The same as records, each with its place in the call's history."""
+        """What there is up to position `until` of the log and was not read before, page by page.
+
+        Each record comes with its place in the call's history.
+        """
         places = index.places(
             self.cid,
             until=until,
@@ -153,6 +151,11 @@ class HistoryReader:
         entry = self._users.get(getattr(record.event, "entry_id", EntryId("")))
         if entry is not None:
             yield entry
+
+
+def shown(records: Iterable[tuple[int, Recorded[Event]]]) -> list[HistoryEvent]:
+    """Records as histories show them."""
+    return [history_event(seq, record) for seq, record in records]
 
 
 def history_event(seq: int, record: Recorded[Event]) -> HistoryEvent:

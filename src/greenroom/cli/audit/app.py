@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from greenroom.cli.audit import checkpoint, export, key, prove, residue, verify
+from greenroom.cli.audit import checkpoint, export, key, prove, report, residue, verify
 from greenroom.cli.failing import Guarded
 
 app: Final = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
@@ -18,6 +18,7 @@ for _name, _function in (
     ("export", export.export),
     ("prove", prove.prove),
     ("verify", verify.verify),
+    ("report", report.report),
     ("residue", residue.residue),
 ):
     app.command(_name, cls=Guarded)(_function)
