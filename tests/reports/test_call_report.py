@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
+from time import process_time
 
 import pytest
+from msgspec.structs import replace
 from tests.reports.conftest import CID, EVIL, NINE, Ward
 from tests.reports.records import records_of
 
 from greenroom.domain.errors import CallNotFound
 from greenroom.domain.message import CallId
+from greenroom.domain.session_events import MediaPublished, MediaUnpublished, Track
 from greenroom.reports.call_report import Standing, call_report
 
 
@@ -108,3 +112,27 @@ def test_the_same_history_makes_the_same_page(ward: Ward) -> None:
 def test_there_is_no_page_about_nothing() -> None:
     with pytest.raises(CallNotFound):
         call_report(CallId("default:nowhere"), [], at=NINE)
+
+
+@pytest.mark.slow
+def test_a_long_call_is_quick_and_small(ward: Ward) -> None:
+    entries = [ward.join(f"user-{number}") for number in range(100)]
+    records = records_of(ward.room, CID)
+    _, last = records[-1]
+    for number in range(10_000 - len(records)):
+        kind = MediaPublished if number // 100 % 2 else MediaUnpublished
+        event = kind(
+            at=last.at + timedelta(seconds=number / 3),
+            cid=CallId(CID),
+            session=2,
+            entry_id=entries[number % 100],
+            epoch=1,
+            kind=Track.AUDIO,
+        )
+        place = {"position": last.position + number + 1, "event_id": f"event-{number}"}
+        records.append((len(records) + 1, replace(last, event=event, **place)))
+    started = process_time()
+    told = call_report(CallId(CID), records, at=records[-1][1].at)
+    assert process_time() - started < 3
+    assert len(told.encode()) < 5_000_000
+    assert Reader(told).count("tr", id="e10000") == 1
