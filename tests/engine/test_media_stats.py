@@ -151,6 +151,7 @@ def _line(entry_id: EntryId) -> LineStatistics:
         bytes=112,
         bitrate=800.0,
         lost=0,
+        refused=0,
         resent=0,
         key_frame_requests=0,
         jitter=0.0,

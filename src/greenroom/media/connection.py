@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
@@ -28,6 +29,8 @@ from greenroom.media.outgoing import Outgoing
 from greenroom.media.port import Kind, Source
 from greenroom.media.statistics import of_connection, of_incoming, of_outgoing
 from greenroom.media.wire import Link, Wire, link_of, use_addresses
+
+log: Final = logging.getLogger(__name__)
 
 CODECS: Final = {
     "audio": ["audio/opus"],
@@ -86,6 +89,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[None] | None = None
         self._looks = self._quiet = self._trickled = 0
+        self._warned = False
 
     async def answer(self, offer: Description, deadline: float) -> str:
         """The answer to a first or a further offer.
@@ -254,6 +258,9 @@ class Connection:
             return
         self._watch_later()
         self._looks += 1
+        if link.rests and not self._warned:
+            self._warned = True
+            log.warning("entry %s sends too much; what is beyond gets lost", self.entry_id)
         self._quiet = 0 if link.heard() else self._quiet + 1
         if link.alive:
             if self._quiet >= PATIENCE:

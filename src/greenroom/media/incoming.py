@@ -24,6 +24,7 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
+from greenroom.media.allowance import PACKETS, Allowance
 from greenroom.media.description import Line
 from greenroom.media.meter import Meter
 from greenroom.media.packets import Kept, Packet, extension, original, runs
@@ -98,12 +99,15 @@ class Incoming:
         """Whether packets come."""
         self.packets = self.octets = 0
         self.key_frame_requests = 0
+        self.refused = 0
+        """Packets beyond what a line may carry."""
         self.reception = Reception(CLOCK_RATE[line.media])
         self.newest_timestamp = 0
         self.heard_at = 0.0
         """When the newest packet came."""
         self.meter = Meter()
         self._wire = wire
+        self._allowance = Allowance(PACKETS[line.media])
         self._told = told
         self._viewers: tuple[Viewer, ...] = ()
         self._forwards: tuple[Forward, ...] = ()
@@ -178,6 +182,9 @@ class Incoming:
             if known is None:
                 return
             packet = known
+        if not self._allowance.take(now):
+            self.refused += 1
+            return
         reception = self.reception
         ordinal = reception.place(packet.number)
         if ordinal is None:

@@ -34,6 +34,8 @@ class LineStatistics:
     """Bits a second, lately, without headers."""
     lost: int
     """Packets; of a slot, as the participant reported."""
+    refused: int
+    """Packets that the participant sent beyond what a line may carry; of a slot, 0."""
     resent: int
     """Packets that a slot sent again."""
     key_frame_requests: int

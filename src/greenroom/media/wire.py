@@ -17,7 +17,7 @@ The quick way (aioice 0.13; most of them since 0.7):
   are, and by which of them the peer is reached;
 - `aioice.StunProtocol.datagram_received`, `.transport`: replaced on each socket; asyncio's
   transport keeps the socket itself in `_sock` (without it, packets come and go one by one), and
-  reads `max_size` bytes at a time;
+  reads `max_size` bytes at a time; `allowance.rest` names what it takes to let a socket rest;
 - `aioice.CandidatePair.protocol`, `.remote_addr`.
 
 Signs of life (without them, a peer that vanished is noticed by aioice, after 30 seconds):
@@ -49,6 +49,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtp import RtcpPacket, is_rtcp
 
+from greenroom.media.allowance import DATAGRAMS, Allowance, rest
 from greenroom.media.packets import read
 from greenroom.media.routing import PacketSink, PacketSource, Routes
 from greenroom.media.sealing import (
@@ -105,10 +106,13 @@ class Link:
         """Seconds to the peer and back, as measured last."""
         self.quick = False
         """Whether packets take the quick way."""
+        self.rests = 0
+        """How often the peer was not listened to for a moment, for it sends too much."""
         self._dtls = dtls
         self._opened = False
         self._heard = True
         self._routes = Routes()
+        self._allowance = Allowance(DATAGRAMS)
         self._hooked: list[Any] = []
         self._fed: list[PacketSink] = []
         """Those that got packets just now, and are still to learn that these were all."""
@@ -232,7 +236,7 @@ class Link:
         receive = _receive_of(protocol.transport)
 
         def received(data: bytes, address: Any) -> None:
-            self._heard = True
+            self._heard, came = True, 1
             self._sort(data, address, others)
             for _ in range(BURST - 1 if self._fed else 0):
                 try:
@@ -240,9 +244,13 @@ class Link:
                 except OSError:
                     break  # nothing more has come; what else it may be, asyncio notices as well
                 self._sort(data, address, others)
+                came += 1
             for sink in self._fed:
                 sink.flush()
             self._fed.clear()
+            pause = self._allowance.spend(came, monotonic())
+            if pause and rest(protocol.transport, pause):
+                self.rests += 1
 
         return received
 
