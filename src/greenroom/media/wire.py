@@ -20,9 +20,8 @@ The quick way (aioice 0.13; most of them since 0.7):
   reads `max_size` bytes at a time; `allowance.rest` names what it takes to let a socket rest;
 - `aioice.CandidatePair.protocol`, `.remote_addr`.
 
-Signs of life (without them, a peer that vanished is noticed by aioice, after 30 seconds):
-
-- `aioice.Connection.build_request`, `.remote_password`, `aioice.StunProtocol.request`.
+Signs of life: `aioice.Connection.build_request`, `.remote_password`, `aioice.StunProtocol.request`
+(without them, a peer that vanished is noticed by aioice, after 30 seconds).
 
 `use_addresses` replaces `aioice.Connection.get_component_candidates`. `tests/media/test_wire.py`
 has a test for each name, and takes them away one by one to see that the slow way goes on.
@@ -249,8 +248,7 @@ class Link:
                 sink.flush()
             self._fed.clear()
             pause = self._allowance.spend(came, monotonic())
-            if pause and rest(protocol.transport, pause):
-                self.rests += 1
+            self.rests += pause > 0 and rest(protocol.transport, pause)
 
         return received
 
