@@ -48,7 +48,7 @@ class Allowance:
 
 
 def rest(transport: Any, seconds: float) -> bool:
-    """Read nothing from a socket for a while: the system drops what comes. Whether that can be done.
+    """Read nothing from a socket for a while, if that can be done: the system drops what comes.
 
     It drops at little cost, where taking each packet in only to throw it away would be work.
     """
