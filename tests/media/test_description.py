@@ -167,6 +167,26 @@ def test_what_a_browser_says_beyond_what_is_understood_reaches_no_library() -> N
     assert len(section) == 12  # fingerprint, user name, password, role
 
 
+@pytest.mark.parametrize(
+    ("said", "layers"),
+    [
+        ("a=simulcast:send h;l", ("h", "l")),
+        ("a=simulcast:send whole;half;quarter", ("whole", "half", "quarter")),
+        ("a=simulcast:send h;h;l", ("h", "l")),
+        ("a=simulcast:recv h;l", ()),
+        ("a=simulcast:send h", ()),
+        ("a=simulcast:send h,l;~x", ()),
+        ("a=simulcast:send a;b;c;d;e", ()),
+        (f"a=simulcast:send {'h' * 17};l", ()),
+        ("a=rid:h send", ()),
+    ],
+)
+def test_the_layers_of_a_picture_have_names(said: str, layers: tuple[str, ...]) -> None:
+    description = Description.of_offer(offer_sdp(("video", "sendonly")) + said + "\r\n")
+    assert description.lines[0].layers == layers
+    assert "simulcast" not in description.sdp
+
+
 H264 = """a=rtpmap:{0} H264/90000
 a=fmtp:{0} level-asymmetry-allowed=1;packetization-mode={1};profile-level-id={2}
 """

@@ -26,28 +26,44 @@ _ANSWER = """async (offer) => {
     while (peer.iceGatheringState !== "complete") await new Promise((on) => setTimeout(on, 20));
     return peer.localDescription.sdp;
 }"""
-_OFFER = """async () => {
+_OFFER = """async ({width, height, layers}) => {
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [320, 240];
+    [canvas.width, canvas.height] = [width, height];
     const pen = canvas.getContext("2d");
     let at = 0;
     const paint = () => {
         pen.fillStyle = "#f00";
-        pen.fillRect(0, 0, 320, 240);
+        pen.fillRect(0, 0, width, height);
         pen.fillStyle = "#fff";
         pen.fillRect((at += 8) % 300, 0, 16, 30);
     };
     setInterval(paint, 60);
     const sound = new AudioContext().createMediaStreamDestination().stream;
     window.sending = new RTCPeerConnection();
-    for (const stream of [canvas.captureStream(15), sound])
-        sending.addTransceiver(stream.getTracks()[0], {direction: "sendonly", streams: [stream]});
+    for (const stream of [canvas.captureStream(15), sound]) {
+        const [track] = stream.getTracks();
+        const sendEncodings = track.kind === "video" ? layers : [];
+        sending.addTransceiver(track, {direction: "sendonly", streams: [stream], sendEncodings});
+    }
     await sending.setLocalDescription();
     while (sending.iceGatheringState !== "complete")
         await new Promise((on) => setTimeout(on, 20));
     return sending.localDescription.sdp;
 }"""
 _TAKE = "(answer) => sending.setRemoteDescription({type: 'answer', sdp: answer})"
+_SENT = """async () => [...(await sending.getStats()).values()]
+    .filter((one) => one.type === "outbound-rtp" && one.kind === "video" && one.framesSent)
+    .map((one) => one.rid ?? "")"""
+_SMALL = {"width": 320, "height": 240, "layers": []}
+_LAYERED = {
+    "width": 960,
+    "height": 540,
+    "layers": [
+        {"rid": "whole"},
+        {"rid": "half", "scaleResolutionDownBy": 2},
+        {"rid": "quarter", "scaleResolutionDownBy": 4},
+    ],
+}
 _FRAMES = """async () => {
     const seen = {};
     for (const line of peer.getTransceivers()) {
@@ -142,16 +158,24 @@ def test_a_browser_sees_everybody_as_they_come_and_go(
         assert lines == 4  # those of who left were used again
 
 
-def test_a_browser_sends_and_a_peer_is_invited(page: Page, media: MediaPort) -> None:
+@pytest.mark.parametrize("sent", [_SMALL, _LAYERED], ids=["one picture", "simulcast"])
+def test_a_browser_sends_and_a_peer_is_invited(
+    page: Page, media: MediaPort, sent: dict[str, Any]
+) -> None:
     page.goto("about:blank")
     with (
         Greenroom.open("memory://", media=media) as room,
         Peer("blue", addresses=None) as charlie,
     ):
         thierry = room.as_user("thierry").call("default", "1").join(create=True)
-        page.evaluate(_TAKE, thierry.offer(page.evaluate(_OFFER)))
+        offer = page.evaluate(_OFFER, sent)
+        assert ("a=simulcast:send whole;half;quarter" in offer) == bool(sent["layers"])
+        page.evaluate(_TAKE, thierry.offer(offer))
         watching = room.as_user("charlie").call("default", "1").join()
         invitation = watching.next_invitation(seconds=10)
         assert invitation is not None
         watching.accept(invitation.number, charlie.answer(invitation.sdp))
         assert charlie.until(lambda: charlie.sees["red"] > 10)
+        layers = page.evaluate(_SENT)
+        if isinstance(media, AiortcMedia):  # of several layers it has one sent, Janus all
+            assert layers == [sent["layers"][0]["rid"] if sent["layers"] else ""]

@@ -46,6 +46,7 @@ _PROFILE = re.compile(r"(?:.*;)? *profile-level-id=(42[0-9A-Fa-f]0[0-9A-Fa-f]{2}
 """Baseline, constrained or not: what every browser decodes."""
 _WHOLE_UNITS = re.compile(r"(?:.*;)? *packetization-mode=1 *(?:;.*)?")
 _CONSTRAINED: Final = 0x40
+_LAYERS = re.compile(r"send ([A-Za-z0-9_-]{1,16}(?:;[A-Za-z0-9_-]{1,16}){1,3})")
 _SSRC = re.compile(r"[0-9]{1,10} cname:[^ ]{1,256}")
 _SSRC_GROUP = re.compile(r"FID [0-9]{1,10} [0-9]{1,10}")
 _OFFERING: Final = ("actpass",)
@@ -72,6 +73,8 @@ class Line:
     """Whether it carries a shared screen, or its sound: `a=content:slides` (RFC 4796)."""
     codecs: tuple[str, ...] = ()
     """Names of those that are negotiated; what it sends comes in the first."""
+    layers: tuple[str, ...] = ()
+    """Names of the streams of the same picture that it could send at once (simulcast)."""
 
     @property
     def kind(self) -> Kind:
@@ -202,7 +205,9 @@ def _line(heading: str, attributes: Attributes, formats: Sequence[_Format]) -> L
         raise MediaError(f"expected a=rtcp-mux on media line {mid}")
     screen = "slides" in next(_values(attributes, "content"), "").split(",")
     codecs = tuple(dict.fromkeys(one.codec.partition("/")[0] for one in formats))
-    return Line(mid, media, _SENDS[direction], _RECEIVES[direction], screen, codecs)
+    layers = next(_matching(_LAYERS, attributes, "simulcast"), None)
+    names = () if layers is None else tuple(dict.fromkeys(layers[1].split(";")))
+    return Line(mid, media, _SENDS[direction], _RECEIVES[direction], screen, codecs, names)
 
 
 def _media(heading: str) -> Media:
@@ -266,7 +271,8 @@ def _is_address(host: str) -> bool:
 def _rewritten(line: Line, formats: Sequence[_Format], attributes: Attributes) -> Iterator[str]:
     """The rows of a media line that matter here, without those of its transport.
 
-    Simulcast is left out: the participant then sends one layer, which is what is forwarded.
+    Simulcast is left out: the participant then sends one layer, which is what is forwarded. Who
+    can do more with it finds the names of the layers in `Line.layers`.
     """
     numbers = [number for one in formats for number in (one.number, one.again) if number]
     yield f"m={line.media} 9 UDP/TLS/RTP/SAVPF {' '.join(numbers)}"

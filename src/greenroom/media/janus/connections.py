@@ -134,7 +134,7 @@ class Publishing(Connection):
 
     async def answer(self, offer: Description, may_send: Collection[Kind]) -> str:
         """The answer to a first or a further offer; what may not be sent is muted by then."""
-        reply = await self.session.ask(self.handle, "configure", {}, ("offer", offer.sdp))
+        reply = await self.session.ask(self.handle, "configure", {}, ("offer", _layered(offer)))
         self.described = offer
         await self.mute(may_send)
         return _sdp_of(reply)
@@ -235,6 +235,21 @@ class Receiving(Connection):
             for one in streams
         }
         return _sdp_of(reply)
+
+
+def _layered(offer: Description) -> str:
+    """The offer with its simulcast, of which Janus forwards one layer: the best that comes.
+
+    Without, it would take what Chromium sends again, on streams of its own, for the picture.
+    """
+    sdp = offer.sdp
+    for line in offer.lines:
+        if line.layers:
+            mid = f"a=mid:{line.mid}\r\n"
+            rows = [f"a=rid:{name} send\r\n" for name in line.layers]
+            rows.append(f"a=simulcast:send {';'.join(line.layers)}\r\n")
+            sdp = sdp.replace(mid, mid + "".join(rows))
+    return sdp
 
 
 def _sdp_of(reply: Reply) -> str:
