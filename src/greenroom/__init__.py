@@ -22,14 +22,17 @@ from greenroom.answers import (
 from greenroom.call_handle import CallHandle
 from greenroom.domain import errors
 from greenroom.domain.access import Capability
+from greenroom.domain.attempts import Attempt, AttemptCount, Attempts
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
+from greenroom.domain.reasons import Fact, Reason
 from greenroom.domain.session_events import (
     MediaStatistics,
     RecordedFile,
     RecordingEnd,
     TrackRecorded,
 )
+from greenroom.doorkeeper import Refusals
 from greenroom.engine import Greenroom
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
@@ -49,6 +52,9 @@ from greenroom.recordings import Recording
 from greenroom.workers.router import WorkerMedia
 
 __all__ = [
+    "Attempt",
+    "AttemptCount",
+    "Attempts",
     "Backstage",
     "CallHandle",
     "CallMediaStats",
@@ -59,6 +65,7 @@ __all__ = [
     "Entry",
     "EntryMediaStats",
     "Explanation",
+    "Fact",
     "Greenroom",
     "HistoryEvent",
     "IceAccess",
@@ -74,10 +81,12 @@ __all__ = [
     "Parked",
     "PastRoom",
     "ProjectionStatus",
+    "Reason",
     "Rebuilt",
     "RecordedFile",
     "Recording",
     "RecordingEnd",
+    "Refusals",
     "Retried",
     "RoomMediaStats",
     "SessionState",

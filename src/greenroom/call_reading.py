@@ -23,6 +23,7 @@ from greenroom.answers import (
 )
 from greenroom.attendance import Attendance
 from greenroom.domain import checks
+from greenroom.domain.attempts import Attempts
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import CallNotFound, InvalidInput, Refused
 from greenroom.domain.message import CallId
@@ -252,6 +253,20 @@ class CallReading:
         if role is not None:
             claim = replace(claim, role=checks.role(role, "role"))
         return self._core.explain(self.cid, claim, operation, arguments)
+
+    def attempts(self, *, user: str | None = None, limit: int = 100) -> Attempts:
+        """Who tried something in this call and was turned away, the latest first.
+
+        Needs `block-users`; the system may ask of calls that never were, too. Of each user and
+        minute the first few are kept as they were asked, the others are counted; and all of them
+        as long as `Greenroom.open(refusals=...)` says. What other processes refuse is here within
+        about a second.
+
+        Args:
+            user: one alone.
+            limit: of those kept as they were asked, and of the counts; 1 to 10,000.
+        """
+        return self._core.attempts(self.cid, self._claim, user, limit)
 
     def watch(self, listener: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
         """Hear of custom events: `listener(user_id, custom)`, from the sender's thread.

@@ -32,7 +32,7 @@ def explained(refusal: Refused, turn: Turn, operation: Operation[Any], store: Ev
         store: tells how it came to that.
     """
     if isinstance(turn, CallTurn):
-        refusal.explained_by(lambda: _reasons_again(turn, operation, store))
+        refusal.explained_by(lambda: _reasons_again(turn, operation, store), turn.at)
 
 
 def _reasons_again(

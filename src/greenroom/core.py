@@ -22,6 +22,7 @@ from greenroom.answers import (
 from greenroom.attendance import TOLD_BY, Attendance, Attending
 from greenroom.causes import explained, reasons
 from greenroom.domain.access import OWNER, Capability
+from greenroom.domain.attempts import Attempts
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind, Place
 from greenroom.domain.errors import EntryNotFound, InvalidInput, MediaError, ReadOnly, Refused
@@ -139,6 +140,10 @@ class Core(ABC):
         request_id: str | None = None,
     ) -> A:
         """Carry an operation on a call out."""
+
+    @abstractmethod
+    def attempts(self, cid: CallId, claim: Claim, user: str | None, limit: int) -> Attempts:
+        """Who was turned away from a call; one user alone where one is named."""
 
     def then(self, answer: A, go_on: Callable[[A], R]) -> R:
         """Go on with what was asked for: at once, where it is at hand."""

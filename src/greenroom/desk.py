@@ -111,6 +111,8 @@ class Desk:
         self.states: Final = pipeline.states
         self.store: Final = store
         self.members: Final = members
+        self.refused: Callable[[Command[Any, Any], Refused, int], None] = lambda *_: None
+        """Told of every command that is refused, and of the position it was refused at."""
         self._clock = clock
         self._ids = ids
 
@@ -237,6 +239,8 @@ class Desk:
         if isinstance(answer, GreenroomError):
             repeated = self._repeated(command)
             if repeated is None:
+                if isinstance(answer, Refused):
+                    self.refused(command, answer, decision.proposal.before)
                 raise answer
             return repeated
         proposal = decision.proposal

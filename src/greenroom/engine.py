@@ -25,6 +25,7 @@ from greenroom.domain.errors import InvalidInput
 from greenroom.domain.operations.policy import define_built_in_types
 from greenroom.domain.ports import Clock, Drive, EventStore, Notifier
 from greenroom.domain.turn import Claim
+from greenroom.doorkeeper import KEPT_REFUSALS, Doorkeeper, Refusals, check_refusals
 from greenroom.entry import Entry
 from greenroom.handles import Room, claim_of
 from greenroom.ice import IceServer
@@ -103,14 +104,14 @@ class Greenroom(Room[LiveCore]):
         query_limit: timedelta = TIME_LIMIT,
         tracer_provider: TracerProvider | None = None,
         ice_servers: Sequence[IceServer] = (),
+        refusals: Refusals | None = KEPT_REFUSALS,
     ) -> Self:
         """Open the store at `url`, and begin.
 
         Args:
             url: `sqlite:///calls.db` (relative), `sqlite:////var/lib/calls.db`, `memory://`, or
                 `postgresql://user:password@host:port/database` (extra `postgres`). Views stand
-                beside it, in `calls.views.db` or in a schema `greenroom_views`: deleting them
-                loses nothing.
+                beside it: deleting them loses nothing.
             clock: `greenroom.testing.VirtualClock` to drive time in tests.
             ids: `greenroom.testing.SequentialIds` for ids that can be read.
             notifier: delivers notifications; by default they are logged.
@@ -123,12 +124,13 @@ class Greenroom(Room[LiveCore]):
             query_limit: what one query may take, up to an hour; past it, `QueryTooSlow`.
             tracer_provider: of OpenTelemetry (extra `otel`); by default the process's, if set.
             ice_servers: STUN and TURN servers that `entry.ice_servers` tells clients of.
+            refusals: how much is kept of refused attempts, beside the log; None for nothing.
 
         Raises:
             InvalidInput: not the URL of a store.
             StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
         """
-        _check(cache, in_flight, timers=timers, create=create)
+        _check(cache, in_flight, refusals, timers=timers, create=create)
         kept, servers = remembered(remember_requests), ice.checked(ice_servers)
         telemetry, limit = Telemetry.to(tracer_provider), query_limited(query_limit)
         room = cls._opened(
@@ -139,13 +141,10 @@ class Greenroom(Room[LiveCore]):
             in_flight=in_flight,
             query_limit=limit,
             telemetry=telemetry,
+            refusals=refusals,
         )
         room._core.ice_servers = servers  # noqa: SLF001 - its own class
-        try:
-            room._begin(notifier or LoggingNotifier() if timers else None, media, kept)  # noqa: SLF001 - its own class
-        except BaseException:
-            room.close()
-            raise
+        room._begin(notifier or LoggingNotifier() if timers else None, media, kept)  # noqa: SLF001 - its own class
         return room
 
     @classmethod
@@ -159,6 +158,7 @@ class Greenroom(Room[LiveCore]):
         in_flight: int,
         query_limit: timedelta,
         telemetry: Telemetry,
+        refusals: Refusals | None,
     ) -> Self:
         """The room, in which nothing happens by itself yet."""
         with contextlib.ExitStack() as opened:
@@ -169,9 +169,12 @@ class Greenroom(Room[LiveCore]):
             )
             opened.callback(views.close)
             states = States(store, cache)
+            door = Doorkeeper.beside(store, refusals, clock.now)
+            opened.callback(door.close)
             core = LiveCore(
-                store, views, clock, ids, states, in_flight=in_flight, telemetry=telemetry
-            )
+                store, views, clock, ids, states,
+                in_flight=in_flight, telemetry=telemetry, doorkeeper=door,
+            )  # fmt: skip
             core.leases = None if leases_at is None else partial(SqlLeases.open, leases_at)
             _found(core)
             outbox = Outbox.open(
@@ -334,6 +337,7 @@ class Greenroom(Room[LiveCore]):
             closing.callback(self._store.close)
             closing.callback(self._views.close)
             closing.callback(self._outbox.close)
+            closing.callback(self._core.doorkeeper.close)
             closing.callback(self._core.stop_recording)
             if media is not None:
                 closing.callback(media.stop)
@@ -344,17 +348,21 @@ class Greenroom(Room[LiveCore]):
 
     def _begin(self, notifier: Notifier | None, media: Media | None, kept: timedelta) -> None:
         """Let happen what happens by itself: timers where there is a notifier, and media."""
-        if notifier is not None:
-            deadlines = DeadlineTicker(self._core)
-            deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
-            self._timers = [self._core.clock.drive(each) for each in (deadlines, deliveries)]
-            self._core.drives += self._followed(self._timers)
-            # Not among the drives that every command wakes: what it does waits for the hour.
-            pruning = PruningTicker(self._store, self._core.clock, kept)
-            self._pruning = self._core.clock.drive(pruning)
-        if media is not None:
-            self._core.media = signalling(media)
-            self._core.media.start(self._core)
+        try:
+            if notifier is not None:
+                deadlines = DeadlineTicker(self._core)
+                deliveries = DeliveryTicker(self._core, self._store, self._outbox, notifier)
+                self._timers = [self._core.clock.drive(each) for each in (deadlines, deliveries)]
+                self._core.drives += self._followed(self._timers)
+                # Not among the drives that every command wakes: what it does waits for the hour.
+                pruning = PruningTicker(self._store, self._core.clock, kept)
+                self._pruning = self._core.clock.drive(pruning)
+            if media is not None:
+                self._core.media = signalling(media)
+                self._core.media.start(self._core)
+        except BaseException:
+            self.close()
+            raise
 
     def _followed(self, timers: Sequence[Drive]) -> Sequence[Drive]:
         """What commands wake: `timers`, or where the views follow by themselves, that alone."""
@@ -365,7 +373,8 @@ class Greenroom(Room[LiveCore]):
         return [Following(lead, self._store.position, lambda head: seen(followed=head), timers)]
 
 
-def _check(cache: int, in_flight: int, *, timers: bool, create: bool) -> None:
+def _check(cache: int, in_flight: int, refusals: object, *, timers: bool, create: bool) -> None:
+    check_refusals(refusals)
     checks.flags(timers=timers, create=create)
     checks.integer(cache, "cache", 1, 10_000_000)
     checks.integer(in_flight, "in_flight", 1, 1_000_000)

@@ -16,14 +16,18 @@ from greenroom.answers import Answer, MediaStats
 from greenroom.core import Core
 from greenroom.desk import Command, Desk
 from greenroom.domain import checks
+from greenroom.domain.attempts import Attempts
+from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import EntryNotFound, StoreClosed, StoreError
-from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId
+from greenroom.domain.message import CallId, Decided, EntryId, Event, Recorded, StreamId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Clock, Drive, EventStore
 from greenroom.domain.turn import Claim, Folded, Turn
+from greenroom.domain.user import UserErased
+from greenroom.doorkeeper import Doorkeeper
 from greenroom.holding import Holding, Shared, Sole
 from greenroom.ice import IceAccess, IceServer, access
 from greenroom.importing import Import, Imported
@@ -64,6 +68,7 @@ class LiveCore(Core):
         *,
         in_flight: int = IN_FLIGHT,
         telemetry: Telemetry | None = None,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         super().__init__(store, ids, Watchers())
         self._views = views
@@ -81,6 +86,8 @@ class LiveCore(Core):
         self.leases: Callable[[], Leases] | None = None
         """Opens the leases of media; None where no other process can have the store."""
         self.ice_servers: Sequence[IceServer] = ()
+        self.doorkeeper: Final = doorkeeper or Doorkeeper(None, None, clock.now)
+        self.desk.refused = self.doorkeeper.refused
         self._starting_media = threading.Lock()
         self._starts_no_media = False
         survives_forks(self)
@@ -229,7 +236,7 @@ class LiveCore(Core):
         done = self.desk.carry_out(command)
         if done.events:
             if done.erases:
-                self.scrub()
+                self.scrub(done.events)
             self.wake()
         return done.answer.placed(done.position)
 
@@ -248,16 +255,29 @@ class LiveCore(Core):
         for drive in self.drives:
             drive.wake()
 
-    def scrub(self) -> None:
+    def scrub(self, events: Sequence[Decided[Event]]) -> None:
         """The keys went with the commit; let no byte stay of them, nor of what the views tell.
 
-        Nobody is named: who was erased may be known again by now, under a key that is theirs.
+        To the store nobody is named: who was erased may be known again by now, under a key that
+        is theirs.
         """
         try:
             self._store.erase(())
             self.seen()
+            self._forget([decided.event for decided in events])
         except StoreError:
             _log.warning("traces of what was erased stay in the files for now", exc_info=True)
+
+    def _forget(self, events: Iterable[Event]) -> None:
+        """Note no longer that they were ever turned away."""
+        users = [one.user_id for one in events if isinstance(one, UserErased)]
+        calls = [one.cid for one in events if isinstance(one, CallDeleted) and one.hard]
+        self.doorkeeper.forget(users=users, calls=calls)
+
+    def attempts(self, cid: CallId, claim: Claim, user: str | None, limit: int) -> Attempts:
+        """Who was turned away."""
+        self.rehearse(cid, claim, people.see_attempts())
+        return self.doorkeeper.told(cid, user, None, limit)
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """Hand it to media, which is started by the first."""

@@ -12,9 +12,11 @@ from pydantic import TypeAdapter
 from greenroom.answers import Answer
 from greenroom.core import Core
 from greenroom.domain import checks
+from greenroom.domain.attempts import Attempts
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import ReadOnly, StoreClosed
 from greenroom.domain.message import CallId, EntryId, StreamId
+from greenroom.domain.operations import people
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import ERASING
@@ -104,6 +106,11 @@ class PastCore(Core):
                 " ask the room of now, or `explain` what would have been answered"
             )
         return answer(turn).placed(self.position)
+
+    def attempts(self, cid: CallId, claim: Claim, user: str | None, limit: int) -> Attempts:
+        """Who had been turned away by then."""
+        self.rehearse(cid, claim, people.see_attempts())
+        return self._live.doorkeeper.told(cid, user, self._at, limit)
 
     def offer(self, cid: CallId, entry_id: EntryId, sdp: str) -> str:
         """There is no media in the past."""

@@ -128,9 +128,9 @@ def test_what_is_told_of_a_user_right_after_their_erasure_stays(
     room.users.upsert("alice", name="Alice of old")
     scrub = room._core.scrub
 
-    def told_anew() -> None:
+    def told_anew(events: Any) -> None:
         room.users.upsert("alice", name="Alice anew")
-        scrub()
+        scrub(events)
 
     monkeypatch.setattr(room._core, "scrub", told_anew)
     room.users.erase("alice")

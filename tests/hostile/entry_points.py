@@ -165,6 +165,7 @@ def _calls() -> list[EntryPoint]:
         attendance=(0, {"at": START}),
         follow_history=(0, {**_HISTORY, "seconds": 0}),
         explain=(1, {"operation": "join", "user": "alice", "role": "user", "create": True}),
+        attempts=(0, {"user": "alice", "limit": 5}),
         current_session=(1, {"at_least": 1}),
         member_page=(2, {"limit": 5, "at_least": 1}),
         member_count=(1, {"at_least": 1}),

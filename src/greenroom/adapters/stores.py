@@ -144,3 +144,14 @@ def beside(store: EventStore) -> tuple[Path | str | None, Path | str | None, Pat
             return url, url, url
         case _:
             return None, None, None
+
+
+def attempts_beside(store: EventStore) -> Path | str | None:
+    """Where refused attempts stand: in a file of their own, so that they are in nobody's way."""
+    match store:
+        case SQLiteStore(path=path):
+            return path.with_name(f"{path.stem}.attempts{path.suffix}")
+        case PostgresStore(url=url):
+            return url
+        case _:
+            return None

@@ -77,7 +77,7 @@ class AsyncDesk:
             self._desk.intake.leave()
         with suppress(StoreClosed):  # closed meanwhile; it is recorded all the same
             if done.erases:
-                await self.in_thread(self._core.scrub)
+                await self.in_thread(self._core.scrub, done.events)
             if done.events and self._core.drives:
                 await self._woken()
         return done.answer.placed(done.position)

@@ -257,6 +257,7 @@ class CallHandle:
     recordings = blocking(call_handle.CallHandle.recordings)
     media_stats = blocking(call_handle.CallHandle.media_stats)
     explain = blocking(call_handle.CallHandle.explain)
+    attempts = blocking(call_handle.CallHandle.attempts)
     current_session = blocking(call_handle.CallHandle.current_session)
     member_page = blocking(call_handle.CallHandle.member_page)
     member_count = blocking(call_handle.CallHandle.member_count)

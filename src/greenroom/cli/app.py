@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from greenroom.cli import (
+    attempts,
     attendance,
     call_types,
     copying,
@@ -99,6 +100,7 @@ for _panel, _name, _function in (
     (_ASK, "history", history.history),
     (_ASK, "attendance", attendance.attendance),
     (_ASK, "explain", explain.explain),
+    (_ASK, "attempts", attempts.attempts),
     (_ASK, "explain-query", explain_query.explain_query),
     (_RUN, "import-members", importing.import_members),
     (_RUN, "serve", serve.serve),

@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from greenroom.domain.reasons import Reason
 
 
@@ -24,6 +26,8 @@ class GreenroomError(Exception):
 class Refused(GreenroomError):  # noqa: N818 - the fact that it is refused
     """The rules refuse the command; nothing was recorded."""
 
+    at: datetime | None = None
+    """When it was decided; None where no call was asked."""
     _reasons: tuple[Reason, ...] = ()
     _find: Callable[[], tuple[Reason, ...]] | None = None
 
@@ -38,9 +42,9 @@ class Refused(GreenroomError):  # noqa: N818 - the fact that it is refused
             self._reasons, self._find = self._find(), None
         return self._reasons
 
-    def explained_by(self, find: Callable[[], tuple[Reason, ...]]) -> None:
-        """Let `find` tell the reasons, when somebody wants to know."""
-        self._find = find
+    def explained_by(self, find: Callable[[], tuple[Reason, ...]], at: datetime) -> None:
+        """It was decided then; let `find` tell the reasons, when somebody wants to know."""
+        self._find, self.at = find, at
 
     def __reduce__(self) -> tuple[Any, ...]:
         """With its reasons, as far as they can still be found out."""

@@ -268,6 +268,18 @@ def read() -> Operation[CallTurn]:
     return Operation("read", decide)
 
 
+def see_attempts() -> Operation[CallTurn]:
+    """May it be seen who was turned away? Whoever may block users must know whom."""
+
+    def decide(turn: CallTurn) -> None:
+        if turn.actor.system:  # also of a call that there never was, or is no more
+            return
+        turn.existing()
+        turn.by.must(Capability.BLOCK_USERS)
+
+    return Operation("see_attempts", decide)
+
+
 def glance() -> Operation[CallTurn]:
     """Look at the call without asking it anything."""
     return Operation("glance", lambda _: None)
