@@ -1,0 +1,212 @@
+"""Real workers, real peers: who is killed, stopped or recycled, and what becomes of the calls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.workers.conftest import eventually
+
+from greenroom import Entry, Greenroom, WorkerMedia
+from greenroom.domain.message import CallId
+from greenroom.media.leases import Lease
+from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.postgres import PrivatePostgres
+from greenroom.workers.control import Asked
+from greenroom.workers.router import MediaRouter
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+
+SIGNS: dict[str, Sign] = {"thierry": "red", "alice": "green"}
+STARTING = 60.0
+"""Seconds that processes may take to begin, on a machine that is busy."""
+
+
+class Site:
+    """An application, two workers, and people who call each other."""
+
+    def __init__(self, url: str, *options: str) -> None:
+        self._stack = ExitStack()
+        Greenroom.open(url).close()
+        command = [sys.executable, "-m", "greenroom", "media", "run", "--workers", "2"]
+        here = ["--address", "127.0.0.1", "--goodbye", "0.5", "--store", url]
+        self.crew = subprocess.Popen([*command, *here, *options])
+        self._stack.callback(self._end)
+        media = WorkerMedia(timeout=1)
+        self.room = self._stack.enter_context(Greenroom.open(url, media=media))
+        assert eventually(lambda: len(self.router._leases.roster()) == 2, STARTING)
+        self.entries: dict[tuple[str, str], Entry] = {}
+        self.peers: dict[tuple[str, str], Peer] = {}
+
+    @property
+    def router(self) -> MediaRouter:
+        router = self.room._core.media
+        assert isinstance(router, MediaRouter)
+        return router
+
+    def begin(self, call_id: str) -> None:
+        """Both enter, connect, and see each other."""
+        for user in SIGNS:
+            call = self.room.as_user(user).call("default", call_id)
+            self.entries[call_id, user] = call.join(create=True)
+        self.connect(call_id)
+
+    def connect(self, call_id: str) -> None:
+        """Both connect (again), and see each other."""
+        for user, sign in SIGNS.items():
+            before = self.peers.pop((call_id, user), None)
+            if before is not None:
+                before.close()
+            peer = self.peers[call_id, user] = self._stack.enter_context(Peer(sign))
+            peer.join(self.entries[call_id, user].offer, others=1)
+        for user in SIGNS:
+            assert self.peers[call_id, user].until(partial(self.sees, call_id, user)), user
+
+    def sees(self, call_id: str, user: str) -> bool:
+        other: Sign = "green" if user == "thierry" else "red"
+        return self.peers[call_id, user].sees[other] > 1
+
+    def leave(self, call_id: str) -> None:
+        """Both leave."""
+        for user in SIGNS:
+            self.entries[call_id, user].leave()
+            self.peers[call_id, user].close()
+
+    def flows(self, call_id: str) -> bool:
+        """Whether both see each other now."""
+        one, other = (self.peers[call_id, user] for user in SIGNS)
+        return one.watch(0.5)[0] == {"green"} and other.watch(0.5)[0] == {"red"}
+
+    def lease(self, call_id: str) -> Lease:
+        lease = self.router._leases.holder(CallId(f"default:{call_id}"))
+        assert lease is not None
+        return lease
+
+    def pid(self, call_id: str) -> int:
+        """Of the process that carries the call."""
+        return int(self.lease(call_id).worker.split("-")[-2])
+
+    def told(self, call_id: str, user: str) -> list[tuple[str, int]]:
+        """What was recorded of somebody's media: (event, epoch)."""
+        history = self.room.system("auditor").call("default", call_id).history()
+        entry_id = self.entries[call_id, user].entry_id
+        of_media = {"connected", "lost", "measured", "left"}
+        return [
+            (name, one.event.get("epoch", 0))
+            for one in history
+            if (name := one.name.removeprefix("session.")) in of_media
+            and one.event["entry_id"] == entry_id
+        ]
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _end(self) -> None:
+        self.crew.terminate()
+        self.crew.wait(60)
+
+
+@contextmanager
+def site(url: str, *options: str) -> Iterator[Site]:
+    opened = Site(url, *options)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module", params=["in a file", "on PostgreSQL"])
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A site for several tests: processes take their time to begin."""
+    if request.param == "in a file":
+        url = f"sqlite:///{tmp_path_factory.mktemp('site')}/calls.db"
+        with site(url, "--lease", "2") as opened:
+            yield opened
+    else:
+        server: PrivatePostgres = request.getfixturevalue("postgres")
+        with server.database() as url, site(url, "--lease", "2") as opened:
+            yield opened
+
+
+def test_whose_worker_is_killed_come_back_with_another_and_nobody_else_notices(
+    shared: Site,
+) -> None:
+    shared.begin("1")
+    shared.begin("2")
+    killed, other = shared.pid("1"), shared.pid("2")
+    assert killed != other, "two workers share two calls"
+    before = shared.lease("1")
+    os.kill(killed, signal.SIGKILL)
+    shared.connect("1")
+    after = shared.lease("1")
+    assert after.worker != before.worker
+    assert after.term > before.term
+    for user in SIGNS:
+        assert shared.told("1", user) == [("connected", 1), ("lost", 1), ("connected", 2)]
+        assert shared.told("2", user) == [("connected", 1)]
+    assert shared.flows("2")
+    assert shared.pid("2") == other
+    assert eventually(lambda: len(shared.router._leases.roster()) == 2, STARTING)
+    shared.leave("1")
+    shared.leave("2")
+
+
+def test_one_that_was_stopped_finds_its_calls_taken_and_lets_them_go(shared: Site) -> None:
+    shared.begin("3")
+    stopped, before = shared.pid("3"), shared.lease("3")
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        shared.connect("3")
+        assert shared.pid("3") != stopped
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    asking = shared.router._asking
+    assert eventually(lambda: not asking.ask(before.url, Asked("stats")).calls)
+    time.sleep(2)  # for what it might have to say, and be wrong
+    for user in SIGNS:
+        assert shared.told("3", user) == [("connected", 1), ("lost", 1), ("connected", 2)]
+    assert shared.flows("3")
+    assert shared.pid("3") != stopped
+    assert any(one.worker.name == before.worker for one in shared.router._leases.roster())
+    shared.leave("3")
+
+
+def test_a_worn_worker_makes_way_and_ends_with_its_last_call_or_when_time_is_up(
+    tmp_path: Path,
+) -> None:
+    with site(f"sqlite:///{tmp_path}/calls.db", "--recycle-after", "2", "--drain", "6") as here:
+        here.begin("1")
+        worn = here.pid("1")
+        here.begin("2")
+        other = here.pid("2")
+        assert other != worn
+        assert here.flows("1")
+        here.leave("1")
+        assert eventually(lambda: not lives(worn), 5), "nobody waits for its time to be up"
+        assert eventually(lambda: not lives(other), 15), "its call went on for longer than that"
+        here.connect("2")
+        for user in SIGNS:
+            assert here.told("1", user) == [("connected", 1), ("left", 0), ("measured", 1)]
+            assert here.told("2", user) == [("connected", 1), ("measured", 1), ("connected", 2)]
+        workers = [int(one.worker.name.split("-")[-2]) for one in here.router._leases.roster()]
+        here.crew.kill()
+        assert eventually(lambda: not any(map(lives, workers)), 20), "they end with their crew"
+        assert here.router._leases.roster() == []
