@@ -33,6 +33,7 @@ from greenroom.adapters.beside import Beside
 from greenroom.domain.errors import WrongSchema
 from greenroom.domain.message import CallId
 from greenroom.media.leases import Enlisted, Lease, Worker
+from greenroom.projections.making import make
 
 SCHEMA: Final = 1
 """Version of the tables."""
@@ -227,7 +228,7 @@ class SqlLeases:
 
 def _found(database: Beside) -> None:
     with database.writing() as connection:
-        metadata.create_all(connection)
+        make(connection, metadata.sorted_tables)
         found = connection.scalar(select(terms.c.schema))
         if found is None:
             connection.execute(insert(terms).values(schema=SCHEMA, last=0))

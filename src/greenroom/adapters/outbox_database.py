@@ -11,6 +11,7 @@ from greenroom.adapters.beside import Beside
 from greenroom.adapters.outbox_tables import SCHEMA, entries, follower, metadata, rings
 from greenroom.domain.errors import WrongSchema
 from greenroom.domain.instants import micros
+from greenroom.projections.making import make
 
 
 class Database(Beside):
@@ -45,7 +46,7 @@ class Database(Beside):
 
 def _found(database: Database, head: int) -> None:
     with database.writing() as connection:
-        metadata.create_all(connection)
+        make(connection, metadata.sorted_tables)
         found = connection.scalar(select(follower.c.schema))
         if found is None:
             connection.execute(insert(follower).values(schema=SCHEMA, position=head))

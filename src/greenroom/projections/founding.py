@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
 from greenroom.domain.errors import StoreError, WrongSchema
-from greenroom.projections.columns import metadata
 from greenroom.projections.database import SCHEMA_VERSION, Database
+from greenroom.projections.making import make, make_anew
 from greenroom.projections.projection import Projection
 from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.standing import BOOKKEEPING, identity, parked, positions
@@ -45,7 +45,7 @@ def found(database: Database, secret: bytes, projections: Sequence[Projection], 
             raise WrongSchema(version, SCHEMA_VERSION)
         if version < SCHEMA_VERSION or not _ours(connection, store, head):
             database.clear(connection)
-            metadata.create_all(connection, tables=BOOKKEEPING)
+            make(connection, BOOKKEEPING)
             connection.execute(plain_insert(identity), {"store": store})
         _renew(connection, projections)
         return bool(database.index_changes(connection))
@@ -56,17 +56,17 @@ def _renew(connection: Connection, projections: Sequence[Projection]) -> None:
     rows = connection.execute(select(positions.c.projection, positions.c.version))
     stand = dict(rows.all())
     for projection in projections:
-        stands = stand.get(projection.name, 0)
-        if stands > projection.version:
-            raise WrongSchema(stands, projection.version)
-        if stands == projection.version:
-            continue
-        metadata.drop_all(connection, tables=projection.tables)
-        metadata.create_all(connection, tables=projection.tables)
-        for table in (positions, parked):
-            connection.execute(delete(table).where(table.c.projection == projection.name))
-        start = {"projection": projection.name, "version": projection.version, "position": 0}
-        connection.execute(plain_insert(positions), start)
+        if stand.get(projection.name, 0) > projection.version:
+            raise WrongSchema(stand[projection.name], projection.version)
+    fresh = [one for one in projections if stand.get(one.name) != one.version]
+    if not fresh:
+        return
+    make_anew(connection, [table for one in fresh for table in one.tables])
+    names = [one.name for one in fresh]
+    for table in (positions, parked):
+        connection.execute(delete(table).where(table.c.projection.in_(names)))
+    starts = [{"projection": one.name, "version": one.version, "position": 0} for one in fresh]
+    connection.execute(plain_insert(positions), starts)
 
 
 def _ours(connection: Connection, store: bytes, head: Head) -> bool:

@@ -18,6 +18,7 @@ from greenroom.domain.errors import StoreError
 from greenroom.domain.message import Event, Recorded
 from greenroom.domain.streams import erased_by
 from greenroom.projections.database import Database
+from greenroom.projections.making import drop, make
 from greenroom.projections.past import Past, blank
 from greenroom.projections.past_tables import metadata
 from greenroom.projections.projecting import Batch
@@ -126,7 +127,7 @@ class Keeping:
         with self._database.founding() as connection:
             if not is_kept(connection):
                 _drop(connection)
-                metadata.create_all(connection, checkfirst=False)
+                make(connection, metadata.sorted_tables)
                 connection.execute(insert(positions), _START)
 
 
@@ -182,5 +183,5 @@ def _take(database: Database, connection: Connection, stands: int, batch: Batch)
 
 
 def _drop(connection: Connection) -> None:
-    metadata.drop_all(connection)
+    drop(connection, metadata.sorted_tables)
     connection.execute(delete(positions).where(_OURS))
