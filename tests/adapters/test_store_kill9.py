@@ -53,6 +53,7 @@ def test_ten_kills_of_the_server_itself() -> None:
     with PrivatePostgres(fsync=False) as server:
         open_store(server.url()).close()
         running = {writer: start(server.url(), writer) for writer in ("alice", "tommaso")}
+        assert all(heard.poll(60) for _, heard in running.values())  # they write by now
         crashes = 10
         for _ in range(crashes):
             time.sleep(chance.uniform(0.3, 0.6))

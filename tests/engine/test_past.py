@@ -55,7 +55,9 @@ def remembered(
             carry_out(room, clock, cid, wish)
         except errors.Refused:
             continue
-        found[room.position] = seen(room, cid)
+        [(position, last)] = room._store.feed(room.position - 1)
+        if last.event.at == clock.now():  # later, other things are allowed, and the log is the same
+            found[position] = seen(room, cid)
     return found
 
 
