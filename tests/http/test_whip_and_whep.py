@@ -79,6 +79,16 @@ def test_a_client_is_told_of_the_servers_that_help_it_through(site: Site) -> Non
     ]
 
 
+def test_a_client_that_cannot_learn_of_them_later_asks_beforehand(site: Site) -> None:
+    ticket = site.join().ticket("watch")
+    begun = site.post(ticket, WATCHING, at="whep")
+    told = site.ask("OPTIONS", "/media/whep", ticket)
+    assert told.headers.get_list("link") == begun.headers.get_list("link")
+    assert told.headers["accept-post"] == "application/sdp"
+    assert site.ask("OPTIONS", "/media/whip", ticket).status_code == 403
+    assert "link" not in site.ask("OPTIONS", "/media/whep").headers
+
+
 def test_what_no_header_can_carry_is_left_out() -> None:
     evil = IceAccess(urls=("turn:turn.example.org",), username="a\r\nSet-Cookie: b", credential="c")
     assert list(links([evil])) == []

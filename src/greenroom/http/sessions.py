@@ -27,6 +27,7 @@ from greenroom.http.reading import (
     description,
     require_taker,
     require_type,
+    shown,
     text,
 )
 from greenroom.http.refusing import Problem
@@ -73,9 +74,22 @@ class Place:
             case "POST":
                 return await self.begin(request)
             case "OPTIONS":
-                return Response(headers={"Allow": "GET, OPTIONS, POST", "Accept-Post": SDP})
+                return await self.tell(request)
             case _:
                 return Response(status_code=204)
+
+    async def tell(self, request: Request) -> Response:
+        """What may be posted; with a ticket also which servers help through (RFC 9725, 4.6).
+
+        For clients that cannot learn of them after their offer.
+        """
+        told = Response(headers={"Allow": "GET, OPTIONS, POST", "Accept-Post": SDP})
+        if shown(request) is not None:
+            entry = self._room_of(request).entry(bearer(request), self._use)
+            self._pace.take(entry.entry_id)
+            for link in links(await entry.ice_servers()):
+                told.headers.append("Link", link)
+        return told
 
     async def in_session(self, request: Request) -> Response:
         """Go on with a session, or end it; there is nothing to get."""
