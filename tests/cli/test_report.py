@@ -49,3 +49,15 @@ def test_programs_are_told_where_it_is_and_how_long(run: Run, clinic: str, tmp_p
     file = tmp_path / "call.html"
     told = json.loads(run("audit", "report", CID, "-o", str(file), "--json").stdout)
     assert told == {"cid": CID, "output": str(file), "bytes": file.stat().st_size}
+
+
+def test_stats_are_plots_of_one_file_of_a_time(run: Run, clinic: str, tmp_path: Path) -> None:
+    file = tmp_path / "stats.html"
+    options = ("--since", "2026-01-01T12:00", "--until", "2026-01-01T13:00", "-o", str(file))
+    told = json.loads(run("audit", "stats", *options, "--json").stdout)
+    assert (told["calls"], told["joins"], told["peak"]) == (2, 4, 2)
+    assert "Most at once</dt><dd>2</dd>" in file.read_text("utf-8")
+    refused = run("audit", "stats", "--since", "2026-01-02", "--until", "2026-01-01")
+    assert refused.exit_code == 2
+    nobody = json.loads(run("audit", "stats", "--type", "livestream", *options, "--json").stdout)
+    assert (nobody["calls"], nobody["peak"]) == (0, 0)

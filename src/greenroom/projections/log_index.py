@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
@@ -17,6 +17,17 @@ from greenroom.projections.timeline import timeline
 from greenroom.projections.user_timeline import user_timeline
 
 _PAGE: Final = 1000
+
+
+class Happened(NamedTuple):
+    """That something happened in a call."""
+
+    cid: CallId
+    at: int
+    """Microseconds since 1970."""
+    name: str
+    """The stored name of the event."""
+    position: int
 
 
 class LogIndex:
@@ -88,6 +99,28 @@ class LogIndex:
             if len(rows) < _PAGE:
                 return
             after = rows[-1].seq
+
+    def happened(
+        self, names: Collection[str], *, until: int, call_type: str | None = None
+    ) -> Iterator[Happened]:
+        """What happened in all calls, by when it was decided.
+
+        Args:
+            names: of the events that are wanted.
+            until: the last position that counts.
+            call_type: only of calls of this type.
+        """
+        wanted = (
+            select(timeline.c.cid, timeline.c.at, timeline.c.name, timeline.c.position)
+            .where(timeline.c.name.in_(sorted(names)), timeline.c.position <= until)
+            .order_by(timeline.c.at, timeline.c.position)
+        )
+        if call_type is not None:  # as the characters of a type sort, `;` follows on `:`
+            first, last = f"{call_type}:", f"{call_type};"
+            wanted = wanted.where(timeline.c.cid >= first, timeline.c.cid < last)
+        with self._database.read() as connection:
+            found = connection.execution_options(yield_per=_PAGE).execute(wanted)
+            yield from map(Happened._make, found)
 
     def positions_about(self, user_ids: Iterable[UserId], *, until: int) -> Sequence[int]:
         """Where the events about these users stand, at or before position `until`, rising."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from greenroom.cli.audit import checkpoint, export, key, prove, report, residue, verify
+from greenroom.cli.audit import checkpoint, export, key, prove, report, residue, stats, verify
 from greenroom.cli.failing import Guarded
 
 app: Final = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
@@ -19,6 +19,7 @@ for _name, _function in (
     ("prove", prove.prove),
     ("verify", verify.verify),
     ("report", report.report),
+    ("stats", stats.stats),
     ("residue", residue.residue),
 ):
     app.command(_name, cls=Guarded)(_function)
