@@ -63,7 +63,8 @@ class RoomDriver:
     def __init__(self, url: str = "memory://", **options: Any) -> None:
         self._url = url
         self._options = options
-        self._entries: list[Entry] = []
+        self.entries: list[Entry] = []
+        """All there were, in the order of joining."""
 
     def open(self, cid: str, now: datetime) -> None:
         """Open the room; the call does not exist yet."""
@@ -78,11 +79,12 @@ class RoomDriver:
     def carry_out(self, wish: Wish) -> Outcome:
         """Ask the handle of whoever wishes it."""
         try:
-            answer = self._asked(wish)
+            answer = self.asked(wish)
         except Refused as refusal:
             return Outcome(refusal.code, ())
         state = answer.state if isinstance(answer, Entry) else answer
-        return Outcome(None, tuple(sorted(getattr(state, "recorded", ()))))
+        recorded = getattr(state, "recorded", None)
+        return Outcome(None, None if recorded is None else tuple(sorted(recorded)))
 
     def seen(self) -> Mapping[str, Any]:
         """All that the system can see of the call."""
@@ -114,19 +116,24 @@ class RoomDriver:
             return self.room.system(by.name)
         return self.room.as_user(by.name, role=by.role, teams=by.teams)
 
-    def _asked(self, wish: Wish) -> Any:
+    def asked(self, wish: Wish) -> Any:
+        """The answer of the room, or of the application that you put in its place.
+
+        Raises:
+            Refused: the rules say no; your own rules may derive from it, with a code of their own.
+        """
         said = dict(wish.arguments)
         match wish.name:
             case "timers":
                 return self.clock.advance(seconds=0)
             case "join":
                 entry = self.call(wish.by).join(**said)
-                self._entries.append(entry)
+                self.entries.append(entry)
                 return entry
             case "leave" if "entry" in said:
-                return self._entries[said["entry"]].leave()
+                return self.entries[said["entry"]].leave()
             case "unmute":
-                return self._entries[said.pop("entry")].unmute(**said)
+                return self.entries[said.pop("entry")].unmute(**said)
             case "users.upsert":
                 return self.room.users.upsert(**said)
             case "types.grant" | "types.revoke" | "types.update":

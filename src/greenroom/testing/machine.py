@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RULE_MARKER,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from greenroom.domain.turn import Claim
 from greenroom.testing import strategies
@@ -54,17 +61,18 @@ def _is_gone(machine: CallMachine) -> bool:
 class CallMachine(RuleBasedStateMachine):
     """Asks for everything that can be asked of a call, in any order, and compares what comes of it.
 
-    Derive, and say what is driven; where it has rules of its own, `model` says them. A rule that
-    your application does not offer is taken away with `ring = None`; one that it adds is written
-    like those below.
+    Derive, and say what is driven; where it has rules of its own, `model` says them. What an
+    application adds is `consent = asked("consent", wishes_for("consent"))`.
 
     ```python
     class ClinicMachine(CallMachine):
         cids = ("default:appointment",)
-        model = ClinicModel                     # where the rules differ
+        asks = ("join", "leave", "end", "time_passes")
+        model = ClinicModel
 
         def driver(self) -> Driver:
             return ClinicDriver()
+
 
     TestClinic = ClinicMachine.TestCase
     ```
@@ -79,8 +87,17 @@ class CallMachine(RuleBasedStateMachine):
     """Which call it is about: one of these."""
     model: ClassVar[type[CallModel]] = CallModel
     """What says what has to come of a wish."""
+    asks: ClassVar[Collection[str]]
+    """The rules that are used, where not all are: an application that offers less says which."""
     people: ClassVar[Sequence[str]] = strategies.PEOPLE
     """Whose capabilities are compared in the end; after each wish, those of whoever asked."""
+
+    def __init_subclass__(cls, **said: Any) -> None:
+        """Take away the rules that are not used."""
+        super().__init_subclass__(**said)
+        for name in _RULES if "asks" in vars(cls) else ():
+            if name not in {*cls.asks, *vars(cls)}:
+                setattr(cls, name, None)
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,3 +256,9 @@ class CallMachine(RuleBasedStateMachine):
     def _driven(self) -> Driver:
         assert self._open is not None, "begin() has not been called"
         return self._open
+
+
+_RULES: Final = tuple(
+    name for name, value in vars(CallMachine).items() if hasattr(value, RULE_MARKER)
+)
+"""The names of all rules."""

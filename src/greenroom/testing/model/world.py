@@ -84,6 +84,8 @@ class State:
     """The last ring that named each user."""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What became of each user's last ring: its number, the answer, when, and if it is final."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What an application of your own knows beside it."""
 
 
 class World:
