@@ -34,7 +34,7 @@ RULES = {
         effective owner defaults unknown-capability restriction changes-over-time who-acts system
     """,
     "settings": "built-in override",
-    "media": "connections published reconnection measured",
+    "media": "connections published reconnection measured carried",
     "queries": """
         operators combined members calls participants sessions declared-custom undeclared-custom
         limit cursors null-last refusals empty-filter only-readable

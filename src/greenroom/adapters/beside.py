@@ -58,13 +58,14 @@ class Beside:
         Args:
             where: a path, or a URL.
             what: is kept there, for messages: "the outbox".
-            durable: whether what was written must outlive a power cut.
+            durable: whether what was written must outlive a power cut. Claims of notifications
+                must: what was told to people is never told again.
 
         Raises:
             InvalidInput: it is text, and not the URL of a database.
         """
         if isinstance(where, str):
-            return cls(_postgres(where, what))
+            return cls(_postgres(where, what, "on" if durable else "off"))
         return cls(_sqlite(where, what, "FULL" if durable else "NORMAL"))
 
     @contextmanager
@@ -135,7 +136,7 @@ def _sqlite(path: Path | None, what: str, synchronous: Literal["FULL", "NORMAL"]
     )
 
 
-def _postgres(url: str, what: str) -> Place:
+def _postgres(url: str, what: str, commit: Literal["on", "off"]) -> Place:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - takes its time to load
 
     from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415 - an extra
@@ -144,8 +145,7 @@ def _postgres(url: str, what: str) -> Place:
     lock = int.from_bytes(what.removeprefix("the ").encode()[:7])
     return Place(
         what,
-        # Claims must outlive a crash: what was told to people is never told again.
-        server.engine("greenroom", 1, autocommit=True, synchronous_commit="on"),
+        server.engine("greenroom", 1, autocommit=True, synchronous_commit=commit),
         # One of PostgreSQL's advisory locks: whoever holds it writes.
         ("BEGIN", f"SELECT pg_advisory_xact_lock({lock})"),
         lambda table: postgresql.insert(table).on_conflict_do_nothing(),
