@@ -25,6 +25,7 @@ from greenroom.cli import (
     projections,
     rebuild,
     serve,
+    what_if,
     worker,
 )
 from greenroom.cli.audit import app as audit
@@ -101,6 +102,7 @@ for _panel, _name, _function in (
     (_ASK, "attendance", attendance.attendance),
     (_ASK, "explain", explain.explain),
     (_ASK, "attempts", attempts.attempts),
+    (_ASK, "what-if", what_if.what_if),
     (_ASK, "explain-query", explain_query.explain_query),
     (_RUN, "import-members", importing.import_members),
     (_RUN, "serve", serve.serve),
