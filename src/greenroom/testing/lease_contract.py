@@ -66,11 +66,11 @@ class LeasesContract:
     def test_the_calls_of_the_dead_are_orphans_and_change_hands_in_a_later_term(
         self, leases: Leases
     ) -> None:
-        leases.renew(Worker("a"), SHORT)
+        leases.renew(Worker("a"), LONG)
         leases.renew(Worker("b"), LONG)
         before = leases.claim("a", [CALL, OTHER])[CALL]
         assert leases.orphans(10) == []
-        time.sleep(2 * SHORT)
+        _let_die(leases, "a")
         assert sorted(leases.orphans(10)) == [CALL, OTHER]
         assert len(leases.orphans(1)) == 1
         found = leases.holder(CALL)
@@ -82,18 +82,18 @@ class LeasesContract:
         assert leases.orphans(10) == [OTHER]
 
     def test_who_comes_too_late_goes_on_with_what_nobody_has_taken(self, leases: Leases) -> None:
-        leases.renew(Worker("a"), SHORT)
+        leases.renew(Worker("a"), LONG)
         leases.renew(Worker("b"), LONG)
         held = leases.claim("a", [CALL, OTHER])
-        time.sleep(2 * SHORT)
+        _let_die(leases, "a")
         leases.claim("b", [OTHER])
         assert leases.renew(Worker("a"), LONG) == {CALL: held[CALL].term}
         assert leases.orphans(10) == []
 
     def test_who_is_dead_takes_nothing_not_even_its_own(self, leases: Leases) -> None:
-        leases.renew(Worker("a"), SHORT)
+        leases.renew(Worker("a"), LONG)
         leases.claim("a", [CALL])
-        time.sleep(2 * SHORT)
+        _let_die(leases, "a")
         assert leases.claim("a", [CALL, OTHER]) == {}
 
     def test_who_retires_leaves_its_calls_at_once(self, leases: Leases) -> None:
@@ -149,8 +149,7 @@ class LeasesContract:
     ) -> None:
         assert leases.assign(CALL) is None
         leases.renew(Worker("full", "http://full", load=1.2), LONG)
-        leases.renew(Worker("dead", "http://dead"), SHORT)
-        time.sleep(2 * SHORT)
+        _let_die(leases, "dead")
         assert leases.assign(CALL) is None
         assert leases.holder(CALL) is None
 
@@ -165,9 +164,8 @@ class LeasesContract:
     def test_the_roster_names_who_is_alive_with_what_they_hold(self, leases: Leases) -> None:
         leases.renew(Worker("b", "http://b", load=0.25, takes=False), LONG)
         leases.renew(Worker("a"), LONG)
-        leases.renew(Worker("dead"), SHORT)
         leases.claim("b", [CALL, OTHER])
-        time.sleep(2 * SHORT)
+        _let_die(leases, "dead")
         a, b = leases.roster()
         assert (a.worker, a.calls) == (Worker("a"), 0)
         assert (b.worker, b.calls) == (Worker("b", "http://b", 0.25, takes=False), 2)
@@ -209,6 +207,12 @@ class LeasesContract:
         leases.close()
         with pytest.raises(StoreClosed):
             leases.roster()
+
+
+def _let_die(leases: Leases, name: str) -> None:
+    """Have the worker alive for a moment more; whatever it held, it holds no longer."""
+    leases.renew(Worker(name, f"http://{name}"), SHORT)
+    time.sleep(2 * SHORT)
 
 
 def _claim_one_by_one(
