@@ -45,6 +45,11 @@ def evenings(number: int) -> Iterator[tuple[StreamId, int, Event]]:
     return chain.from_iterable(islice(_evening(each), EVENTS) for each in range(number))
 
 
+def long_evening(events: int) -> Iterator[tuple[StreamId, int, Event]]:
+    """The same of one evening that is as long as that."""
+    return islice(_evening(0), events)
+
+
 def _evening(number: int) -> Iterator[tuple[StreamId, int, Event]]:
     cid, host = CallId(f"{TYPE}:evening-{number}"), UserId("thierry")
     at = BEGIN + timedelta(minutes=number)

@@ -22,6 +22,7 @@ from greenroom.audit.trees import DIGEST, NO_HASH, Unproven
 _BITS: Final = 8 * DIGEST
 _LENGTH: Final = 8
 """Bytes of a chain's length."""
+_OVER: Final = sha256(b"\x04")
 
 Entry = tuple[int, bytes]
 """How many records a chain has, and its head."""
@@ -112,7 +113,9 @@ def _entry_hash(name: bytes, entry: Entry) -> bytes:
 
 
 def _over(left: bytes, right: bytes) -> bytes:
-    return sha256(b"\x04" + left + right).digest()
+    hashing = _OVER.copy()
+    hashing.update(left + right)
+    return hashing.digest()
 
 
 class _Making:
@@ -140,7 +143,7 @@ class _Making:
         if not wanted:
             left = self.walk(begin, middle, level + 1, _NOBODY)
             right = self.walk(middle, end, level + 1, _NOBODY)
-            return sha256(b"\x04" + left + right).digest()
+            return _over(left, right)
         to_the_right = {name: place for name, place in wanted.items() if name[at] & bit}
         to_the_left = {name: place for name, place in wanted.items() if not name[at] & bit}
         left = self.walk(begin, middle, level + 1, to_the_left)

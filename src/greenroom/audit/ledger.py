@@ -66,9 +66,9 @@ class Chains:
 
     def add(self, stream: str, hashed: bytes) -> None:
         """Take the chain of a stream past a record with this leaf hash."""
-        chain = _hashed_chain(stream)
+        chain = _hashed_name(chain_of(stream))
         length, head = self.entries.get(chain, _NEW)
-        self.entries[chain] = length + 1, link(head, hashed)
+        self.entries[chain] = (length + 1, link(head, hashed))
 
 
 @dataclass(slots=True)
@@ -268,9 +268,7 @@ def _hashes(log: Log, after: int, until: int) -> list[bytes] | None:
         return None
 
 
-@lru_cache(100_000)
-def _hashed_chain(stream: str) -> bytes:
-    return name_hash(chain_of(stream))
+_hashed_name: Final = lru_cache(100_000)(name_hash)
 
 
 def _numbered(size: int) -> str:

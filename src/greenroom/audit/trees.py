@@ -28,19 +28,31 @@ class Unproven(ValueError):  # noqa: N818 - the fact that it is
     """Something does not prove what it should; the message says what and why."""
 
 
+# Copying what has seen the first byte takes half the time of beginning anew.
+_LEAF: Final = sha256(b"\x00")
+_NODE: Final = sha256(b"\x01")
+_LINK: Final = sha256(b"\x02")
+
+
 def leaf_hash(leaf: bytes) -> bytes:
     """The hash of one leaf."""
-    return sha256(b"\x00" + leaf).digest()
+    hashing = _LEAF.copy()
+    hashing.update(leaf)
+    return hashing.digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of what is over two others."""
-    return sha256(b"\x01" + left + right).digest()
+    hashing = _NODE.copy()
+    hashing.update(left + right)
+    return hashing.digest()
 
 
 def link(head: bytes, leaf: bytes) -> bytes:
     """The head of a chain, from the one before it and the hash of the leaf that is added."""
-    return sha256(b"\x02" + head + leaf).digest()
+    hashing = _LINK.copy()
+    hashing.update(head + leaf)
+    return hashing.digest()
 
 
 def root(hashes: Sequence[bytes]) -> bytes:
@@ -49,10 +61,7 @@ def root(hashes: Sequence[bytes]) -> bytes:
         return EMPTY_ROOT
     level = hashes
     while len(level) > 1:
-        above = [
-            sha256(b"\x01" + level[at] + level[at + 1]).digest()
-            for at in range(0, len(level) - 1, 2)
-        ]
+        above = [*map(node_hash, level[::2], level[1::2])]
         if len(level) % 2:
             above.append(level[-1])
         level = above
