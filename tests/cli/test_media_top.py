@@ -7,13 +7,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.workers.conftest import Site
 
 from greenroom import CallMediaStats, EntryMediaStats, Greenroom, MediaStatistics, aio, errors
 from greenroom.cli.media.looking import Look, place_of
@@ -21,6 +23,7 @@ from greenroom.cli.media.rates import ORDERS, between, calls
 from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.http.serving import application
 from greenroom.testing import FakeMedia
+from greenroom.testing.descriptions import offer_sdp
 
 Run = Callable[..., Any]
 KEY = "only-the-operator-knows"
@@ -141,6 +144,34 @@ def test_where_there_are_no_counters_that_is_said(run: Run, server: Server, plac
 )
 def test_what_is_no_address_is_refused(run: Run, url: str) -> None:
     assert run("media", "top", url, "--once").exit_code == 2
+
+
+def test_the_workers_of_a_store_are_found_and_asked(run: Run, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'calls.db'}"
+    with closing(Site(url)) as site:
+        worker = site.hire()
+        entry = site.room.as_user("thierry").call("default", "1").join(create=True)
+        entry.offer(offer_sdp(("audio", "sendonly")))
+        worker.media.connect(entry.entry_id)
+        shown = run("media", "top", "--store", url, "--once", "--json", "--every", "0.1")
+        assert shown.exit_code == 0, shown.stderr
+        (call,) = json.loads(shown.stdout)["calls"]
+    assert [one["user_id"] for one in call["entries"]] == ["thierry"]
+
+
+def test_where_no_worker_is_alive_that_is_said(run: Run, clinic: str) -> None:
+    refused = run("media", "top", "--once", "--every", "0.1")
+    assert refused.exit_code == 1
+    assert "greenroom media run" in refused.stderr
+
+
+def test_who_names_nothing_to_ask_is_told_what_to_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GREENROOM_STORE", raising=False)
+    refused = run("media", "top", "--once")
+    assert refused.exit_code == 2
+    assert "--store" in refused.stderr
 
 
 def test_an_order_that_is_none_is_refused_with_the_nearest(run: Run, server: Server) -> None:

@@ -1,11 +1,13 @@
-"""Looks at the counters of a process that carries media, over HTTP."""
+"""Looks at the counters of processes that carry media."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -13,10 +15,16 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
+from greenroom.cli.opening import inside, opened
 from greenroom.domain.errors import InvalidInput, MediaError
 from greenroom.domain.message import CallId
 from greenroom.domain.session_events import MediaStatistics
-from greenroom.media_stats import CallMediaStats
+from greenroom.media_stats import CallMediaStats, RoomMediaStats
+from greenroom.waiting import Waiting
+from greenroom.workers.control import Asked
+
+if TYPE_CHECKING:
+    from greenroom.workers.asking import Asking
 
 PATIENCE: Final = 3.0
 """Seconds that a process may take to answer."""
@@ -34,9 +42,26 @@ class Look:
     calls: Mapping[CallId, CallMediaStats]
 
 
+class Place(Protocol):
+    """A process that is asked."""
+
+    @property
+    def name(self) -> str:
+        """What people are to call it."""
+        ...
+
+    def look(self) -> Look:
+        """Ask once.
+
+        Raises:
+            MediaError: it does not answer, or not that.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a process answers, and the key it asks for."""
+class HttpPlace:
+    """A process that mounts `media_app`: where it answers, and the key it asks for."""
 
     url: str
     key: str
@@ -83,7 +108,49 @@ _MEANING: Final[Mapping[int, str]] = {
 }
 
 
-def place_of(url: str, key: str) -> Place:
+@dataclass(frozen=True, slots=True)
+class WorkerPlace:
+    """A media worker."""
+
+    name: str
+    url: str
+    asking: Asking
+
+    def look(self) -> Look:
+        """Ask once."""
+        told: RoomMediaStats = self.asking.ask(self.url, Asked("stats"))
+        return Look(monotonic(), told.load, told.counted, told.calls)
+
+
+@contextmanager
+def workers_of(store: str) -> Iterator[Callable[[], Sequence[Place]]]:
+    """Finds the media workers of a store that are alive, each time it is asked.
+
+    Raises:
+        InvalidInput: no other process can have the store.
+        MediaError: the extra `workers` is not installed.
+    """
+    try:
+        from greenroom.workers.asking import Asking  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MediaError("it needs the extra: pip install 'greenroom[workers]'") from error
+    with opened(store) as room:
+        core = inside(room)
+        if core.leases is None:
+            raise InvalidInput("--store", "a store that other processes can have")
+        with closing(core.leases()) as leases:
+            asking = Asking(core.signatures(), Waiting(), PATIENCE)
+            try:
+                yield lambda: [
+                    WorkerPlace(one.worker.name, one.worker.url, asking)
+                    for one in leases.roster()
+                    if one.worker.url
+                ]
+            finally:
+                asking.stop()
+
+
+def place_of(url: str, key: str) -> HttpPlace:
     """Where `stats` is, for who names the server, where media is mounted, or `stats` itself.
 
     Raises:
@@ -99,4 +166,4 @@ def place_of(url: str, key: str) -> Place:
         raise wrong
     path = said.path.rstrip("/") or "/media"
     path = path if path.endswith("/stats") else f"{path}/stats"
-    return Place(urlunsplit((said.scheme, said.netloc, path, said.query, "")), key)
+    return HttpPlace(urlunsplit((said.scheme, said.netloc, path, said.query, "")), key)

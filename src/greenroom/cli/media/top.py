@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -15,21 +16,32 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
-from greenroom.cli.media.looking import Look, Place, place_of
+from greenroom.cli.media.looking import Look, Place, place_of, workers_of
 from greenroom.cli.media.rates import ORDERS, CallRow, Order, Rates, calls, in_order
 from greenroom.cli.options import DebugOption, JsonOption
 from greenroom.cli.output import document, document_line, out, printable, table
 from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput, MediaError
 
+_AT_ONCE: Final = 16
+"""Processes that are asked at the same time."""
 _AROUND: Final = 5
 """Lines of a screen that are not rows."""
 
 UrlArgument = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="URL",
         help="Where media is served, e.g. [cyan]http://127.0.0.1:8080/media[/cyan].",
+    ),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="GREENROOM_STORE",
+        help="The store whose media workers are asked, where no URL is named.",
     ),
 ]
 EveryOption = Annotated[
@@ -46,8 +58,9 @@ OnceOption = Annotated[
 
 
 def top(
-    urls: UrlArgument,
+    urls: UrlArgument = None,
     *,
+    store: StoreOption = None,
     every: EveryOption = 1.0,
     sort: SortOption = "traffic",
     calls_only: CallsOption = False,
@@ -57,25 +70,26 @@ def top(
 ) -> None:
     """Watch what goes through the media of calls and of who is in them, a second.
 
-    It asks applications that mount `media_app(operator_key=...)`, `greenroom serve` among them;
-    the key is read from GREENROOM_OPERATOR_KEY. With `--json`, every look is a line.
+    It asks the workers of a store (`greenroom media run`), or applications that mount
+    `media_app(operator_key=...)`, as `greenroom serve` does: their key is read from
+    GREENROOM_OPERATOR_KEY. With `--json`, every look is a line.
 
     [dim]greenroom media top http://127.0.0.1:8080[/dim]
     """
     order = _order(sort)
-    key = os.environ.get("GREENROOM_OPERATOR_KEY") or ""
-    places = [place_of(url, key) for url in dict.fromkeys(urls)]
-    views = _views(places, every, order)
-    if once:
-        view = next(views)
-        if view.failed and not view.answered:
-            raise MediaError("; ".join(view.failed.values()))
-        document(view.said()) if as_json else out().print(_shown(view, calls_only=calls_only))
-    elif as_json:
-        for view in views:
-            document_line(view.said())
-    else:
-        _watch(views, calls_only=calls_only)
+    with _found(urls or (), store) as places:
+        views = _views(places, every, order)
+        if once:
+            view = next(views)
+            if not view.answered:
+                why = "; ".join(view.failed.values())
+                raise MediaError(why or "no media worker is alive: run `greenroom media run`")
+            document(view.said()) if as_json else out().print(_shown(view, calls_only=calls_only))
+        elif as_json:
+            for view in views:
+                document_line(view.said())
+        else:
+            _watch(views, calls_only=calls_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,20 @@ class View:
         return {"calls": self.rows, "loads": self.loads, "failed": self.failed}
 
 
+@contextmanager
+def _found(urls: Sequence[str], store: str | None) -> Iterator[Callable[[], Sequence[Place]]]:
+    """What is to be asked, at each look."""
+    if urls:
+        key = os.environ.get("GREENROOM_OPERATOR_KEY") or ""
+        places = [place_of(url, key) for url in dict.fromkeys(urls)]
+        yield lambda: places
+    elif store is not None:
+        with workers_of(store) as workers:
+            yield workers
+    else:
+        raise InvalidInput("URL", "where media is served, or --store for its workers")
+
+
 def _order(said: str) -> Order:
     for order in ORDERS:
         if said == order:
@@ -105,17 +133,18 @@ def _order(said: str) -> Order:
     raise InvalidInput("--sort", f"one of {', '.join(ORDERS)}", checks.nearest(said, ORDERS))
 
 
-def _views(places: Sequence[Place], every: float, order: Order) -> Iterator[View]:
+def _views(places: Callable[[], Sequence[Place]], every: float, order: Order) -> Iterator[View]:
     """One after another, `every` so many seconds; the first after as many.
 
     A process is shown from its second answer on.
     """
-    with ThreadPoolExecutor(max(1, len(places)), "greenroom-look") as threads:
-        before: Mapping[Place, Look | str] = {}
+    with ThreadPoolExecutor(_AT_ONCE, "greenroom-look") as threads:
+        before: Mapping[Place, Look | str] | None = None
         due = time.monotonic()
         while True:
-            found = dict(zip(places, threads.map(_tried, places), strict=True))
-            if before:
+            asked = places()
+            found = dict(zip(asked, threads.map(_tried, asked), strict=True))
+            if before is not None:
                 yield _view(before, found, order)
             before = found
             due = max(due + every, time.monotonic())
