@@ -23,6 +23,7 @@ from greenroom.media.sealing import (
     MOST,
     Send,
     can_forward,
+    can_send_together,
     forwarder,
     forwarding_with,
     sender,
@@ -195,6 +196,37 @@ def test_the_largest_burst_leaves_in_one_call(way: tuple[socket.socket, socket.s
     sender(counted, theirs.getsockname())(memoryview(bytes(BURST * MOST)), MOST)
     assert [len(theirs.recv(2 * MOST)) for _ in range(BURST)] == [MOST] * BURST
     assert counted.calls == ["sendmsg"]
+
+
+def test_this_system_sends_together_what_linux_does() -> None:
+    assert can_send_together() == (sys.platform == "linux")
+
+
+@pytest.fixture
+def _asked_anew() -> Iterator[None]:
+    can_send_together.cache_clear()
+    yield
+    can_send_together.cache_clear()
+
+
+@pytest.mark.usefixtures("_asked_anew")
+@pytest.mark.parametrize("option", [0x7F, 0])
+def test_a_system_that_cannot_send_together_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, way: tuple[socket.socket, socket.socket], option: int
+) -> None:
+    monkeypatch.setattr(sealing, "UDP_SEGMENT", option)
+    assert not can_send_together()
+    ours, theirs = way
+    counted = Counted(ours)
+    sender(counted, theirs.getsockname())(memoryview(b"aaaabb"), 4)
+    assert [theirs.recv(100) for _ in range(2)] == [b"aaaa", b"bb"]
+    assert counted.calls == ["sendto"] * 2
+
+
+@pytest.mark.usefixtures("_asked_anew")
+def test_another_system_is_not_even_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not can_send_together()
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EOPNOTSUPP])

@@ -11,11 +11,12 @@ known; where they are not as expected, `forwarding_with` does the same through a
 
 from __future__ import annotations
 
+import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
-from socket import IPPROTO_UDP
 from typing import Any, Final
 
 import pylibsrtp
@@ -89,12 +90,12 @@ def forwarding_with(write: Write) -> Forward:
     return forward
 
 
-def sender(socket: Any, address: Any) -> Send:
-    """What sends packets to a peer from a socket, in one call of the system where it can.
+def sender(own: Any, address: Any) -> Send:
+    """What sends packets to a peer from a socket of ours, in one call of the system where it can.
 
     What it raises is what the socket does; a part of the packets may have been sent by then.
     """
-    send_to, send_message, together = socket.sendto, socket.sendmsg, True
+    send_to, together = own.sendto, can_send_together()
 
     def send(packets: memoryview, size: int) -> None:
         nonlocal together
@@ -102,13 +103,13 @@ def sender(socket: Any, address: Any) -> Send:
             send_to(packets, address)
             return
         if together:
-            segmented = [(IPPROTO_UDP, UDP_SEGMENT, _SEGMENT.pack(size))]
+            segmented = [(socket.IPPROTO_UDP, UDP_SEGMENT, _SEGMENT.pack(size))]
             try:
-                send_message([packets], segmented, 0, address)
+                own.sendmsg([packets], segmented, 0, address)
             except BlockingIOError:
                 raise
             except OSError:
-                together = False  # this system, or the way to this peer, does not know how
+                together = False  # on the way to this peer somebody does not know how
             else:
                 return
         for begin in range(0, len(packets), size):
@@ -168,6 +169,27 @@ def can_forward() -> bool:
     except Exception:  # noqa: BLE001 - whatever is not as expected, it is not
         return False
     return len(sent) == 3 and sent[0] + sent[1] == sent[2]  # noqa: PLR2004 - one by one, and both
+
+
+@cache
+def can_send_together() -> bool:
+    """Whether this system takes several packets in one call, and sends them one by one."""
+    if sys.platform != "linux":  # others may not refuse the option, and send one that is too big
+        return False
+    try:
+        with _on_loopback() as theirs, _on_loopback() as ours:
+            segmented = [(socket.IPPROTO_UDP, UDP_SEGMENT, _SEGMENT.pack(2))]
+            ours.sendmsg([b"aabbc"], segmented, 0, theirs.getsockname())
+            return [theirs.recv(8) for _ in range(3)] == [b"aa", b"bb", b"c"]
+    except OSError:
+        return False
+
+
+def _on_loopback() -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind(("127.0.0.1", 0))
+    opened.setblocking(False)  # what is sent on loopback is there at once
+    return opened
 
 
 def _session() -> pylibsrtp.Session:
