@@ -14,6 +14,7 @@ from greenroom import CallHandle, Greenroom, RecordingEnd, aio
 from greenroom.domain.errors import MediaError, NoSession, NotAllowed, StoreError
 from greenroom.domain.message import CallId
 from greenroom.media.port import MediaRecording
+from greenroom.media_link import MediaLink
 from greenroom.testing import FakeMedia, VirtualClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -208,7 +209,7 @@ def test_what_should_not_be_recorded_is_stopped_when_media_is_looked_over(studio
     studio.call().join(create=True)
     studio.media.record(FIRST)  # behind everybody's back
     link = studio.room._core.media
-    assert link is not None
+    assert isinstance(link, MediaLink)
     link.look_over()
     assert studio.media.recordings() == frozenset()
 
@@ -219,7 +220,7 @@ def test_a_file_that_could_not_be_told_of_is_told_of_later_and_once(
     entry = studio.call().join(create=True)
     studio.call().start_recording()
     core, link = studio.room._core, studio.room._core.media
-    assert link is not None
+    assert isinstance(link, MediaLink)
 
     def refuse(*_: object, **__: object) -> None:
         raise StoreError("on purpose")

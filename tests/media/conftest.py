@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -28,9 +29,17 @@ def entry_of(name: str) -> EntryId:
 class Room:
     """Real media with real peers; thierry is red, alice green, charlie blue, jaewoong yellow."""
 
-    def __init__(self, join_deadline: float = 30, busy_limit: float = 2) -> None:
+    def __init__(
+        self,
+        join_deadline: float = 30,
+        busy_limit: float = 2,
+        recordings: Path | None = None,
+    ) -> None:
         self.media = AiortcMedia(
-            addresses=LOOPBACK, join_deadline=join_deadline, busy_limit=busy_limit
+            addresses=LOOPBACK,
+            join_deadline=join_deadline,
+            busy_limit=busy_limit,
+            recordings=recordings,
         )
         self.witness = Witness()
         self.media.start(self.witness)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import EntryId
@@ -10,14 +11,15 @@ from greenroom.domain.session_events import MediaStatistics
 from greenroom.media.description import Description
 from greenroom.media.fragment import Fragment
 from greenroom.media.lines import LineStatistics
-from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
+from greenroom.media.port import Invitation, MediaEntry, MediaObserver, MediaRecording, Source
+from greenroom.media.recording.recorder import Recorder
 from greenroom.media.relay import Relay
 from greenroom.media.stage import Stage
 from greenroom.media.thread import MediaThread
-from greenroom.media.unrecorded import RecordsNothing
+from greenroom.media.unrecorded import HOW_TO_RECORD
 
 
-class AiortcMedia(RecordsNothing):
+class AiortcMedia:
     """The MediaPort that carries audio and video itself, in one thread of this process.
 
     Everybody sends Opus, and VP8 or H.264 (baseline); packets are forwarded without being decoded.
@@ -33,6 +35,8 @@ class AiortcMedia(RecordsNothing):
         busy_limit: share of its time that the media thread may compute before new connections are
             refused; beyond its limit all of them would break down at once.
         timeout: seconds that one operation may take, then it raises MediaError.
+        recordings: folder that recordings go to, of this store alone; without one, nothing is
+            recorded. Sound goes to Ogg, VP8 to WebM and H.264 to Matroska, a file for each track.
     """
 
     def __init__(
@@ -42,13 +46,16 @@ class AiortcMedia(RecordsNothing):
         join_deadline: float = 10.0,
         busy_limit: float = 0.7,
         timeout: float = 10.0,
+        recordings: Path | str | None = None,
     ) -> None:
         self._relay = Relay("greenroom-media-news")
+        self._recorder = None if recordings is None else Recorder(Path(recordings), self._relay)
         self._stage = Stage(
             addresses=None if addresses is None else tuple(addresses),
             join_deadline=join_deadline,
             busy_limit=busy_limit,
             observer=self._relay,
+            recorder=self._recorder,
         )
         """Only the thread touches it."""
         self._thread = MediaThread("greenroom-media", timeout, self._stage.begin)
@@ -56,6 +63,8 @@ class AiortcMedia(RecordsNothing):
     def start(self, observer: MediaObserver) -> None:
         """Get ready; the media thread starts with the first entry."""
         self._relay.start(observer)
+        if self._recorder is not None:
+            self._recorder.start()
 
     def open(self, entry: MediaEntry) -> None:
         """Expect this participant; again with another `may_send` to change what they may send."""
@@ -129,6 +138,28 @@ class AiortcMedia(RecordsNothing):
         """How much of what it can take it has taken; from 1 on nobody new is let in."""
         return self._stage.fullness
 
+    def recording_obstacle(self) -> str:
+        """Why nothing can be recorded; empty where it can."""
+        if self._recorder is None:
+            return f"this media has no folder for recordings: {HOW_TO_RECORD}"
+        return self._recorder.obstacle()
+
+    def record(self, recording: MediaRecording) -> None:
+        """Write what is published in a session to files, from now on."""
+        obstacle = self.recording_obstacle()
+        if obstacle:
+            raise MediaError(obstacle)
+        self._running().run(self._stage.record(recording))
+
+    def stop_recording(self, recording: MediaRecording) -> None:
+        """Write no more of it; its files are reported in the moment after."""
+        if self._thread.runs:
+            self._thread.run(self._stage.stop_recording(recording))
+
+    def recordings(self) -> frozenset[MediaRecording]:
+        """Those that go on now."""
+        return self._stage.recordings()
+
     def entries(self) -> frozenset[EntryId]:
         """Those open now."""
         return self._stage.entries()
@@ -136,6 +167,8 @@ class AiortcMedia(RecordsNothing):
     def stop(self) -> None:
         """Close everything, end both threads. Twice is fine."""
         self._thread.stop(self._stage.stop)
+        if self._recorder is not None:
+            self._recorder.stop()
         self._relay.stop()
 
     def _running(self) -> MediaThread:

@@ -241,6 +241,7 @@ class MediaPort(Protocol):
     def record(self, recording: MediaRecording) -> None:
         """Write what is published in a session to files, from now on; again changes nothing.
 
+        A session has one recording at a time: another one takes its place.
         A track of a connection goes to one file, in which it has its place in time: what may not
         be sent for a while is missing there. What fails later is reported; the call goes on.
 

@@ -21,7 +21,9 @@ from greenroom.media.lines import LineStatistics
 from greenroom.media.load import Load
 from greenroom.media.outgoing import Outgoing
 from greenroom.media.participant import Participant
-from greenroom.media.port import Invitation, MediaEntry, MediaObserver, Source
+from greenroom.media.port import Invitation, MediaEntry, MediaObserver, MediaRecording, Source
+from greenroom.media.recording.recorder import Recorder
+from greenroom.media.recording.taps import Taps
 from greenroom.media.relay import report_published
 from greenroom.media.roster import Room, Roster
 from greenroom.media.slots import arrange
@@ -41,6 +43,7 @@ class Stage:
         busy_limit: share of its time that the media thread may compute, from 0 to 1, before no
             more connections are made.
         observer: is told, and does not block.
+        recorder: writes recordings; None where nothing is recorded.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Stage:
         join_deadline: float,
         busy_limit: float,
         observer: MediaObserver,
+        recorder: Recorder | None = None,
     ) -> None:
         self.load = Load()
         self._addresses = addresses
@@ -58,6 +62,7 @@ class Stage:
         self._observer = observer
         self._roster: Roster[Participant] = Roster()
         self._farewells = Farewells()
+        self._taps = Taps(recorder)
         self._closing = False
 
     def begin(self) -> None:
@@ -204,9 +209,25 @@ class Stage:
             and not any(slot.takes(track) for slot in slots)
         ]
 
+    async def record(self, recording: MediaRecording) -> None:
+        """Record what is published in a session."""
+        if self._closing:
+            raise MediaError("media was stopped")
+        room = recording.cid, recording.session
+        self._taps.begin(recording, self._roster.within(room))
+
+    async def stop_recording(self, recording: MediaRecording) -> None:
+        """Record no more of it."""
+        self._taps.end(recording)
+
+    def recordings(self) -> frozenset[MediaRecording]:
+        """Those that go on; from any thread."""
+        return self._taps.recordings()
+
     async def stop(self) -> None:
         """Close everything."""
         self._closing = True
+        self._taps.end_all()
         self.load.stop()
         await asyncio.gather(*(self.close(entry_id) for entry_id in self.entries()))
         await self._farewells.wait()
@@ -335,6 +356,7 @@ class Stage:
     def _arrange(self, room: Room) -> None:
         """Put everybody's tracks on the others' slots, as the rules and the lines allow."""
         there = self._roster.within(room)
+        self._taps.arrange(room, there)
         # In an audience few send: who does is looked up once, not once for each viewer.
         sent = [(sender, track) for sender in there for track in sender.tracks()]
         for viewer in there:

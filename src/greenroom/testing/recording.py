@@ -47,6 +47,8 @@ class FakeRecordings:
             raise MediaError(self.obstacle)
         if self._observer_now() is None:
             raise MediaError("media is not running; start it first")
+        room = recording.cid, recording.session
+        self._recordings = {one for one in self._recordings if (one.cid, one.session) != room}
         self._recordings.add(recording)
 
     def stop_recording(self, recording: MediaRecording) -> None:

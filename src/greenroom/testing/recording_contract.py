@@ -39,7 +39,6 @@ class RecordsContract:
     others: ClassVar = (
         replace(RECORDING, cid=CallId("default:other")),
         replace(RECORDING, session=2),
-        replace(RECORDING, number=2),
     )
 
     def test_nothing_stands_in_the_way(self, media: MediaPort) -> None:
@@ -66,6 +65,17 @@ class RecordsContract:
             media.stop_recording(RECORDING)
             media.stop_recording(self.others[0])
         assert media.recordings() == frozenset()
+
+    def test_another_recording_of_a_session_takes_the_place_of_the_one_before(
+        self, media: MediaPort
+    ) -> None:
+        media.start(Witness())
+        second = replace(RECORDING, number=2)
+        for one in (RECORDING, second):
+            media.record(one)
+        assert media.recordings() == {second}
+        media.stop_recording(RECORDING)
+        assert media.recordings() == {second}
 
     def test_nothing_is_recorded_before_the_start_or_after_the_stop(self, media: MediaPort) -> None:
         with pytest.raises(MediaError):

@@ -1,0 +1,290 @@
+"""Real peers publish, and what they sent is found in files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from tests.media.conftest import EVERYTHING, LOOPBACK, Room, entry_of
+from tests.media.playing import heard, seen
+
+from greenroom import Greenroom, Member, RecordingEnd
+from greenroom.domain.errors import MediaError
+from greenroom.domain.message import CallId
+from greenroom.domain.session_events import RecordedFile
+from greenroom.media.aiortc_media import AiortcMedia
+from greenroom.media.incoming import Incoming
+from greenroom.media.packets import Packet
+from greenroom.media.port import MediaPort, MediaRecording
+from greenroom.testing.media import Witness
+from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.recording_contract import RecordsContract, RecordsNothingContract
+
+RECORDING = MediaRecording(CallId("default:1"), 1, 1)
+
+
+class TestRecordingsOfAiortcMedia(RecordsContract):
+    @pytest.fixture
+    def media(self, tmp_path: Path) -> Iterator[MediaPort]:
+        media = AiortcMedia(addresses=LOOPBACK, recordings=tmp_path / "recordings")
+        yield media
+        media.stop()
+
+
+class TestAiortcMediaWithoutAFolder(RecordsNothingContract):
+    @pytest.fixture
+    def media(self) -> Iterator[MediaPort]:
+        media = AiortcMedia(addresses=LOOPBACK)
+        yield media
+        media.stop()
+
+
+class Studio(Room):
+    """A room that is recorded from the beginning."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(recordings=folder)
+        self.folder = folder
+        self.media.record(RECORDING)
+
+    def finish(self, files: int) -> dict[tuple[str, str], RecordedFile]:
+        """Stop recording; each file by user and kind."""
+        self.media.stop_recording(RECORDING)
+        assert self.witness.heard(lambda heard: len(heard.told("recorded")) >= files)
+        told = [(one, one.file) for one in self.witness.told("recorded")]
+        assert len(told) == files
+        return {
+            (one.entry_id.removeprefix("entry-"), str(one.kind)): file
+            for one, file in told
+            if file is not None
+        }
+
+    def path(self, file: RecordedFile) -> Path:
+        return self.folder / file.name
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    studio = Studio(tmp_path / "recordings")
+    yield studio
+    studio.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told_of_before_anything_is_begun(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    media = AiortcMedia(recordings=tmp_path / "file" / "recordings")
+    media.start(Witness())
+    with pytest.raises(MediaError, match="cannot be made"):
+        media.record(RECORDING)
+    media.stop()
+
+
+@pytest.mark.slow
+def test_two_publishers_are_each_heard_and_seen_in_files_of_their_own(studio: Studio) -> None:
+    studio.enter("thierry")
+    time.sleep(1)
+    studio.enter("alice")
+    time.sleep(4)
+    files = studio.finish(4)
+    lengths = {("thierry", 5.0), ("alice", 4.0)}
+    signs: dict[str, Sign] = {"thierry": "red", "alice": "green"}
+    for name, sign in signs.items():
+        sound, picture = files[name, "audio"], files[name, "video"]
+        played = heard(studio.path(sound))
+        assert played.share(sign) > 0.95
+        watched = seen(studio.path(picture))
+        assert watched.signs[sign] > 0.95 * watched.signs.total()
+        assert watched.signs.total() > 0.9 * 15 * watched.seconds
+        steps = [after - before for before, after in pairwise(watched.bars)]
+        assert sum(6 <= step <= 10 for step in steps) > 0.9 * len(steps), "the bar moves on"
+        for file, seconds in ((sound, played.seconds), (picture, watched.seconds)):
+            assert file.seconds == pytest.approx(seconds, rel=0.05)
+            assert file.seconds == pytest.approx(dict(lengths)[name], rel=0.1)
+            assert (file.packets_lost, file.packets_dropped, file.failure) == (0, 0, "")
+            data = studio.path(file).read_bytes()
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (file.bytes, file.sha256)
+        assert sound.starts_after == pytest.approx(picture.starts_after, abs=0.25)
+    later = files["alice", "audio"].starts_after - files["thierry", "audio"].starts_after
+    assert 0.9 < later < 2
+    left = [path for path in studio.folder.rglob("*") if path.suffix in {".part", ".json"}]
+    assert left == [], "what is on record has no note any more"
+
+
+@pytest.mark.slow
+def test_what_was_muted_is_missing_and_what_comes_after_has_its_place(studio: Studio) -> None:
+    studio.enter("thierry", others=0)
+    time.sleep(2)
+    studio.allow("thierry")
+    time.sleep(2)
+    studio.allow("thierry", *EVERYTHING)
+    time.sleep(2)
+    files = studio.finish(2)
+    sound = heard(studio.path(files["thierry", "audio"]))
+    assert sound.seconds == pytest.approx(6, rel=0.05)
+    assert sound.share("red", 0.1, 1.9) > 0.95
+    assert sound.share("red", 2.3, 3.7) == 0
+    assert sound.share("red", 4.3, 5.5) > 0.95
+    picture = seen(studio.path(files["thierry", "video"]))
+    [(begin, end)] = [pair for pair in pairwise(picture.times) if pair[1] - pair[0] > 0.5]
+    assert begin == pytest.approx(2, abs=0.4)
+    assert end - begin == pytest.approx(2, abs=0.5)
+    assert files["thierry", "audio"].packets_lost == 0, "what may not be heard was not lost"
+
+
+@pytest.mark.slow
+def test_one_packet_of_twenty_lost_leaves_it_whole_but_for_what_is_made_up_for(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lots, take = random.Random(5), Incoming.take
+
+    def lossy(incoming: Incoming, packet: Packet) -> None:
+        if lots.random() >= 0.05:
+            take(incoming, packet)
+
+    monkeypatch.setattr(Incoming, "take", lossy)
+    studio.enter("thierry", others=0)
+    time.sleep(6)
+    files = studio.finish(2)
+    sound = heard(studio.path(files["thierry", "audio"]))
+    assert files["thierry", "audio"].packets_lost > 0, "sound is not sent again"
+    assert sound.seconds == pytest.approx(6, rel=0.05)
+    assert set(sound.signs) <= {"red", None}
+    assert sound.share("red") > 0.6  # a gap takes its neighbours along: their pitch is not clear
+    picture = seen(studio.path(files["thierry", "video"]))
+    assert picture.seconds == pytest.approx(6, rel=0.05)
+    assert picture.signs["red"] > 0.9 * 15 * 6
+
+
+@pytest.mark.slow
+def test_h264_goes_to_matroska(studio: Studio) -> None:
+    studio.enter("thierry", others=0, codecs=["H264"])
+    time.sleep(3)
+    files = studio.finish(2)
+    file = files["thierry", "video"]
+    assert (file.codec, Path(file.name).suffix) == ("H264", ".mkv")
+    watched = seen(studio.path(file))
+    assert watched.signs["red"] > 0.9 * 15 * 3
+    assert watched.seconds == pytest.approx(file.seconds, rel=0.05)
+
+
+@pytest.mark.slow
+def test_who_comes_back_through_another_connection_has_further_files(studio: Studio) -> None:
+    studio.enter("thierry", others=0)
+    time.sleep(1.5)
+    studio.connect("thierry", others=0)
+    time.sleep(1.5)
+    studio.media.stop_recording(RECORDING)
+    assert studio.witness.heard(lambda heard: len(heard.told("recorded")) == 4)
+    told = studio.witness.told("recorded")
+    assert sorted((one.epoch, str(one.kind)) for one in told) == [
+        (1, "audio"),
+        (1, "video"),
+        (2, "audio"),
+        (2, "video"),
+    ]
+    for one in told:
+        assert one.file is not None
+        assert one.file.seconds == pytest.approx(1.5, abs=0.5)
+
+
+@pytest.mark.slow
+def test_a_host_records_a_call_and_finds_the_files_in_the_list(tmp_path: Path) -> None:
+    media = AiortcMedia(addresses=LOOPBACK, recordings=tmp_path)
+    with Greenroom.open(f"sqlite:///{tmp_path}/calls.db", media=media) as room:
+        call = room.as_user("thierry").call("default", "1")
+        call.create(members=[Member("alice")])
+        entry = call.join()
+        call.start_recording()
+        with Peer("red") as peer:
+            peer.join(entry.offer, others=0)
+            time.sleep(2)
+            call.end()
+        deadline = time.monotonic() + 10
+        while len(call.recordings()[0].tracks) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        [recording] = call.recordings()
+    assert recording.reason is RecordingEnd.ENDED
+    assert {track.user_id for track in recording.tracks} == {"thierry"}
+    [sound] = [track.file for track in recording.tracks if track.kind == "audio"]
+    assert heard(tmp_path / sound.name).share("red") > 0.9
+
+
+def recording_process(folder: Path, *, largest: int = 0) -> subprocess.Popen[str]:
+    """A process that records a peer of its own, until it is killed."""
+    script = Path(__file__).with_name("lone_recorder.py")
+    return subprocess.Popen(
+        [sys.executable, script, str(folder), str(largest)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_had_written_is_finished_by_the_next(tmp_path: Path) -> None:
+    dying = recording_process(tmp_path)
+    assert dying.stdout is not None
+    assert dying.stdout.readline().strip() == "connected"
+    time.sleep(5)
+    other = Witness()
+    beside = AiortcMedia(recordings=tmp_path)
+    beside.start(other)
+    assert not other.heard(lambda heard: bool(heard.told("recorded")), timeout=1)
+    beside.stop()
+    dying.send_signal(signal.SIGKILL)
+    dying.wait()
+    for part in tmp_path.rglob("*.part"):
+        with av.open(part, "r") as half:
+            assert sum(1 for _ in half.decode(half.streams[0])) > 15, "half a file plays, too"
+    witness = Witness()
+    media = AiortcMedia(recordings=tmp_path)
+    media.start(witness)
+    assert witness.heard(lambda heard: len(heard.told("recorded")) == 2)
+    media.stop()
+    for one in witness.told("recorded"):
+        file = one.file
+        assert file is not None
+        assert one.recording == RECORDING
+        assert one.entry_id == entry_of("thierry")
+        assert "died" in file.failure
+        assert file.seconds > 3.5
+        path = tmp_path / file.name
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+        if one.kind == "audio":
+            assert heard(path).share("red") > 0.95
+            assert heard(path).seconds == pytest.approx(file.seconds, rel=0.05)
+        else:
+            watched = seen(path)
+            assert watched.signs["red"] > 0.95 * watched.signs.total()
+            assert watched.seconds == pytest.approx(file.seconds, rel=0.05)
+    third = AiortcMedia(recordings=tmp_path)
+    again = Witness()
+    third.start(again)
+    assert not again.heard(lambda heard: bool(heard.told("recorded")), timeout=0.5)
+    third.stop()
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_the_recording_loudly_and_not_the_call(tmp_path: Path) -> None:
+    process = recording_process(tmp_path, largest=30_000)
+    assert process.stdout is not None
+    told = [json.loads(line) for line in process.stdout if line.startswith("{")]
+    assert process.wait() == 0
+    [failed] = [one for one in told if one["what"] == "recording_failed"]
+    assert "File too large" in failed["because"]
+    files = [one for one in told if one["what"] == "recorded"]
+    assert any("File too large" in one["failure"] for one in files)
+    for one in files:
+        assert one["seconds"] > 0.5
+        with av.open(str(tmp_path / one["name"]), "r") as file:
+            assert sum(1 for _ in file.decode(file.streams[0])) > 5
+    assert [one for one in told if one["what"] == "still"] == [{"what": "still", "hears": True}]
