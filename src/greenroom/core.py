@@ -27,14 +27,7 @@ from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.call_type import CallType, FieldKind, Place
 from greenroom.domain.errors import EntryNotFound, InvalidInput, MediaError, ReadOnly, Refused
 from greenroom.domain.membership import Answer as RingAnswer
-from greenroom.domain.message import (
-    CallId,
-    EntryId,
-    Event,
-    Recorded,
-    StreamId,
-    UserId,
-)
+from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId, UserId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation

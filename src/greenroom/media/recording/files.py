@@ -7,17 +7,15 @@ import os
 from fractions import Fraction
 from io import BytesIO, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
+from typing_extensions import Buffer
 
 from greenroom.media.recording.frames import Frame
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 FORMATS: Final = {"opus": "ogg", "VP8": "webm", "H264": "matroska"}
 """What each codec is kept in."""
@@ -113,7 +111,7 @@ class _Whole(FileIO):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "xb")
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Buffer) -> int:
         """Write all of `data`."""
         view = memoryview(data)
         size = len(view)

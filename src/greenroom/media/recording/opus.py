@@ -8,19 +8,15 @@ SILENCE: Final = b"\xf8\xff\xfe"
 """20 ms of nothing."""
 _LONGEST: Final = 5_760
 _SILK, _HYBRID, _CELT = (480, 960, 1_920, 2_880), (480, 960), (120, 240, 480, 960)
+_FRAMES: Final = _SILK * 3 + _HYBRID * 2 + _CELT * 4
+"""How long a frame is, by what stands first in a packet: how it was encoded."""
 
 
 def samples(packet: bytes) -> int:
     """How long a packet plays, in 48,000ths of a second; 0 for what is none."""
     if not packet:
         return 0
-    config = packet[0] >> 3
-    if config < 12:  # noqa: PLR2004 - as the table of the RFC has it, like all below
-        frame = _SILK[config & 3]
-    elif config < 16:  # noqa: PLR2004
-        frame = _HYBRID[config & 1]
-    else:
-        frame = _CELT[config & 3]
+    frame = _FRAMES[packet[0] >> 3]
     match packet[0] & 3:
         case 0:
             frames = 1
