@@ -341,10 +341,6 @@ class Core(ABC):
         for page in self.numbered(reader):
             yield from (record for _, record in page)
 
-    def picked(self, positions: Iterable[int]) -> Iterator[Event]:
-        """The events at these positions of the log, which rise."""
-        return (record.event for _, record in self._store.pick(positions))
-
     def recording_obstacle(self) -> str:
         """Why nothing here could record; empty where something can, or nobody asks in earnest."""
         return ""

@@ -153,6 +153,20 @@ class HistoryReader:
             yield entry
 
 
+def numbered(
+    feed: Iterable[tuple[int, Recorded[Event]]], index: LogIndex, after: int, until: int
+) -> Iterator[tuple[int | None, Recorded[Event]]]:
+    """A stretch of the log, each record with its place in its call's history; None for others."""
+    places = index.seqs(after, until)
+    place = next(places, None)
+    for position, record in feed:
+        if position > until:
+            return
+        while place is not None and place[0] < position:
+            place = next(places, None)
+        yield place[1] if place is not None and place[0] == position else None, record
+
+
 def shown(records: Iterable[tuple[int, Recorded[Event]]]) -> list[HistoryEvent]:
     """Records as histories show them."""
     return [history_event(seq, record) for seq, record in records]

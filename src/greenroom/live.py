@@ -204,6 +204,10 @@ class LiveCore(Core):
         """Turns about call types and users."""
         return lambda at, sight: Turn(claim, at, sight)
 
+    def picked(self, positions: Iterable[int]) -> Iterator[Event]:
+        """The events at these positions of the log, which rise."""
+        return (record.event for _, record in self._store.pick(positions))
+
     def feed(self, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs past `after`."""
         return self._store.feed(after)

@@ -109,6 +109,7 @@ def test_every_dependency_is_used_and_everything_used_is_declared() -> None:
             *extras["media"],
             *extras["metrics"],
             *extras["otel"],
+            *extras["parquet"],
             *extras["postgres"],
             *extras["test"],
             *extras["workers"],

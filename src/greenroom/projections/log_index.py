@@ -100,6 +100,27 @@ class LogIndex:
                 return
             after = rows[-1].seq
 
+    def seqs(self, after: int, until: int) -> Iterator[tuple[int, int]]:
+        """(position, place in its call's timeline) of all events of calls, positions rising.
+
+        Args:
+            after: only past this position.
+            until: the last position that counts.
+        """
+        wanted = (
+            select(timeline.c.position, timeline.c.seq)
+            .where(timeline.c.position <= until)
+            .order_by(timeline.c.position)
+            .limit(_PAGE)
+        )
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(wanted.where(timeline.c.position > after)).all()
+            yield from ((position, seq) for position, seq in rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].position
+
     def happened(
         self, names: Collection[str], *, until: int, call_type: str | None = None
     ) -> Iterator[Happened]:
