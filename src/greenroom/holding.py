@@ -9,10 +9,11 @@ import random
 import secrets
 import socket
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import sleep
 from typing import Final
 
 from greenroom.domain.errors import MediaUnavailable, StoreError
@@ -29,6 +30,12 @@ _BEATS: Final = 5
 _LOOK_AGAIN: Final = 0.2
 """Seconds between two looks at a lease that may be about to end."""
 _MOST_ORPHANS: Final = 10_000
+
+
+def _now() -> float:
+    """Seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +195,11 @@ class Shared(Holding):
 
     def sure(self) -> bool:
         """Whether it has been heard of in time. Stopped for too long, it is not any more."""
-        return monotonic() < self._sure_until
+        return _now() < self._sure_until
 
     def wants(self, cid: CallId) -> bool:
         """Whether it is to claim the call: not while somebody else has it, as far as it knows."""
-        free = self._others.get(cid, 0) <= monotonic()
+        free = self._others.get(cid, 0) <= _now()
         return self._adopts and free and cid not in self._terms
 
     def claim(self, calls: Collection[CallId]) -> Collection[CallId]:
@@ -272,7 +279,7 @@ class Shared(Holding):
 
     def _renew(self) -> None:
         with self._asking:
-            asked = monotonic()
+            asked = _now()
             held = self._leases.renew(self._describe(self.name), self._seconds)
             if asked > self._sure_until:  # others may have missed their time as well
                 self._steady_since = asked
@@ -288,7 +295,7 @@ class Shared(Holding):
         Where all were cut off from the store at once, whoever is back first would take everything.
         """
         worker = self._describe(self.name)
-        steady = monotonic() - self._steady_since >= self._seconds
+        steady = _now() - self._steady_since >= self._seconds
         if not steady or not worker.takes or worker.load >= 1:
             return
         orphans = self._leases.orphans(_MOST_ORPHANS)
@@ -311,7 +318,7 @@ class Shared(Holding):
         return lease
 
     def _note(self, leases: Collection[Lease]) -> None:
-        now = monotonic()
+        now = _now()
         for lease in leases:
             if lease.worker == self.name and lease.good:
                 self._terms[lease.cid] = lease.term

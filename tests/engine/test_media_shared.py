@@ -13,7 +13,7 @@ from greenroom.domain.errors import StoreError
 from greenroom.media_link import MediaLink
 from greenroom.testing.media import TWO_WAY, FakeMedia, offer_sdp
 
-LEASE = 1.0
+LEASE = 2.0
 """Seconds; a process that is gone is missed so soon."""
 
 
@@ -59,7 +59,7 @@ def _broken(*_: object) -> None:
     raise StoreError("the store cannot be reached")
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 15) -> bool:
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
@@ -93,6 +93,7 @@ def test_each_carries_the_calls_that_were_entered_through_it(
     assert there.has(second)
 
 
+@pytest.mark.slow
 def test_connections_of_another_process_are_not_taken_for_lost(
     processes: Callable[[], Process],
 ) -> None:
@@ -116,10 +117,11 @@ def test_who_asks_the_wrong_process_is_told_so(processes: Callable[[], Process])
     began = time.monotonic()
     with pytest.raises(errors.MediaUnavailable):
         same.hang_up("ufrag")
-    assert time.monotonic() - began < LEASE / 5, "it is known by now that the other one is alive"
+    assert time.monotonic() - began < LEASE / 2, "it is known by now that the other one is alive"
     assert entry.offer(offer_sdp(*TWO_WAY)).startswith("v=0")
 
 
+@pytest.mark.slow
 def test_who_closes_leaves_its_calls_to_the_others_at_once(
     processes: Callable[[], Process],
 ) -> None:
@@ -135,6 +137,7 @@ def test_who_closes_leaves_its_calls_to_the_others_at_once(
     assert there.media.connect(entry.entry_id) == 2
 
 
+@pytest.mark.slow
 def test_the_calls_of_one_that_died_are_taken_over_and_their_connections_are_lost(
     processes: Callable[[], Process],
 ) -> None:
@@ -151,6 +154,7 @@ def test_the_calls_of_one_that_died_are_taken_over_and_their_connections_are_los
     assert there.media.connect(entry.entry_id) == 2
 
 
+@pytest.mark.slow
 def test_an_offer_waits_for_one_that_may_be_dead(processes: Callable[[], Process]) -> None:
     here, there = processes(), processes()
     entry = here.join("1")
@@ -160,6 +164,7 @@ def test_an_offer_waits_for_one_that_may_be_dead(processes: Callable[[], Process
     assert there.has(entry)
 
 
+@pytest.mark.slow
 def test_one_that_was_cut_off_drops_what_others_took_and_tells_nothing_of_it(
     processes: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,11 +17,11 @@ from greenroom.media_link import MediaLink
 from greenroom.testing.media import FakeMedia
 from greenroom.workers.router import MediaRouter, WorkerMedia
 
-LEASE = 1.0
+LEASE = 2.0
 """Seconds; a worker that is gone is missed so soon."""
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 15) -> bool:
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
@@ -63,7 +63,7 @@ class Site:
     def __init__(self, url: str) -> None:
         self._url = url
         self.workers: list[LocalWorker] = []
-        self.room = Greenroom.open(url, media=WorkerMedia(timeout=2, patience=3))
+        self.room = Greenroom.open(url, media=WorkerMedia(timeout=5, patience=6))
 
     @property
     def router(self) -> MediaRouter:

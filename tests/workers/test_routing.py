@@ -138,12 +138,13 @@ def test_full_workers_are_given_no_further_call_and_keep_theirs(site: Site) -> N
     first, second = joined(site, "1"), joined(site, "2")
     first.offer(offer_sdp(*TWO_WAY))
     worker.media.fullness = 1.0  # type: ignore[attr-defined]  # as the adapter on aiortc says
-    time.sleep(LEASE / 2)
+    assert eventually(lambda: site.router._leases.roster()[0].worker.load == 1)
     with pytest.raises(errors.MediaOverloaded):
         second.offer(offer_sdp(*TWO_WAY))
     assert first.offer(offer_sdp(*TWO_WAY))
 
 
+@pytest.mark.slow
 def test_the_calls_of_a_worker_that_died_are_found_with_another(site: Site) -> None:
     dead, alive = site.hire(), site.hire()
     entries = [joined(site, str(number)) for number in range(4)]
@@ -163,6 +164,7 @@ def test_the_calls_of_a_worker_that_died_are_found_with_another(site: Site) -> N
     assert all(site.names(one._call.id) == ["connected"] for one in entries if one not in theirs)
 
 
+@pytest.mark.slow
 def test_a_worker_that_makes_way_is_given_nothing_and_leaves_the_rest_behind(site: Site) -> None:
     leaving = site.hire()
     entry = joined(site, "1")

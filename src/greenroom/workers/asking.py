@@ -10,6 +10,7 @@ import httpx2
 
 from greenroom.domain.errors import MediaUnavailable
 from greenroom.domain.message import EntryId
+from greenroom.projections.forks import survives_forks
 from greenroom.waiting import Waiting
 from greenroom.workers.control import (
     ASK,
@@ -39,12 +40,14 @@ class Asking:
     def __init__(self, signatures: Signatures, waiting: Waiting, timeout: float) -> None:
         self._signatures = signatures
         self._waiting = waiting
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(timeout, connect=min(_CONNECT, timeout)), trust_env=False
-        )
+        self._timeout = httpx2.Timeout(timeout, connect=min(_CONNECT, timeout))
+        self._client = self._connected()
+        self._parents: httpx2.Client | None = None
+        """Kept unused in a forked child: collected, it would say goodbye in the parent's name."""
         self._listening: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
         self._stopped = False
+        survives_forks(self)
 
     def ask(self, url: str, asked: Asked) -> Any:
         """What the worker at `url` answers.
@@ -78,6 +81,15 @@ class Asking:
         self._client.close()
         for listener in listening:
             listener.join(2 * SILENCE)
+
+    def after_fork_in_child(self) -> None:
+        """Connect anew: what is open is the parent's, and its threads are gone."""
+        self._parents, self._client = self._client, self._connected()
+        self._listening.clear()
+        self._lock = threading.Lock()
+
+    def _connected(self) -> httpx2.Client:
+        return httpx2.Client(timeout=self._timeout, trust_env=False)
 
     def _listen(self, url: str) -> None:
         headers = {"Authorization": self._signatures.sign(NEWS, b"")}

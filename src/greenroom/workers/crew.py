@@ -76,9 +76,15 @@ class Crew:
 
     def _take_places(self) -> None:
         for place, due in tuple(self._due.items()):
-            if monotonic() >= due:
-                del self._due[place]
+            if monotonic() < due:
+                continue
+            try:
                 self._at_work[place] = self._begun(place)
+            except OSError:
+                _log.exception("media worker %d cannot be started now", place + 1)
+                self._due[place] = monotonic() + _LONGEST_PAUSE
+            else:
+                del self._due[place]
 
     def _begun(self, place: int) -> _Member:
         ours, theirs = self._context.Pipe(duplex=False)
