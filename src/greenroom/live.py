@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -314,10 +315,14 @@ class LiveCore(Core):
         return {} if self.media is None else self.media.slots(cid, entry_id)
 
     def recording_obstacle(self) -> str:
-        """As media says."""
-        if self.media is None:
-            return f"no media runs here that could record: {HOW_TO_RECORD}"
-        return self.media.recording_obstacle()
+        """As media says; where that is another process's, what fails there will be on record."""
+        if self.media is not None:
+            return self.media.recording_obstacle()
+        if self.leases is not None:
+            with closing(self.leases()) as leases:
+                if leases.roster():
+                    return ""
+        return f"no media runs that could record: {HOW_TO_RECORD}"
 
     def _started_media(self) -> Signalling:
         with self._starting_media:

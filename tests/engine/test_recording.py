@@ -120,6 +120,22 @@ def test_what_media_cannot_do_is_refused_with_what_to_configure(studio: Studio) 
         assert call.explain("start_recording").allowed, "the rules would let them"
 
 
+def test_who_leaves_media_to_another_process_records_through_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    with Greenroom.open(url, timers=False) as application:
+        call = application.as_user("thierry").call("default", "lounge")
+        call.join(create=True)
+        with pytest.raises(MediaError, match="no media runs"):
+            call.start_recording()
+        carrier = Studio(url)
+        call.start_recording()
+        link = carrier.room._core.media
+        assert isinstance(link, MediaLink)
+        link.follow()
+        assert carrier.media.recordings() == {FIRST}
+        carrier.room.close()
+
+
 def test_where_every_session_is_recorded_and_nothing_can_that_is_on_record(
     studio: Studio,
 ) -> None:

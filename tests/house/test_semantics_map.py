@@ -35,6 +35,7 @@ RULES = {
     """,
     "settings": "built-in override",
     "media": "connections published reconnection measured carried",
+    "recording": "start stop auto-on files muted failed resumed",
     "queries": """
         operators combined members calls participants sessions declared-custom undeclared-custom
         limit cursors null-last refusals empty-filter only-readable

@@ -49,10 +49,6 @@ class Asking(ABC):
         """Go on with what was asked for, once it is there."""
         return go_on(await answer)
 
-    def recording_obstacle(self) -> str:
-        """Why nothing here could record."""
-        return self.core.recording_obstacle()
-
     def instead(self) -> LiveCore:
         """Itself, for handles: they pass on what they are answered, whatever it is."""
         return cast("LiveCore", self)

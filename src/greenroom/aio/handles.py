@@ -201,7 +201,7 @@ class CallHandle:
 
     # Recording
 
-    start_recording = command(call_handle.CallHandle.start_recording)
+    start_recording = blocking(call_handle.CallHandle.start_recording)  # it asks media first
     stop_recording = command(call_handle.CallHandle.stop_recording)
 
     # Rings and messages

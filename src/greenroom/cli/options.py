@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from inspect import Signature, signature
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -27,6 +28,15 @@ StoreOption = Annotated[
         envvar="GREENROOM_STORE",
         help="The store: [cyan]sqlite:///relative.db[/cyan] or [cyan]sqlite:////absolute.db[/cyan].",
         rich_help_panel=_COMMON,
+    ),
+]
+RecordingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--recordings",
+        metavar="DIR",
+        help="Where recordings go, of this store alone; none are made without.",
+        file_okay=False,
     ),
 ]
 JsonOption = Annotated[

@@ -11,7 +11,7 @@ import typer
 from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
 from greenroom.cli.opening import opened
-from greenroom.cli.options import DebugOption
+from greenroom.cli.options import DebugOption, RecordingsOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
 from greenroom.ice import IceServer, checked
@@ -60,6 +60,7 @@ def serve(
     store: StoreOption = None,
     address: AddressOption = None,
     ice: IceOption = None,
+    recordings: RecordingsOption = None,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
 ) -> None:
     """Serve media over HTTP: WHIP at /media/whip, WHEP at /media/whep, for who has a ticket.
@@ -85,7 +86,7 @@ def serve(
     servers = _ice_servers(ice or ())
 
     def opening() -> Coming:
-        media = AiortcMedia(addresses=address or None)
+        media = AiortcMedia(addresses=address or None, recordings=recordings)
         return Greenroom.open(url, create=demo, media=media, ice_servers=servers)
 
     alone = host in serving.HERE

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import monotonic, sleep
 from types import FrameType
 from typing import Final
@@ -38,6 +39,8 @@ class WorkerSettings:
     """Address of this machine where the other processes ask."""
     addresses: tuple[str, ...] = ()
     """Of this machine, to send audio and video from; empty for all but loopback."""
+    recordings: Path | None = None
+    """Where recordings go; None to make none."""
     recycle_connections: int | None = None
     """Connections after which a worker makes way for a fresh one."""
     recycle_seconds: float | None = None
@@ -61,7 +64,9 @@ def work(settings: WorkerSettings, parent: Connection) -> None:
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         with Greenroom.open(settings.store, create=False, timers=False) as room:
             core = room._core  # noqa: SLF001 - the same house
-            media = AiortcMedia(addresses=settings.addresses or None)
+            media = AiortcMedia(
+                addresses=settings.addresses or None, recordings=settings.recordings
+            )
             link = MediaLink(media, url=url, adopts=False, lease=settings.lease_seconds)
             core.media = link
             link.start(core)

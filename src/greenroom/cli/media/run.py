@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from greenroom.cli.opening import inside, opened
-from greenroom.cli.options import DEFAULT_STORE, DebugOption, StoreOption
+from greenroom.cli.options import DEFAULT_STORE, DebugOption, RecordingsOption, StoreOption
 from greenroom.cli.worker import logged, stopped_by_signals
 from greenroom.domain.errors import InvalidInput, MediaError, StoreError
 from greenroom.media.leases import Leases
@@ -105,6 +105,7 @@ def run(
     workers: WorkersOption = None,
     host: HostOption = "127.0.0.1",
     address: AddressOption = None,
+    recordings: RecordingsOption = None,
     recycle_connections: RecycleOption = None,
     recycle_seconds: RecycleSecondsOption = None,
     drain: DrainOption = 3600,
@@ -132,6 +133,7 @@ def run(
         store=store,
         host=_reachable(host),
         addresses=tuple(address or ()),
+        recordings=recordings,
         recycle_connections=recycle_connections,
         recycle_seconds=recycle_seconds,
         drain_seconds=drain,
