@@ -20,8 +20,8 @@ from greenroom.testing.processes import ProcessDriver, Workers
 
 ROOT = Path(__file__).parents[2]
 FEW = settings(max_examples=4, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(FEW, max_examples=25, stateful_step_count=25)
-SOME = settings(FEW, max_examples=10, stateful_step_count=20)
+MANY = settings(FEW, max_examples=15, stateful_step_count=25)
+SOME = settings(FEW, max_examples=3, stateful_step_count=20)
 
 
 def test_a_room_in_memory_keeps_to_the_rules() -> None:
@@ -78,7 +78,7 @@ def test_processes_on_postgresql_keep_to_the_rules(
             super().teardown()
             self._database.__exit__(None, None, None)
 
-    run_state_machine_as_test(PostgresMachine, settings=settings(SOME, max_examples=5))
+    run_state_machine_as_test(PostgresMachine, settings=settings(SOME, max_examples=2))
 
 
 # What it says where something is wrong

@@ -117,7 +117,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.mark.slow
 def test_threads_on_any_store_leave_an_order(url: str) -> None:
     with room_at(url) as room:
-        found = [*in_threads(room, 150)]
+        found = [*in_threads(room, 60)]
     assert found == [], shown(found)
 
 
@@ -125,7 +125,7 @@ def test_threads_on_any_store_leave_an_order(url: str) -> None:
 @pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
 def test_processes_leave_an_order(url: str) -> None:
     with room_at(url) as room, Workers(3) as workers:
-        found = [*in_processes(room, url, workers, 60)]
+        found = [*in_processes(room, url, workers, 15)]
     assert found == [], shown(found)
 
 

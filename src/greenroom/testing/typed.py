@@ -1,0 +1,138 @@
+"""Strategies by type: `st.from_type(Joined)` for every event and every command.
+
+Hypothesis finds them by itself (its entry point calls `register`); what they draw has the shape
+that its type says, and sense only by chance: legal histories are what `strategies.courses` draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import fields
+
+from greenroom.domain.call_commands import CallCommand
+from greenroom.domain.call_type import CallTypeCommand
+from greenroom.domain.membership import MembershipCommand
+from greenroom.domain.message import CallId, EntryId, Role, Team, UserId
+from greenroom.domain.session_commands import SessionCommand
+from greenroom.domain.settings import Settings
+from greenroom.domain.streams import EVENTS
+from greenroom.domain.user import UserCommand
+
+COMMANDS: Final[tuple[type[Struct], ...]] = tuple(
+    command
+    for union in (CallCommand, SessionCommand, MembershipCommand, CallTypeCommand, UserCommand)
+    for command in get_args(union)
+)
+"""Every command of the domain."""
+
+_NAME: Final = st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True)
+_JSON: Final = st.dictionaries(
+    st.text(max_size=5),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+        max_leaves=4,
+    ),
+    max_size=3,
+)
+_INSTANT: Final = st.datetimes(
+    datetime(2020, 1, 1),  # noqa: DTZ001 - it gets its zone below
+    datetime(2100, 1, 1),  # noqa: DTZ001 - as above
+    timezones=st.just(UTC),
+)
+_PATCH: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "limits": st.fixed_dictionaries({"max_participants": st.none() | st.integers(1, 1000)}),
+        "backstage": st.fixed_dictionaries({"enabled": st.booleans()}),
+    },
+)
+_IDS: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
+    CallId: st.builds("{}:{}".format, _NAME, _NAME),
+    EntryId: _NAME,
+    Role: _NAME,
+    Team: _NAME,
+    UserId: st.sampled_from(("thierry", "tommaso", "alice", "charlie", "jaewoong")) | _NAME,
+}
+_MAPPINGS: Final = (dict, Mapping)
+_PLAIN: Final[Mapping[type, st.SearchStrategy[Any]]] = {
+    bool: st.booleans(),
+    int: st.integers(1, 2**31),
+    float: st.floats(0, 1e9),
+    str: _NAME,
+    datetime: _INSTANT,
+    timedelta: st.integers(0, 900).map(lambda seconds: timedelta(seconds=seconds)),
+    Settings: st.just(Settings()),
+}
+
+
+def register() -> None:
+    """Tell Hypothesis of them; again changes nothing."""
+    for kind in (*EVENTS.values(), *COMMANDS):
+        st.register_type_strategy(kind, _of_struct(kind))
+
+
+@cache
+def _of_struct(kind: type[Struct]) -> st.SearchStrategy[Any]:
+    hints = get_type_hints(kind)
+    drawn = {
+        one.name: _of_field(one.name, hints[one.name])
+        for one in fields(kind)
+        if one.required or Callable not in _mentioned(hints[one.name])
+    }
+    return st.builds(kind, **drawn)
+
+
+def _mentioned(hint: Any) -> set[Any]:
+    """The containers that a type is made of."""
+    found = {get_origin(hint)}
+    return found.union(*(_mentioned(one) for one in get_args(hint) if get_origin(one)))
+
+
+def _of_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
+    if name == "settings" and get_origin(hint) in _MAPPINGS:
+        return _PATCH
+    return _of(hint)
+
+
+def _of(hint: Any) -> st.SearchStrategy[Any]:
+    if hint in _IDS:
+        return _IDS[hint]
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in {Union, UnionType}:
+        return st.one_of(*map(_of, inner))
+    if origin is Literal:
+        return st.sampled_from(inner)
+    if origin is tuple:
+        several = inner[-1] is Ellipsis
+        return (
+            st.lists(_of(inner[0]), max_size=3).map(tuple)
+            if several
+            else st.tuples(*map(_of, inner))
+        )
+    if origin is frozenset:
+        return st.frozensets(_of(inner[0]), max_size=4)
+    if origin in _MAPPINGS:
+        keys, values = inner
+        return _JSON if values is Any else st.dictionaries(_of(keys), _of(values), max_size=2)
+    return _of_class(hint)
+
+
+def _of_class(kind: Any) -> st.SearchStrategy[Any]:
+    if kind is NoneType:
+        return st.none()
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if issubclass(kind, Enum):
+        return st.sampled_from(list(kind))
+    if issubclass(kind, Struct):
+        return _of_struct(kind)
+    raise TypeError(f"no strategy for {kind!r}")
