@@ -64,7 +64,7 @@ _RECEIVED: Final = """async () => {
 _NAMES: Final = """() => window.peers
     .filter((peer) => peer.connectionState === "connected")
     .map((peer) => /ice-ufrag:(\\S+)/.exec(peer.localDescription.sdp)[1])"""
-_PICTURE: Final = """(name) => {
+PICTURE: Final = """(name) => {
     const video = [...document.querySelectorAll("video")].find(
         (one) => one.ariaLabel === `Video of ${name}`);
     if (!video?.videoWidth) return null;
@@ -185,7 +185,7 @@ class Visitor:
 
     def sees(self, user: str, sign: Sign) -> bool:
         """Whether the picture of that user comes to be of their colour."""
-        return eventually(lambda: _near(self.page.evaluate(_PICTURE, user), _PIXELS[sign]))
+        return eventually(lambda: near(self.page.evaluate(PICTURE, user), _PIXELS[sign]))
 
 
 def visit(playwright: Playwright, site: Site, user: str, sign: Sign, devices: Path) -> Visitor:
@@ -219,7 +219,7 @@ def eventually(condition: Callable[[], bool], timeout: float = 30) -> bool:
     return True
 
 
-def _near(pixel: list[int] | None, colour: tuple[int, int, int]) -> bool:
+def near(pixel: list[int] | None, colour: tuple[int, int, int]) -> bool:
     """Whether a pixel is of a colour, for the eye."""
     if pixel is None:
         return False

@@ -374,7 +374,7 @@ def _sign_of_sound(frame: AudioFrame) -> Sign | None:
     """Whose tone it is, by counting waves; None for silence and anything else."""
     channels = len(frame.layout.channels)
     wave = array("h", bytes(frame.planes[0])[: frame.samples * channels * 2])[::channels]
-    if not wave or max(wave) < 6000:
+    if not wave or max(wave) < 2000:
         return None
     turns = sum((a < 0) != (b < 0) for a, b in pairwise(wave))
     pitch = turns / 2 * frame.sample_rate / len(wave)
