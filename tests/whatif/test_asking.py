@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.whatif.conftest import START, call_of
@@ -117,6 +118,7 @@ def test_what_cannot_be_supposed_is_refused_with_its_path(evening: Greenroom) ->
         (lambda: evening.what_if("revoke"), "changes[0]"),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: evening.what_if().over(mode="pined"), "mode"),
         (lambda: evening.what_if().over(shown=-1), "shown"),
+        (lambda: evening.what_if().over(processes=0), "processes"),
         (lambda: evening.what_if().over(period=(0, evening.position + 1)), "moment"),
         (lambda: evening.what_if().over(calls="default:123"), "calls"),
         (lambda: evening.what_if().over(calls=["nonsense"]), "calls[0]"),
@@ -153,3 +155,32 @@ def test_a_rule_of_ones_own_decides_in_place_of_the_one_there_is(evening: Greenr
 
     found = evening.what_if(whatif.rule("not_blocked", but_for_charlie)).over()
     assert told(found) == [("charlie", "join", "blocked")]
+
+
+def everybody_is_let_in(facts: JoinFacts, _: Occupancy, __: Outcome) -> Outcome:
+    return f"{facts.by.user_id} is let in", None, None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["pinned", "cascading"])
+def test_several_processes_come_to_what_one_comes_to(
+    tmp_path: Path, clock: VirtualClock, mode: str
+) -> None:
+    heard: list[tuple[int, int]] = []
+    with Greenroom.open(f"sqlite:///{tmp_path}/calls.db", clock=clock) as room:
+        for number in range(6):
+            call_of(room, "thierry", f"default:{number}").create()
+            for user_id in ("alice", "tommaso"):
+                call_of(room, user_id, f"default:{number}").join()
+        smaller = whatif.settings("default", {"limits": {"max_participants": 1}})
+        for asked in (
+            room.what_if(NO_STRANGERS),
+            room.what_if(smaller, whatif.rule("team", everybody_is_let_in)),
+        ):
+            alone = asked.over(mode=mode)
+            assert not alone.same
+            shared = asked.over(
+                mode=mode, processes=2, progress=lambda done, of: heard.append((done, of))
+            )
+            assert shared == alone
+        assert heard[-1] == (room.position, room.position)

@@ -10,13 +10,16 @@ from hypothesis import given, settings
 from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
 from tests.whatif.conftest import START
 
-from greenroom import Greenroom, errors
+from greenroom import Greenroom, errors, whatif
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.history import Wish
 from greenroom.testing.strategies import cids, courses
 from greenroom.whatif import Mode
 
 OTHERS = "livestream:124"
+AS_IT_IS = whatif.rule("team", lambda _facts, _there, as_it_is: as_it_is)
+NO_STRANGERS = whatif.revoke("default", role="user", capability="join-call")
+NO_HOSTS = whatif.revoke("livestream", role="host", capability="join-backstage")
 
 
 def everything_comes_out_as_it_was(cid: str, course: Sequence[Wish], other: Sequence[Wish]) -> None:
@@ -28,10 +31,15 @@ def everything_comes_out_as_it_was(cid: str, course: Sequence[Wish], other: Sequ
                 with suppress(errors.GreenroomError):
                     carry_out(room, clock, called, wish)
         asked = {mode: room.what_if().over(mode=mode) for mode in Mode}
-        for found in asked.values():
+        by_turns = {mode: room.what_if(AS_IT_IS).over(mode=mode) for mode in Mode}
+        for found in (*asked.values(), *by_turns.values()):
             assert found.same, found.differences[0]
             assert found.differences == ()
         assert asked[Mode.PINNED].decided == asked[Mode.CASCADING].decided > 0
+        for change in (NO_STRANGERS, NO_HOSTS):
+            for mode in Mode:  # with another rule in play, nothing is decided on facts alone
+                quick, slow = (room.what_if(change, *with_) for with_ in ((), (AS_IT_IS,)))
+                assert quick.over(mode=mode) == slow.over(mode=mode)
 
 
 @settings(max_examples=8, phases=NO_SHRINKING)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,6 +23,8 @@ from greenroom.cli.progress import steps
 from greenroom.domain.errors import InvalidInput
 from greenroom.whatif.changes import Change
 
+_WORTH_SHARING: Final = 200_000
+"""Positions: to start a process takes as long as some ten thousand decisions."""
 _Policies = list[str] | None
 
 
@@ -74,6 +77,7 @@ def what_if(
             period=(_moment("--after", after), _moment("--until", until)),
             mode=whatif.Mode.CASCADING if cascading else whatif.Mode.PINNED,
             shown=limit,
+            processes=(os.cpu_count() or 1) if room.position > _WORTH_SHARING else 1,
             progress=lambda done, of: told("log", done, of),
         )
     if as_json:

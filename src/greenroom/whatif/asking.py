@@ -10,13 +10,15 @@ from greenroom.domain import checks
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.message import CallId
 from greenroom.whatif.changes import Change, Supposed
-from greenroom.whatif.differences import SHOWN, Comparison, Mode
+from greenroom.whatif.differences import SHOWN, Comparison, Mode, Tally
 from greenroom.whatif.running import Progress, Source, Span, run
+from greenroom.whatif.sharing import address_of, run_shared
 
 if TYPE_CHECKING:
     from greenroom.live import LiveCore
 
 MOST_CALLS: Final = 100_000
+MOST_PROCESSES: Final = 64
 MOST_SHOWN: Final = 1_000_000
 Moment = datetime | int
 """An instant, or a position of the log."""
@@ -39,6 +41,7 @@ class WhatIf:
         period: tuple[Moment | None, Moment | None] = (None, None),
         mode: str = Mode.PINNED,
         shown: int = SHOWN,
+        processes: int = 1,
         progress: Progress | None = None,
     ) -> Comparison:
         """Decide again on all that was asked for; what comes out otherwise, and because of what.
@@ -50,6 +53,9 @@ class WhatIf:
             mode: `pinned`: each decision on its recorded facts; `cascading`: the calls go on from
                 what comes out otherwise.
             shown: differences told one by one; all are counted.
+            processes: that share the calls, where the store outlives a process and what is
+                supposed can be sent to others; started anew, so that the program needs its
+                `if __name__ == "__main__"`.
             progress: told the position reached, and the one to be reached.
 
         Raises:
@@ -60,15 +66,32 @@ class WhatIf:
         found = _mode(mode)
         if progress is not None and not callable(progress):
             raise InvalidInput("progress", "a function of a position, and of the last one")
-        tally = run(
-            Source(self._core.desk.store, self._core.index),
-            self._supposed,
+        tally = self._run(
             span,
             found,
             shown=checks.integer(shown, "shown", 0, MOST_SHOWN),
+            processes=checks.integer(processes, "processes", 1, MOST_PROCESSES),
             progress=progress or (lambda *_: None),
         )
         return tally.compared(found, span.until)
+
+    def _run(
+        self, span: Span, mode: Mode, *, shown: int, processes: int, progress: Progress
+    ) -> Tally:
+        store, supposed = self._core.desk.store, self._supposed
+        address = address_of(store, supposed.changes) if processes > 1 else None
+        if address is None:
+            source = Source(store, self._core.index)
+            return run(source, supposed, span, mode, shown=shown, progress=progress)
+        return run_shared(
+            address,
+            supposed.changes,
+            span,
+            mode,
+            shown=shown,
+            processes=processes,
+            progress=progress,
+        )
 
     def _span(
         self, calls: Iterable[str] | None, period: tuple[Moment | None, Moment | None]

@@ -17,8 +17,9 @@ from greenroom.domain.turn import Claim, Folded, Step
 from greenroom.explaining import ExaminedTurn, examine, reason_of
 from greenroom.whatif.changes import Supposed
 from greenroom.whatif.deeds import Deed, Record
-from greenroom.whatif.differences import Difference, Kind, Mode
+from greenroom.whatif.differences import Counted, Difference, Kind, Mode
 from greenroom.whatif.falling_due import fire_due
+from greenroom.whatif.quick import Quick
 from greenroom.whatif.wishes import Wanted, Wish, wish_of
 from greenroom.whatif.worlds import Calls, CallWorld, Commons
 
@@ -37,6 +38,7 @@ class Again:
         self._commons = commons
         self._calls = calls
         self._cascading = mode is Mode.CASCADING
+        self._quickly = supposed.only_grants
         self._forks: dict[CallId, CallWorld] = {}
         """Calls of which something came out otherwise, as they would be."""
 
@@ -44,9 +46,24 @@ class Again:
         """Take what was recorded as it is."""
         self._happened(deed, self._calls.before(deed))
 
-    def decide(self, deed: Deed) -> tuple[bool, Difference | None]:
-        """Decide again; whether somebody had asked for it, and how it comes out otherwise."""
+    def decide(
+        self, deed: Deed, *, telling: bool = True
+    ) -> tuple[bool, Difference | Counted | None]:
+        """Decide again; whether somebody had asked for it, and how it comes out otherwise.
+
+        Args:
+            deed: the next of the log.
+            telling: whether the reasons of a difference are wanted: finding them takes its time.
+        """
         recorded = self._calls.before(deed)
+        if self._quickly and deed.cid not in self._forks:
+            quick = recorded.quick
+            if quick is None:
+                quick = recorded.quick = Quick(recorded, self._commons)
+            found = self._at_once(deed, quick, telling=telling)
+            if found is not None:
+                recorded.take(deed.records)
+                return True, found if isinstance(found, Counted) else None
         if self._supposed.removes and not all(map(self._supposed.stands, deed.records)):
             self._happened(deed, recorded)
             return False, None
@@ -58,6 +75,18 @@ class Again:
         if fork is None:
             return wish.asked, self._first_time(deed, wish, recorded)
         return wish.asked, self._on_a_fork(deed, wish, recorded, fork)
+
+    def _at_once(self, deed: Deed, quick: Quick, *, telling: bool) -> Counted | bool | None:
+        """True where it comes out as it was, or how it does not; None where a turn has to tell."""
+        found = quick.join(deed)
+        if found is None:
+            return True if quick.leaves(deed) else None
+        if not isinstance(found, Refused):
+            joined = deed.records[-1].event
+            return True if not self._cascading or quick.grants_of(joined) == found else None
+        if self._cascading or telling:
+            return None
+        return Counted(Kind.NEWLY_REFUSED, deed.cid, deed.records[-1].by.user_id, found.code)
 
     def _wish(self, deed: Deed, recorded: CallWorld) -> Wish | None:
         """What led to it; where it is decided on what was recorded, only if somebody asked."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 
 from msgspec import Struct
 
@@ -43,15 +42,19 @@ def deeds(records: Iterable[tuple[int, Record]]) -> Iterator[Deed | Record]:
 
     All events of one command share its request id, and no other stands between them.
     """
-    for _, together in groupby(records, key=_request):
-        found = [record for _, record in together]
-        cid = call_in(found[0].event)
-        if cid is None:
-            yield from found
-        else:
-            yield Deed(cid, found)
+    together: list[Record] = []
+    request: str | None = None
+    for _, record in records:
+        if record.request_id == request:
+            together.append(record)
+            continue
+        if together:
+            yield from _deed(together)
+        together, request = [record], record.request_id
+    if together:
+        yield from _deed(together)
 
 
-def _request(pair: tuple[int, Record]) -> tuple[str, str | None]:
-    record = pair[1]
-    return record.request_id, call_in(record.event)
+def _deed(records: Sequence[Record]) -> Iterable[Deed | Record]:
+    cid = call_in(records[0].event)
+    return records if cid is None else (Deed(cid, records),)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +55,15 @@ class Difference(BaseModel):
     """Stored names, where it is allowed."""
 
 
+class Counted(NamedTuple):
+    """The same where it is counted and no more."""
+
+    kind: Kind
+    cid: str
+    user_id: str
+    code: str | None
+
+
 class Comparison(BaseModel):
     """All recorded decisions against the same under a change."""
 
@@ -93,14 +102,19 @@ class Tally:
         self.first: list[Difference] = []
         self._shown = shown
 
-    def add(self, one: Difference) -> None:
+    @property
+    def tells(self) -> bool:
+        """Whether the next difference is told, and not only counted."""
+        return len(self.first) < self._shown
+
+    def add(self, one: Difference | Counted) -> None:
         """One more."""
         self.counts[one.kind] += 1
         self.by_call[one.cid] += 1
         self.by_user[one.user_id] += 1
         if one.code is not None:
             self.by_code[one.code] += 1
-        if len(self.first) < self._shown:
+        if isinstance(one, Difference) and self.tells:
             self.first.append(one)
 
     def merge(self, others: Iterable[Tally]) -> Self:

@@ -83,7 +83,7 @@ def run(
         elif one.position <= span.after:
             again.pass_over(one)
         else:
-            asked, difference = again.decide(one)
+            asked, difference = again.decide(one, telling=tally.tells)
             tally.decided += asked
             if difference is not None:
                 tally.add(difference)
