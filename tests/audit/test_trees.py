@@ -48,6 +48,50 @@ ROOTS = [
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
 
+# The proofs of Certificate Transparency's test data for the same leaves: (leaf, size, path) ...
+PATHS = [
+    (
+        0,
+        8,
+        [
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ],
+    ),
+    (
+        5,
+        8,
+        [
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (2, 3, ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]),
+]
+# ... and (old size, new size, consistency proof).
+STEPS = [
+    (1, 1, []),
+    (
+        6,
+        8,
+        [
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (
+        2,
+        5,
+        [
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+]
+
 hashes = st.lists(st.integers(0, 5).map(lambda one: leaf_hash(bytes([one]))), max_size=80)
 
 
@@ -62,6 +106,23 @@ def by_definition(leaves: Sequence[bytes]) -> bytes:
 @pytest.mark.parametrize("size", range(len(ROOTS)))
 def test_roots_are_those_that_others_find(size: int) -> None:
     assert root([leaf_hash(one) for one in LEAVES[:size]]).hex() == ROOTS[size]
+
+
+@pytest.mark.parametrize(("at", "size", "others"), PATHS)
+def test_paths_are_those_that_others_give(at: int, size: int, others: list[str]) -> None:
+    leaves = [leaf_hash(one) for one in LEAVES]
+    assert [root(leaves[begin:end]).hex() for begin, end in path(at, size)] == others
+    assert root_over(at, leaves[at], size, [*map(bytes.fromhex, others)]).hex() == ROOTS[size]
+
+
+@pytest.mark.parametrize(("old", "new", "others"), STEPS)
+def test_consistency_proofs_are_those_that_others_give(
+    old: int, new: int, others: list[str]
+) -> None:
+    leaves = [leaf_hash(one) for one in LEAVES]
+    assert [root(leaves[begin:end]).hex() for begin, end in between(old, new)] == others
+    given_to = bytes.fromhex(ROOTS[old]), new, bytes.fromhex(ROOTS[new])
+    must_extend(old, *given_to, [*map(bytes.fromhex, others)])
 
 
 @given(hashes)
