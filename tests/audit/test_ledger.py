@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.audit.conftest import ORIGIN, VISIT, House
 
+from greenroom.adapters.copying import copy
 from greenroom.adapters.tables import open_tables
 from greenroom.audit.call_map import map_root, name_hash
+from greenroom.audit.checking import check
 from greenroom.audit.heads import read_heads, write_heads
 from greenroom.audit.leaves import chain_of, leaf, read_leaf
 from greenroom.audit.ledger import KEY_FILE, Ledger
@@ -105,6 +107,8 @@ def test_what_follows_from_the_log_is_made_anew(house: House, damage: str) -> No
     if damage in {"heads", "both"}:
         (directory / "heads").write_bytes(b"x" * 300)
     assert house.checkpoint() == before
+    heads = read_heads(directory / "heads")
+    assert sum(length for length, _ in heads.values()) == before.checkpoint.size
     more(house)
     assert house.checkpoint().checkpoint.size > before.checkpoint.size
 
@@ -294,3 +298,15 @@ def test_a_store_on_postgresql_is_proved_alike(postgres_url: str, tmp_path: Path
     made = house.bundle("default:again")
     assert made.shown.checkpoint.size > first.size
     assert made.shown.records[-1].stream == "call-default:again"
+
+
+@pytest.mark.slow
+def test_a_store_that_moved_to_postgresql_keeps_its_proofs(house: House, postgres_url: str) -> None:
+    before = house.checkpoint()
+    copy(house.url, postgres_url)
+    moved = House(postgres_url, house.path, house.ledger)
+    assert moved.checkpoint() == before
+    more(moved)
+    assert moved.checkpoint().checkpoint.size > before.checkpoint.size
+    with open_tables(postgres_url) as tables:
+        assert check(Log(tables), house.ledger, [before.note]).whole

@@ -179,7 +179,7 @@ def _earlier(
     ledger: Ledger, grown: Grown, now: Checkpoint, extends: Sequence[bytes]
 ) -> list[Signed]:
     """The checkpoints that the log is to be shown to have kept to, by size."""
-    found = {one.checkpoint.size: one for one in ledger.signed()[-2:]}
+    found = {one.checkpoint.size: one for one in ledger.signed(latest=2)}
     for note in extends:
         try:
             checkpoint = read_checkpoint(note, ledger.verifier)

@@ -9,7 +9,7 @@ from typing import Final
 from greenroom.adapters.codec import Row
 from greenroom.audit.call_map import map_root
 from greenroom.audit.ledger import Chains, Ledger, Progress
-from greenroom.audit.log import AT_ONCE, Log, leaf_of
+from greenroom.audit.log import AT_ONCE, Log, first_missing, leaf_of, leaves_of
 from greenroom.audit.notes import Checkpoint, read_checkpoint
 from greenroom.audit.tiles import Tiles
 from greenroom.audit.trees import Unproven, leaf_hash, root
@@ -43,6 +43,9 @@ def check(
 ) -> Findings:
     """Read every record, and compare the log with every checkpoint of the ledger.
 
+    The records are compared with all of them, the map of chains with the last and those `kept`:
+    making it takes long where there are many calls.
+
     Args:
         log: of the store; others may append meanwhile.
         ledger: of it. Nothing is written to it, and no signing key is needed.
@@ -53,10 +56,12 @@ def check(
         InvalidInput: one of `kept` is no checkpoint of this ledger.
         StoreError: the log cannot be read, or the ledger is damaged.
     """
-    promised = [one.checkpoint for one in ledger.signed()] + [_kept(one, ledger) for one in kept]
+    brought = [_kept(one, ledger) for one in kept]
+    own = [one.checkpoint for one in ledger.signed()]
+    promised = [*own, *brought]
     found = Findings(records=log.position(), checkpoints=len(promised))
     found.covered = max((one.size for one in promised), default=0)
-    seen = _Seen({one.size for one in promised})
+    seen = _Seen({one.size for one in promised}, {one.size for one in (*own[-1:], *brought)})
     try:
         for rows in log.pages(0, found.covered):
             seen.take(rows)
@@ -77,12 +82,16 @@ def check(
 class _Seen:
     """The log as far as it has been read, and its roots at the sizes that are asked for."""
 
-    def __init__(self, sizes: set[int]) -> None:
-        self._sizes = sorted(sizes)
+    def __init__(self, sizes: set[int], mapped: set[int]) -> None:
+        """Ask for the roots of the tree at `sizes`, and for those of the map at `mapped`."""
+        self._mapped = mapped
+        self._sizes = iter(sorted(sizes))
+        self._next = next(self._sizes, None)
         self._pages: list[bytes] = []
         """The roots of whole pages: leaves of the tree from their level on."""
         self._chains = Chains()
-        self._roots: dict[int, tuple[bytes, int, bytes]] = {}
+        self._roots: dict[int, bytes] = {}
+        self._maps: dict[int, tuple[int, bytes]] = {}
         self.size = 0
         self._note([])
 
@@ -92,23 +101,23 @@ class _Seen:
         Raises:
             Unproven: a record is missing, or is none.
         """
-        hashes: list[bytes] = []
-        for row in rows:
-            if row[0] != self.size + 1:
-                raise Unproven(f"nothing stands at position {self.size + 1}")
-            hashed = leaf_hash(leaf_of(row))
-            hashes.append(hashed)
+        missing = first_missing(rows, self.size)
+        if missing is not None:
+            raise Unproven(f"nothing stands at position {missing}")
+        hashes = [*map(leaf_hash, leaves_of(rows))]
+        for number, (row, hashed) in enumerate(zip(rows, hashes, strict=True), start=1):
             self._chains.add(row[1], hashed)
             self.size += 1
-            if self._sizes and self.size == self._sizes[0]:
-                self._note(hashes)
+            if self.size == self._next:
+                self._note(hashes[:number])
         if len(hashes) == AT_ONCE:
             self._pages.append(root(hashes))
 
     def keeps(self, promised: Checkpoint) -> bool:
         """Whether the log is what a checkpoint says, as far as it speaks of it."""
-        said = (promised.root, promised.chains, promised.chains_root)
-        return self._roots.get(promised.size) == said
+        of_map = (promised.chains, promised.chains_root)
+        same_map = self._maps.get(promised.size, of_map) == of_map
+        return same_map and self._roots.get(promised.size) == promised.root
 
     def reached(self, size: int) -> bool:
         """Whether there were as many records."""
@@ -116,12 +125,13 @@ class _Seen:
 
     def _note(self, hashes: Sequence[bytes]) -> None:
         """Note the roots as they are, where they are asked for."""
-        if self._sizes[:1] != [self.size]:
+        if self._next != self.size:
             return
-        self._sizes.pop(0)
-        over_all = root([*self._pages, root(hashes)] if hashes else self._pages)
-        entries = self._chains.entries
-        self._roots[self.size] = (over_all, len(entries), map_root(entries))
+        self._next = next(self._sizes, None)
+        self._roots[self.size] = root([*self._pages, root(hashes)] if hashes else self._pages)
+        if self.size in self._mapped:
+            entries = self._chains.entries
+            self._maps[self.size] = (len(entries), map_root(entries))
 
 
 def _kept(note: bytes, ledger: Ledger) -> Checkpoint:

@@ -52,9 +52,8 @@ class Leaf(NamedTuple):
 
 def leaf(position: int, stream: str, version: int, name: str, document: bytes) -> bytes:
     """The leaf of a stored record; no two records have the same."""
-    head = '{"position":%d,"stream":%s,"version":%d,"name":%s,"record":'
-    said = head % (position, quoted(stream), version, quoted(name))
-    return said.encode("ascii") + document + b"}"
+    stands = f'{{"position":{position:d},"stream":{quoted(stream)},"version":{version:d}'
+    return f'{stands},"name":{quoted(name)},"record":'.encode("ascii") + document + b"}"
 
 
 def read_leaf(line: bytes) -> Leaf:

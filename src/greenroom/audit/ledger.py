@@ -25,7 +25,7 @@ from greenroom.audit.call_map import map_root, name_hash
 from greenroom.audit.heads import Entries, read_heads, write_heads
 from greenroom.audit.keys import SigningKey
 from greenroom.audit.leaves import chain_of
-from greenroom.audit.log import Log, leaf_of
+from greenroom.audit.log import Log, first_missing, leaves_of
 from greenroom.audit.notes import Checkpoint, VerifierKey, read_checkpoint
 from greenroom.audit.tiles import WIDTH, Tiles, replace
 from greenroom.audit.trees import NO_HASH, Unproven, leaf_hash, link
@@ -77,6 +77,8 @@ class Grown:
 
     tiles: Tiles
     chains: Chains
+    anew: bool
+    """Whether they were made from nothing but the log."""
 
     @property
     def size(self) -> int:
@@ -123,18 +125,18 @@ class Ledger:
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.directory} is no ledger: {path} cannot be read") from error
 
-    def signed(self) -> list[Signed]:
-        """Every checkpoint that was signed, from the first to the last.
+    def signed(self, latest: int = 0) -> list[Signed]:
+        """Every checkpoint that was signed, from the first to the last; or so many of the latest.
 
         Raises:
             StoreError: one of them is damaged, or not ours.
         """
-        return [self._read(path) for path in sorted((self.directory / _ALL).glob("[0-9]*"))]
+        paths = sorted((self.directory / _ALL).glob("[0-9]*"))
+        return [self._read(path) for path in paths[-latest:]]
 
     def last(self) -> Signed | None:
         """The last checkpoint that was signed."""
-        paths = sorted((self.directory / _ALL).glob("[0-9]*"))
-        return self._read(paths[-1]) if paths else None
+        return next(iter(self.signed(latest=1)), None)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -169,6 +171,8 @@ class Ledger:
             last = self.last()
             grown = self._brought_up(log, last, progress)
             if last is not None and last.checkpoint.size == grown.size:
+                if grown.anew:
+                    write_heads(self.directory / _HEADS, grown.entries)
                 return last, grown
             checkpoint = Checkpoint(
                 origin=key.verifier.name,
@@ -192,7 +196,7 @@ class Ledger:
         try:
             grown = self._as_of(log, last)
         except Unproven:  # all but checkpoints can be made anew
-            grown = Grown(Tiles(self.directory, 0), Chains())
+            grown = Grown(Tiles(self.directory, 0), Chains(), anew=True)
             grown.tiles.drop()
         for rows in log.pages(grown.size, until):
             _take(grown, rows)
@@ -215,7 +219,7 @@ class Ledger:
             raise Unproven("nothing was kept yet")
         size = last.checkpoint.size
         chains = Chains(read_heads(self.directory / _HEADS))
-        grown = Grown(Tiles(self.directory, size), chains)
+        grown = Grown(Tiles(self.directory, size), chains, anew=False)
         if grown.tiles.root(0, size) != last.checkpoint.root:
             raise Unproven("the tiles are damaged")
         if sum(length for length, _ in grown.entries.values()) != size:
@@ -245,25 +249,24 @@ class Ledger:
 
 def _take(grown: Grown, rows: Sequence[Row]) -> None:
     """Take the tree and the chains past `rows`."""
-    hashes: list[bytes] = []
-    position = grown.size
-    for row in rows:
-        position += 1
-        if row[0] != position:
-            raise LogRewritten(f"nothing stands at position {position}, but at {row[0]}")
-        try:
-            hashed = leaf_hash(leaf_of(row))
-        except Unproven as error:
-            raise StoreError(str(error)) from error
-        hashes.append(hashed)
-        grown.chains.add(row[1], hashed)
+    missing = first_missing(rows, grown.size)
+    if missing is not None:
+        raise LogRewritten(f"nothing stands at position {missing}")
+    try:
+        hashes = [*map(leaf_hash, leaves_of(rows))]
+    except Unproven as error:
+        raise StoreError(str(error)) from error
+    add = grown.chains.add
+    for row, hashed in zip(rows, hashes, strict=True):
+        add(row[1], hashed)
     grown.tiles.extend(hashes)
 
 
 def _hashes(log: Log, after: int, until: int) -> list[bytes] | None:
     """Of the records there; None where one of them is none."""
     try:
-        return [leaf_hash(leaf_of(row)) for rows in log.pages(after, until) for row in rows]
+        pages = log.pages(after, until)
+        return [leaf_hash(leaf) for rows in pages for leaf in leaves_of(rows)]
     except Unproven:
         return None
 

@@ -80,6 +80,18 @@ class Log:
             )
 
 
+def leaves_of(rows: Sequence[Row]) -> list[bytes]:
+    """The leaves of stored records.
+
+    Raises:
+        Unproven: one of them is not a record at all.
+    """
+    try:
+        return [leaf(*row) for row in rows]
+    except (TypeError, ValueError):
+        return [leaf_of(row) for row in rows]  # says which
+
+
 def leaf_of(row: Row) -> bytes:
     """The leaf of a stored record.
 
@@ -88,5 +100,13 @@ def leaf_of(row: Row) -> bytes:
     """
     try:
         return leaf(*row)
-    except (TypeError, UnicodeEncodeError) as error:
+    except (TypeError, ValueError) as error:
         raise Unproven(f"what stands at position {row[0]} is no record") from error
+
+
+def first_missing(rows: Sequence[Row], after: int) -> int | None:
+    """The first position past `after` at which none of `rows` stands; None for no gap."""
+    if not rows or rows[-1][0] == after + len(rows):  # positions rise, so none is missing
+        return None
+    positions = (row[0] for row in rows)
+    return next(at for at, found in enumerate(positions, start=after + 1) if found != at)
