@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from greenroom.testing.clock import VirtualClock
     from greenroom.testing.clock_contract import ClockContract
     from greenroom.testing.driver import Driver, RoomDriver, ThreadedDriver
+    from greenroom.testing.faults import Fault, FaultStore
     from greenroom.testing.history import History, Wish, wish
     from greenroom.testing.ids import SequentialIds
+    from greenroom.testing.lease_contract import LeasesContract
     from greenroom.testing.machine import CallMachine, Disagreement, asked
     from greenroom.testing.media import FakeMedia
     from greenroom.testing.media_contract import (
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from greenroom.testing.notifier import RecordingNotifier
     from greenroom.testing.notifier_contract import NotifierContract
     from greenroom.testing.peer import Peer
+    from greenroom.testing.processes import ProcessDriver, Workers
+    from greenroom.testing.recording_contract import RecordsContract, RecordsNothingContract
     from greenroom.testing.store_contract import EventStoreContract
 
 __all__ = [
@@ -39,20 +43,27 @@ __all__ = [
     "Driver",
     "EventStoreContract",
     "FakeMedia",
+    "Fault",
+    "FaultStore",
     "History",
+    "LeasesContract",
     "MediaLifeContract",
     "MediaPortContract",
     "MediaReportsContract",
     "NotifierContract",
     "Outcome",
     "Peer",
+    "ProcessDriver",
     "RecordingNotifier",
+    "RecordsContract",
+    "RecordsNothingContract",
     "Refusal",
     "RoomDriver",
     "SequentialIds",
     "ThreadedDriver",
     "VirtualClock",
     "Wish",
+    "Workers",
     "asked",
     "wish",
 ]
@@ -66,25 +77,34 @@ _WHERE = {
     "Driver": "driver",
     "EventStoreContract": "store_contract",
     "FakeMedia": "media",
+    "Fault": "faults",
+    "FaultStore": "faults",
     "History": "history",
+    "LeasesContract": "lease_contract",
     "MediaLifeContract": "media_contract",
     "MediaPortContract": "media_contract",
     "MediaReportsContract": "media_contract",
     "NotifierContract": "notifier_contract",
     "Outcome": "model",
     "Peer": "peer",
+    "ProcessDriver": "processes",
     "RecordingNotifier": "notifier",
+    "RecordsContract": "recording_contract",
+    "RecordsNothingContract": "recording_contract",
     "Refusal": "model",
     "RoomDriver": "driver",
     "SequentialIds": "ids",
     "ThreadedDriver": "driver",
     "VirtualClock": "clock",
     "Wish": "history",
+    "Workers": "processes",
     "asked": "machine",
     "wish": "history",
 }
 
 _ASSERTING = (
+    "recording_contract",
+    "lease_contract",
     "clock_contract",
     "media_contract",
     "notifier_contract",
