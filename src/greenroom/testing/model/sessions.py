@@ -47,7 +47,8 @@ class Sessions(World):
 
     def enter(self, who: Who) -> None:
         """One more entry, in the session that is on or a new one."""
-        if self.state.session is None:
+        begins = self.state.session is None
+        if begins:
             self.begin_session()
         session: dict[str, Any] | None = self.state.session
         assert session is not None
@@ -58,6 +59,9 @@ class Sessions(World):
         session["closes_at"] = None
         self.state.entries.append(who.user_id)
         self.names.append("session.joined")
+        if begins and self.setting("recording", "mode") == "auto-on":
+            session["records"] = True
+            self.names.append("session.recording_started")
 
     def begin_session(self) -> None:
         """The call is occupied."""
@@ -73,6 +77,7 @@ class Sessions(World):
             "claimed": {},  # user -> the role that they brought, or None
             "muted": {},  # user -> tracks
             "pinned": set(),
+            "records": False,
         }
         self.names.append("session.started")
 
@@ -117,7 +122,9 @@ class Sessions(World):
             self.end_session()
 
     def end_session(self) -> None:
-        """Nobody is in any more."""
+        """Nobody is in any more; a recording ends with it."""
+        if self.state.session is not None and self.state.session["records"]:
+            self.names.append("session.recording_stopped")
         self.state.session = None
         self.state.session_ended_at = self.state.now
         self.names.append("session.ended")

@@ -95,5 +95,6 @@ def settings(call_type: str) -> dict[str, dict[str, Any]]:
             "max_participants_exclude_roles": [],
             "max_participants_exclude_owner": False,
         },
+        "recording": {"mode": "available"},
         "session": {"inactivity_timeout_seconds": 30},
     }
