@@ -75,7 +75,7 @@ class Tally:
     def ended(self, cid: CallId, statistics: MediaStatistics) -> None:
         """A connection of the call is over."""
         with self._lock:
-            self._over[cid] = together([self._over[cid], _counters(statistics)])
+            self._over[cid] = together([self._over[cid], counters(statistics)])
             self._standing[cid] -= 1
             if self._standing[cid] <= 0:
                 del self._standing[cid]
@@ -132,6 +132,6 @@ class Tally:
         return said
 
 
-def _counters(statistics: MediaStatistics) -> MediaStatistics:
-    """Without what is told of connections that stand alone."""
+def counters(statistics: MediaStatistics) -> MediaStatistics:
+    """Without what is told of connections that stand, and of no others."""
     return replace(statistics, seconds=0.0, round_trip=None, jitter=None)

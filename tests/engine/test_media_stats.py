@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from greenroom import Entry, Greenroom, MediaStatistics, RoomMediaStats
 from greenroom.domain.message import EntryId
@@ -113,6 +115,48 @@ def test_a_counter_does_not_fall_when_a_lost_packet_turns_up(lounge: Lounge) -> 
     lounge.counts(thierry, MediaStatistics(packets_lost=3))
     found = lounge.stats()
     assert found.counted.packets_lost == found.calls[thierry.state.cid].counted.packets_lost == 5
+
+
+USERS = ("thierry", "alice", "tommaso")
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(("enter", "leave", "lose", "count", "correct")),
+        st.sampled_from(USERS),
+        st.integers(0, 100),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=25)
+@given(DEEDS)
+def test_whatever_happens_no_counter_of_the_room_falls(
+    deeds: list[tuple[str, str, int]],
+) -> None:
+    media, clock = FakeMedia(), VirtualClock(START)
+    with Greenroom.open("memory://", media=media, clock=clock) as room:
+        lounge, entries, before = Lounge(room, media), dict[str, Entry](), MediaStatistics()
+        counted: dict[EntryId, int] = {}
+        for deed, user, number in deeds:
+            entry = entries.get(user)
+            if deed == "enter":
+                entries[user] = lounge.enter(user)
+                counted[entries[user].entry_id] = 0
+            elif entry is None or entry.entry_id not in media.statistics():
+                continue
+            elif deed == "leave":
+                entries.pop(user).leave()
+            elif deed == "lose":
+                media.lose(entry.entry_id)
+            else:
+                packets = counted[entry.entry_id] + (number if deed == "count" else 0)
+                counted[entry.entry_id] = packets
+                lost = number % 7 if deed == "correct" else packets // 10
+                lounge.counts(entry, MediaStatistics(packets_sent=packets, packets_lost=lost))
+            now = lounge.stats().counted
+            assert now.packets_sent >= before.packets_sent
+            assert now.packets_lost >= before.packets_lost
+            before = now
 
 
 def test_what_the_adapter_says_of_lines_and_load_is_passed_on() -> None:

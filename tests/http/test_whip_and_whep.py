@@ -54,6 +54,19 @@ def test_an_offer_in_the_wrong_direction_is_refused(site: Site, at: str, directi
     assert (refused.status_code, code(refused)) == (422, "media_error")
 
 
+def test_a_line_that_is_used_no_more_stays_in_the_offer_and_is_inactive(site: Site) -> None:
+    ticket = site.join().ticket()
+    begun = site.post(ticket)
+    less = offer_sdp(("audio", "sendonly"), ("video", "inactive"))
+    assert site.post(ticket, less).headers["location"] == begun.headers["location"]
+
+
+def test_a_client_that_begins_the_handshake_itself_is_refused(site: Site) -> None:
+    eager = offer_sdp(("audio", "sendonly"), setup="active")
+    refused = site.post(site.join().ticket(), eager)
+    assert (refused.status_code, code(refused)) == (422, "media_error")
+
+
 def test_a_client_that_waits_for_the_handshake_is_answered(site: Site) -> None:
     waiting = offer_sdp(("audio", "sendonly"), setup="passive")
     assert site.post(site.join().ticket(), waiting).status_code == 201

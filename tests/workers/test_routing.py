@@ -208,6 +208,11 @@ def test_the_figures_of_all_workers_are_the_figures_of_the_room(site: Site) -> N
     assert stats is not None
     assert stats.counted.packets_sent == 10
     assert {*stats.calls} == {"default:0", "default:1"}
+    workers[0].fall_silent()
+    less = site.room.media_stats()
+    assert less is not None
+    assert len(less.calls) == 1
+    assert less.counted.packets_sent == 10  # what went through a worker that is gone went through
 
 
 def test_a_call_of_a_process_that_cannot_be_asked_is_unavailable(site: Site) -> None:

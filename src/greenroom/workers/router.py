@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
@@ -21,7 +21,7 @@ from greenroom.media.leases import Lease, Leases
 from greenroom.media.port import Invitation, MediaPort, Source
 from greenroom.media.summing import together
 from greenroom.media_link import MediaLink
-from greenroom.media_stats import RoomMediaStats
+from greenroom.media_stats import RoomMediaStats, counters
 from greenroom.signalling import Signalling
 from greenroom.waiting import Waiting
 from greenroom.workers.control import Asked, about
@@ -76,6 +76,8 @@ class MediaRouter:
         self._started: tuple[Leases, Asking] | None = None
         self._starting = threading.Lock()
         self._stopped = threading.Event()
+        self._counted: dict[str, MediaStatistics] = {}
+        """What each worker said last that went through it: it stays so when the worker is gone."""
 
     def start(self, core: LiveCore) -> None:
         """Get ready; workers need not be alive yet. Again does nothing.
@@ -144,16 +146,18 @@ class MediaRouter:
 
     def stats(self) -> RoomMediaStats:
         """What goes through the workers that answer; their `load` is that of the busiest."""
-        told: Sequence[RoomMediaStats] = self._ask_all("stats")
-        loads = [one.load for one in told if one.load is not None]
-        calls = {cid: call for one in told for cid, call in one.calls.items()}
-        counted = together([one.counted for one in told])
+        told: Mapping[str, RoomMediaStats] = self._ask_all("stats")
+        loads = [one.load for one in told.values() if one.load is not None]
+        calls = {cid: call for one in told.values() for cid, call in one.calls.items()}
+        silent = [said for name, said in self._counted.items() if name not in told]
+        self._counted |= {name: counters(one.counted) for name, one in told.items()}
+        counted = together([*silent, *(one.counted for one in told.values())])
         return RoomMediaStats(max(loads, default=None), counted, calls)
 
     def recording_obstacle(self) -> str:
         """Why nothing can be recorded; as the first worker says that has something to say."""
-        told: Sequence[str] = self._ask_all("recording_obstacle")
-        return next(filter(None, told), "") if told else str(self._nobody())
+        told: Mapping[str, str] = self._ask_all("recording_obstacle")
+        return next(filter(None, told.values()), "") if told else str(self._nobody())
 
     def stop(self) -> None:
         """Ask nobody any more; workers go on. Twice is fine."""
@@ -199,12 +203,12 @@ class MediaRouter:
                 if monotonic() > over or self._stopped.wait(_LOOK_AGAIN):
                     raise
 
-    def _ask_all(self, operation: str) -> Sequence[Any]:
-        """What the workers answer that do."""
-        told = []
-        for url in [one.worker.url for one in self._leases.roster() if one.worker.url]:
+    def _ask_all(self, operation: str) -> Mapping[str, Any]:
+        """What the workers answer that do, by their names."""
+        told = {}
+        for worker in [one.worker for one in self._leases.roster() if one.worker.url]:
             try:
-                told.append(self._asking.ask(url, Asked(operation)))
+                told[worker.name] = self._asking.ask(worker.url, Asked(operation))
             except MediaUnavailable:
                 continue  # it has died, and the others have not noticed yet
         return told
