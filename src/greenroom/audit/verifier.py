@@ -1,6 +1,6 @@
 """Says whether a bundle shows what it should: that these are all records of a call, and unchanged.
 
-It needs nothing but Python, and no network:
+It needs nothing but Python 3.10 or later, and no network:
 
     python verify.py call.zip --key example.org/calls+9777b8b5+AUTv3Tuu...
 
@@ -273,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = f"NOT PROVED: {error}."
     except OSError as error:
         shown = f"NOT PROVED: {error.filename} cannot be read: {error.strerror}."
+    except Exception as error:  # noqa: BLE001 - whatever it is, nothing is proved
+        shown = f"NOT PROVED: this cannot be judged ({type(error).__name__}: {error})."
     sys.stdout.write("".join(_seen(one) for one in shown) + "\n")
     return int(shown.startswith("NOT"))
 
