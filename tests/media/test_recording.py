@@ -219,6 +219,32 @@ def test_a_host_records_a_call_and_finds_the_files_in_the_list(tmp_path: Path) -
     assert heard(tmp_path / sound.name).share("red") > 0.9
 
 
+@pytest.mark.slow
+def test_what_a_room_records_that_is_closed_is_on_record_and_goes_on_in_the_next(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    media = AiortcMedia(addresses=LOOPBACK, recordings=tmp_path)
+    with Greenroom.open(url, media=media) as room, Peer("red") as peer:
+        call = room.as_user("thierry").call("default", "1")
+        entry = call.join(create=True)
+        peer.join(entry.offer, others=0)
+        published = {"session.published"}
+        while len(call.history(kinds=published)) < 2:
+            time.sleep(0.05)
+        call.start_recording()  # in the midst of it
+        time.sleep(2)
+    with Greenroom.open(url, media=AiortcMedia(recordings=tmp_path)) as room:
+        [recording] = room.as_user("thierry").call("default", "1").recordings()
+        assert len(recording.resumed_at) == 1
+        assert recording.stopped_at is None
+    assert {str(track.kind) for track in recording.tracks} == {"audio", "video"}
+    for track in recording.tracks:
+        assert track.file.failure == ""
+        assert track.file.starts_after < 1
+        assert track.file.seconds == pytest.approx(2, abs=0.6)
+
+
 def recording_process(folder: Path, *, largest: int = 0) -> subprocess.Popen[str]:
     """A process that records a peer of its own, until it is killed."""
     script = Path(__file__).with_name("lone_recorder.py")

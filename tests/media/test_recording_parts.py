@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import struct
@@ -15,6 +16,7 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.media.lines import track
 from tests.media.playing import heard, seen
 
 from greenroom.domain.message import CallId, EntryId, UserId
@@ -22,6 +24,7 @@ from greenroom.domain.session_events import RecordedFile
 from greenroom.media.packets import Kept
 from greenroom.media.port import MediaRecording, RecordedTrack
 from greenroom.media.recording import recorder as recorder_module
+from greenroom.media.recording import taps
 from greenroom.media.recording.files import TrackFile, may_begin
 from greenroom.media.recording.frames import Frame
 from greenroom.media.recording.opus import SILENCE, concealed, samples
@@ -435,6 +438,29 @@ def test_a_disk_that_is_too_slow_misses_whole_stretches_and_counts_them(
     assert sound.share("red", 0.1, 0.5) > 0.9
     assert sound.share("red", 1.5, 1.9) > 0.9
     assert sound.share("red", 0.8, 1.3) == 0
+
+
+def test_a_tap_drops_what_the_belt_has_no_room_for_until_half_of_it_is_done(
+    tmp_path: Path, told: tuple[Relay, Witness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taps, "MOST_WAITING", 10)
+    recorder = Recorder(tmp_path, told[0])
+
+    async def bring() -> list[int]:
+        incoming, _ = track()
+        tap = taps.Tap(incoming, recorder, Whose(RECORDING, PICTURE, 0.0))
+        recorder.belt.work.clear()
+        waiting = []
+        for done in (0, 3, 4):
+            for _ in range(done):
+                recorder.belt.work.popleft()
+            for number in range(20):
+                tap.forward([Kept(number, 0, 0, b""), Kept(number + 1, 0, 0, b"")])
+            waiting.append((len(recorder.belt.work), tap._writer.dropped))
+        return [one for pair in waiting for one in pair]
+
+    # Full at 11; at 8 it still is; at 4 one more burst is dropped, then there is room again.
+    assert asyncio.run(bring()) == [11, 18, 8, 58, 11, 84]
 
 
 def test_a_stop_writes_what_was_brought(tmp_path: Path, told: tuple[Relay, Witness]) -> None:
