@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from greenroom import Greenroom
 from greenroom.domain.message import CallId
 from greenroom.media.port import MediaRecording
-from greenroom.testing import FakeMedia
+from greenroom.testing import FakeMedia, VirtualClock
 
 Run = Callable[..., Any]
 CID = "default:consultation"
@@ -22,12 +23,13 @@ CID = "default:consultation"
 def recorded(tmp_path: Path) -> str:
     """A store with a call of which a minute of thierry's voice was recorded, twice begun."""
     url, media = f"sqlite:///{tmp_path}/recorded.db", FakeMedia()
-    with Greenroom.open(url, media=media) as room:
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    with Greenroom.open(url, media=media, clock=clock) as room:
         call = room.as_user("thierry").call("default", "consultation")
         entry = call.join(create=True)
         call.start_recording()
         first = MediaRecording(CallId(CID), 1, 1)
-        assert media.recordings() <= {first}
+        assert media.recordings() == {first}
         media.finish(first, entry.entry_id, entry.state.user_id, "audio")
         call.stop_recording()
         call.start_recording()
