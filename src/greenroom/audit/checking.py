@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -149,23 +149,22 @@ def _told(promised: Checkpoint, seen: _Seen) -> str:
 
 def _first_difference(log: Log, ledger: Ledger, promised: Sequence[Checkpoint]) -> str | None:
     """The first record that is not the one whose hash the ledger holds."""
-    size = max(one.size for one in promised)
-    tiles = Tiles(ledger.directory, size)
-    roots: Mapping[int, bytes] = {one.size: one.root for one in promised}
+    latest = max(promised, key=lambda one: one.size)
+    size, tiles = latest.size, Tiles(ledger.directory, latest.size)
+    begins = range(0, size, AT_ONCE)
     try:
-        pages = [tiles.leaves(at, min(at + AT_ONCE, size)) for at in range(0, size, AT_ONCE)]
-        if root([root(page) for page in pages]) != roots[size]:
-            return _UNTELLABLE
+        pages = [root(tiles.leaves(at, min(at + AT_ONCE, size))) for at in begins]
     except Unproven:
         return _UNTELLABLE
-    expected = (hashed for page in pages for hashed in page)
+    if root(pages) != latest.root:
+        return _UNTELLABLE
     position = 0
     for rows in log.pages(0, size):
         for row in rows:
             position += 1
             if row[0] != position:
                 return f"the record at position {position} is gone"
-            if _hash_or_none(row) != next(expected):
+            if [_hash_or_none(row)] != tiles.leaves(position - 1, position):
                 return (
                     f"the record at position {position} is not what it was:"
                     f" it says version {row[2]} of {row[1]}"
