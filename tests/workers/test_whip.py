@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 from tests.workers.conftest import Site, eventually
 
 from greenroom import WorkerMedia, aio
+from greenroom.aio.room import Coming
 from greenroom.http.serving import application
 from greenroom.testing.descriptions import TRICKLE
 from greenroom.testing.media import offer_sdp
@@ -16,7 +17,7 @@ PUBLISHING = offer_sdp(("audio", "sendonly"), ("video", "sendonly"))
 
 @pytest.fixture
 def client(site: Site) -> TestClient:
-    def opening() -> aio.room.Coming:
+    def opening() -> Coming:
         return aio.Greenroom.open(site._url, media=WorkerMedia(), create=False)
 
     return TestClient(application(opening, demo=False))
