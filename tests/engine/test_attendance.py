@@ -143,7 +143,7 @@ def test_attendance_is_what_counting_moment_by_moment_comes_to(course: Sequence[
 
 
 @pytest.mark.slow
-@settings(max_examples=200, phases=NO_SHRINKING)
+@settings(max_examples=40, phases=NO_SHRINKING)
 @given(courses(shortest=15, longest=45))
 def test_so_it_is_in_long_courses(course: Sequence[Wish]) -> None:
     count_and_compare(course)

@@ -32,7 +32,7 @@ def test_after_every_event_it_is_what_the_room_of_then_shows(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, phases=NO_SHRINKING)
+@settings(max_examples=15, phases=NO_SHRINKING)
 @given(cids(), courses(shortest=15, longest=40))
 def test_so_it_is_in_long_courses(cid: str, course: Sequence[Wish]) -> None:
     step_and_compare(cid, course)

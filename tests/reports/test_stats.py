@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engine.conftest import POSTGRES
 from tests.reports.conftest import CID, NINE, Ward
 from tests.reports.test_call_report import Reader
 
+from greenroom import Greenroom
 from greenroom.domain.instants import micros
 from greenroom.domain.membership import RingAccepted, RingMissed
 from greenroom.domain.message import CallId, UserId
+from greenroom.history import numbered
 from greenroom.projections.log_index import Happened
 from greenroom.reports.stats import scale_of, stats_report
 from greenroom.reports.tally import OUTCOMES, PRESENCE, Counting, Tally
+from greenroom.testing.clock import VirtualClock
 
 
 def after(seconds: float) -> datetime:
@@ -112,3 +118,25 @@ def test_the_page_shows_what_was_counted_and_is_nothing_but_text_and_lines(ward:
     other = core.index().happened(PRESENCE, until=ward.room.position, call_type="livestream")
     assert [*other] == []
     assert {one.cid for one in core.index().happened(PRESENCE, until=10**6)} == {CID}
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", POSTGRES])
+def test_what_happened_is_found_by_type_on_every_store(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path / 'calls.db'}"}
+    url = urls.get(kind) or request.getfixturevalue("postgres_url")
+    with Greenroom.open(url, clock=VirtualClock(NINE)) as room:
+        for call_type in ("default", "development", "livestream"):
+            call = room.as_user("thierry").call(call_type, "1")
+            call.create()
+            call.join()
+        index = room._core.index()
+        for call_type in ("default", "development", "livestream", "audio_room"):
+            found = index.happened(PRESENCE, until=room.position, call_type=call_type)
+            assert [one.name for one in found] == [
+                "session.started", "session.joined",
+            ] * (call_type != "audio_room")  # fmt: skip  # none of the last
+        assert len([*index.happened(PRESENCE, until=room.position)]) == 6
+        numbers = numbered(room._core.feed(0), index, 0, room.position)
+        assert [seq for seq, record in numbers if record.event.name == "session.joined"] == [3] * 3

@@ -140,8 +140,7 @@ class LogIndex:
             first, last = f"{call_type}:", f"{call_type};"
             wanted = wanted.where(timeline.c.cid >= first, timeline.c.cid < last)
         with self._database.read() as connection:
-            found = connection.execution_options(yield_per=_PAGE).execute(wanted)
-            yield from map(Happened._make, found)
+            yield from map(Happened._make, connection.execute(wanted))
 
     def positions_about(self, user_ids: Iterable[UserId], *, until: int) -> Sequence[int]:
         """Where the events about these users stand, at or before position `until`, rising."""
