@@ -221,4 +221,5 @@ def attempt_of(
         role=claim.role,
         teams=claim.teams,
         create=command.operation.name == "join" and arguments["create"] is not None,
+        calls_out=bool(arguments.get("ring") or arguments.get("notify")),
     )

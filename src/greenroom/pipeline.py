@@ -228,9 +228,10 @@ class Pipeline:
         states = self.states
         others = position > 0 and before > states.seen
         states.wrote(position)  # before anybody hears of it, and asks
+        place = before
         with self._lock:
             for proposal, outcome in zip(batch, told, strict=True):
-                proposal.before = before
+                proposal.before = place
                 if isinstance(outcome, Exception):
                     self._drop(proposal, outcome)
                     states.outdate(proposal.saw)
@@ -238,6 +239,7 @@ class Pipeline:
                     states.keep({**proposal.guessed, **proposal.states}, proposal.erasures)
                     self._leave(proposal)
                     proposal.outcome = outcome
+                    place = outcome[-1] if outcome else place
                     if proposal.append.erases:
                         states.forget_all()
             waiting = list(self._waiting)

@@ -55,7 +55,7 @@ class Proposal:
         self.outcome: Sequence[int] | Exception | None = None
         """None while it is on its way."""
         self.before = 0
-        """The log's position when it was settled, without its batch."""
+        """The log's position when it was settled, with what came before it in its batch."""
         self.watch: Watch | None = None
         """Looks at the command that it was decided on; None where nobody wants to know."""
 

@@ -10,7 +10,7 @@ from tests.whatif.conftest import START, call_of
 
 from greenroom import Greenroom, errors, whatif
 from greenroom.testing.clock import VirtualClock
-from greenroom.whatif import Comparison, JoinFacts, Kind, Occupancy, Outcome
+from greenroom.whatif import Comparison, JoinFacts, Kind, Mode, Occupancy, Outcome
 
 
 @pytest.fixture
@@ -128,6 +128,41 @@ def test_what_cannot_be_supposed_is_refused_with_its_path(evening: Greenroom) ->
         with pytest.raises(errors.InvalidInput) as fault:
             wrong()
         assert fault.value.path == path
+
+
+# Who was refused
+
+
+def test_whoever_was_turned_away_might_have_been_let_in(
+    evening: Greenroom, clock: VirtualClock
+) -> None:
+    call_of(evening, "thierry").end()
+    clock.advance(seconds=10)
+    with pytest.raises(errors.CallEnded):
+        call_of(evening, "alice").join()
+    assert evening.what_if().over().same
+    ended_too = whatif.grant("default", role="user", capability="join-ended-call")
+    for mode in Mode:
+        (one,) = evening.what_if(ended_too).over(mode=mode).differences
+        assert (one.kind, one.user_id, one.code) == ("newly_admitted", "alice", "call_ended")
+        assert (one.at, one.position) == (clock.now(), evening.position)
+        assert one.would_record == ("session.started", "session.joined")
+
+
+def test_a_seat_that_would_have_been_free_goes_to_whoever_was_refused_it(room: Greenroom) -> None:
+    call_of(room, "thierry").create(member_ids=["thierry", "jaewoong"], max_participants=2)
+    call_of(room, "thierry").join()
+    call_of(room, "tommaso").join()
+    for user_id in ("jaewoong", "charlie"):
+        with pytest.raises(errors.CallFull):
+            call_of(room, user_id).join()
+    found = room.what_if(NO_STRANGERS).over(mode="cascading")
+    assert [(one.user_id, one.kind) for one in found.differences] == [
+        ("tommaso", Kind.NEWLY_REFUSED),
+        ("jaewoong", Kind.NEWLY_ADMITTED),
+    ]
+    pinned = room.what_if(NO_STRANGERS).over()
+    assert [one.user_id for one in pinned.differences] == ["tommaso"]
 
 
 # Several kinds of changes

@@ -61,6 +61,7 @@ attempts: Final = Table(
     Column("role", Text),
     Column("teams", Text),
     Column("create", Boolean, nullable=False),
+    Column("calls_out", Boolean, nullable=False),
     Index("greenroom_attempts_by_call", "cid", "at"),
     Index("greenroom_attempts_by_position", "position", "id"),
 )
@@ -221,6 +222,7 @@ def _attempt(row: RowMapping) -> Attempt:
         role=None if row["role"] is None else Role(row["role"]),
         teams=None if teams is None else tuple(Team(one) for one in json.loads(teams)),
         create=row["create"],
+        calls_out=row["calls_out"],
     )
 
 

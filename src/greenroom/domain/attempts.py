@@ -32,6 +32,8 @@ class Attempt(BaseModel):
     teams: tuple[Team, ...] | None = None
     create: bool = False
     """Of a join: whether the call was to be created."""
+    calls_out: bool = False
+    """Whether it was to ring or notify everybody, too."""
 
 
 class AttemptCount(BaseModel):

@@ -81,7 +81,7 @@ class WhatIf:
         store, supposed = self._core.desk.store, self._supposed
         address = address_of(store, supposed.changes) if processes > 1 else None
         if address is None:
-            source = Source(store, self._core.index)
+            source = Source(store, self._core.index, self._core.doorkeeper.all)
             return run(source, supposed, span, mode, shown=shown, progress=progress)
         return run_shared(
             address,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from greenroom.domain.attempts import Attempt
 from greenroom.domain.call_events import CallUpdated
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, Refused
@@ -20,7 +21,7 @@ from greenroom.whatif.deeds import Deed, Record
 from greenroom.whatif.differences import Counted, Difference, Kind, Mode
 from greenroom.whatif.falling_due import fire_due
 from greenroom.whatif.quick import Quick
-from greenroom.whatif.wishes import Wanted, Wish, wish_of
+from greenroom.whatif.wishes import Wanted, Wish, wish_of, wish_of_attempt
 from greenroom.whatif.worlds import Calls, CallWorld, Commons
 
 T = TypeVar("T", bound=CallTurn)
@@ -75,6 +76,35 @@ class Again:
         if fork is None:
             return wish.asked, self._first_time(deed, wish, recorded)
         return wish.asked, self._on_a_fork(deed, wish, recorded, fork)
+
+    def try_again(self, attempt: Attempt) -> tuple[bool, Difference | None]:
+        """Decide again on what was refused; whether that can be done, and the difference."""
+        wish = wish_of_attempt(attempt)
+        if wish is None:
+            return False, None
+        cid = attempt.cid
+        recorded = self._calls.at(cid, attempt.position)
+        fork = self._forks.get(cid)
+        if fork is not None and self._cascading:
+            fire_due(fork, attempt.at, self._turn)
+        world = recorded if fork is None else fork
+        decided = self._decided(cid, wish.claim, wish.operation, attempt.at, world)
+        if isinstance(decided, Refused):
+            return True, None
+        if self._cascading:
+            if fork is None:
+                fork = self._forks[cid] = recorded.copy()
+            fork.take(decided)
+        return True, Difference(
+            kind=Kind.NEWLY_ADMITTED,
+            cid=cid,
+            user_id=attempt.user_id,
+            operation=attempt.operation,
+            position=attempt.position,
+            at=attempt.at,
+            code=attempt.code,
+            would_record=tuple(step.event.name for step in decided),
+        )
 
     def _at_once(self, deed: Deed, quick: Quick, *, telling: bool) -> Counted | bool | None:
         """True where it comes out as it was, or how it does not; None where a turn has to tell."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 from zlib import crc32
 
+from greenroom.domain.attempts import Attempt
 from greenroom.domain.message import CallId, StreamId
 from greenroom.domain.ports import EventStore
-from greenroom.domain.streams import call_of
+from greenroom.domain.streams import call_of, call_stream
 from greenroom.projections.log_index import LogIndex
 from greenroom.whatif.changes import Supposed
 from greenroom.whatif.deciding import Again
@@ -53,6 +55,8 @@ class Source:
 
     store: EventStore
     index: Callable[[], LogIndex]
+    attempts: Callable[[int, int], Iterator[Attempt]]
+    """Those that were refused past one position up to another."""
 
     def of_call(self, cid: CallId, until: int) -> Iterable[Record]:
         """The records of a call up to a position."""
@@ -77,7 +81,10 @@ def run(
     tally = Tally(shown)
     of = None if span.calls is None and span.shares == 1 else span.concerns
     feed = source.store.feed(since, until=span.until, of=of)
+    attempts = _Attempts(source.attempts(span.after, span.until), span)
     for number, one in enumerate(deeds(feed)):
+        if attempts.next_at < one.position:
+            attempts.up_to(one.position, again, tally)
         if not isinstance(one, Deed):
             commons.take(one)
         elif one.position <= span.after:
@@ -89,5 +96,28 @@ def run(
                 tally.add(difference)
         if number % _TOLD_EVERY == 0:
             progress(one.position, span.until)
+    attempts.up_to(span.until + 1, again, tally)
     progress(span.until, span.until)
     return tally
+
+
+class _Attempts:
+    """What was refused, in between of what was not."""
+
+    def __init__(self, attempts: Iterator[Attempt], span: Span) -> None:
+        self._rest = (one for one in attempts if span.concerns(call_stream(one.cid)))
+        self._next = next(self._rest, None)
+
+    @property
+    def next_at(self) -> float:
+        """Where the next was refused."""
+        return inf if self._next is None else self._next.position
+
+    def up_to(self, position: int, again: Again, tally: Tally) -> None:
+        """Decide again on those that were refused before `position`."""
+        while self._next is not None and self._next.position < position:
+            tried, difference = again.try_again(self._next)
+            tally.decided += tried
+            if difference is not None:
+                tally.add(difference)
+            self._next = next(self._rest, None)

@@ -82,7 +82,7 @@ def _share(address: str, changes: Sequence[Change], span: Span, mode: Mode, show
     with Greenroom.open(address, timers=False, create=False, refusals=None) as room:
         core = room._core  # noqa: SLF001 - the same house
         return run(
-            Source(core.desk.store, core.index),
+            Source(core.desk.store, core.index, core.doorkeeper.all),
             Supposed(changes),
             span,
             mode,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from greenroom.domain.access import Capability
+from greenroom.domain.attempts import Attempt
 from greenroom.domain.call_events import (
     CallCreated,
     CallDeleted,
@@ -45,7 +46,7 @@ from greenroom.domain.membership import (
     RingRejected,
 )
 from greenroom.domain.merge import same_json
-from greenroom.domain.message import Actor, Event, Json, Role, StreamId, UserId
+from greenroom.domain.message import SYSTEM, Actor, EntryId, Event, Json, Role, StreamId, UserId
 from greenroom.domain.operations import life, media, people, presence, rings
 from greenroom.domain.operations.members import put_members
 from greenroom.domain.operations.operation import Operation
@@ -101,6 +102,27 @@ def wish_of(deed: Deed, load: Load) -> Wish | None:
         return None
     asked = not isinstance(own[0].event, _OF_MEDIA)
     return Wish(_claim(own, load), operation, asked)
+
+
+def wish_of_attempt(attempt: Attempt) -> Wish | None:
+    """What was refused; None where what is kept of it is not all that was asked for."""
+    operation: Wanted
+    match attempt.operation:
+        case "join" if not attempt.calls_out:
+            entry_id = EntryId(f"refused-at-{attempt.position}-{attempt.user_id}")
+            create = life.new_call() if attempt.create else None
+            operation = presence.join(entry_id, create=create)
+        case "go_live":
+            operation = life.go_live()
+        case "stop_live":
+            operation = life.stop_live()
+        case "end":
+            operation = life.end()
+        case _:
+            return None
+    name = attempt.user_id.removeprefix(SYSTEM)
+    system = name != attempt.user_id
+    return Wish(Claim(name, attempt.role, attempt.teams, system), operation)
 
 
 def _claim(own: Sequence[Record], load: Load) -> Claim:
