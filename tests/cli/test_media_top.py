@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.workers.conftest import Site
 
 from greenroom import CallMediaStats, EntryMediaStats, Greenroom, MediaStatistics, aio, errors
+from greenroom.aio.room import Coming
 from greenroom.cli.media.looking import Look, place_of
 from greenroom.cli.media.rates import ORDERS, between, calls
 from greenroom.domain.message import CallId, EntryId, UserId
@@ -51,14 +52,14 @@ class Server:
 def serving() -> Iterator[Server]:
     media, rooms = FakeMedia(), list[Greenroom]()
 
-    class Coming(aio.room.Coming):
+    class Noted(Coming):
         async def __aenter__(self) -> aio.Greenroom:
             room = await super().__aenter__()
             rooms.append(room.reading)
             return room
 
     def opening() -> Coming:
-        return Coming(lambda: Greenroom.open("memory://", media=media))
+        return Noted(lambda: Greenroom.open("memory://", media=media))
 
     app = application(opening, demo=False, operator_key=KEY)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
