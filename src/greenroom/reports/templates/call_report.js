@@ -49,7 +49,7 @@
     return [
       deleted ? ["deleted", "bad"] : null,
       endedAt ? [`ended ${endedAt}`, "bad"] : null,
-      backstage ? ["backstage", ""] : ["open", "on"],
+      backstage ? ["backstage", ""] : endedAt || deleted ? null : ["open", "on"],
       ongoing ? [`session ${session}`, "on"] : ["nobody in", ""],
       startsAt ? [`planned ${startsAt}`, ""] : null,
       [`${members} members`, ""],
