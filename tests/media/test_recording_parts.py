@@ -348,6 +348,21 @@ def test_a_folder_that_is_gone_fails_the_recording_once(tmp_path: Path) -> None:
     assert desk.files == []
 
 
+def test_a_note_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        desk = Desk(tmp_path, SOUND, "opus")
+        desk.sound(0.5)
+        desk.writer.close()
+    assert desk.failures == ["[Errno 28] No space left on device"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def half_file(folder: Path) -> tuple[Path, Note]:
     """What a process leaves that is killed while it writes two seconds of pictures."""
     note = Note.of(RECORDING, PICTURE, "VP8", 2.5)

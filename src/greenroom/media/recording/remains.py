@@ -28,6 +28,7 @@ DIED: Final = "the process that wrote it died"
 _NOTE: Final = ".json"
 _MENDED: Final = ".mended"
 _MOST_NAMESAKES: Final = 10_000
+_LONGEST_NOTE: Final = 65_536
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,10 +111,26 @@ class Claim:
                 descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
             except FileExistsError:
                 continue
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.write(descriptor, Encoder().encode(note))
-            return cls(folder, name, descriptor)
+            claim = cls(folder, name, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                os.write(descriptor, Encoder().encode(note))
+            except OSError:
+                claim.settle()
+                raise
+            return claim
         raise FileExistsError(f"{place} and {_MOST_NAMESAKES} more like it")
+
+    def taken(self) -> Note | None:
+        """The note, if whoever wrote it is gone and it is one; from now on it is this process's."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return Decoder(Note).decode(os.read(self._descriptor, _LONGEST_NOTE))
+        except BlockingIOError:
+            return None
+        except (DecodeError, ValidationError):
+            log.warning("what stands beside %s is not a note of ours", self.path)
+            return None
 
     def settle(self) -> None:
         """It is on record: the note is not needed any more."""
@@ -138,20 +155,18 @@ def left_behind(folder: Path) -> Iterator[tuple[Note, RecordedFile, Claim]]:
 
 
 def _finished(folder: Path, beside: Path) -> tuple[Note, RecordedFile, Claim] | None:
-    descriptor = os.open(beside, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        note = Decoder(Note).decode(os.read(descriptor, 65_536))
-    except BlockingIOError:  # whoever writes it lives
-        os.close(descriptor)
-        return None
-    except (DecodeError, ValidationError):
-        log.warning("what stands at %s is not a note of ours", beside)
-        os.close(descriptor)
-        return None
     path = beside.with_name(beside.name.removesuffix(_NOTE))
-    claim = Claim(folder, path.relative_to(folder).as_posix(), descriptor)
-    file = _file(note, path, claim.name)
+    name = path.relative_to(folder).as_posix()
+    claim = Claim(folder, name, os.open(beside, os.O_RDWR))
+    try:
+        note = claim.taken()
+        file = None if note is None else _file(note, path, name)
+    except BaseException:
+        claim.leave()
+        raise
+    if note is None:
+        claim.leave()
+        return None
     if file is None:
         claim.settle()
         return None
