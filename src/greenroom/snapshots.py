@@ -141,8 +141,9 @@ def _plain(value: object) -> object:
             raise TypeError(f"a state with a {type(value).__name__} in it")
 
 
-def _model(kind: type[BaseModel], raw: object) -> BaseModel:
-    return kind.model_validate(raw)
+def _made(kind: Any, raw: Any) -> object:
+    """What the reader does not know, of what it does; maps of a state itself never come here."""
+    return Map(raw) if get_origin(kind) is Map else kind.model_validate(raw)
 
 
 _write: Final = Encoder(enc_hook=_plain).encode
@@ -159,7 +160,7 @@ def _reader(kind: str) -> Callable[[bytes], Any]:
         for name in _fields(state)
     ]
     with COMPILING:
-        decode = Decoder(defstruct(state.__name__, fields), dec_hook=_model).decode
+        decode = Decoder(defstruct(state.__name__, fields), dec_hook=_made).decode
 
     def read(written: bytes) -> Any:
         found = asdict(decode(written))

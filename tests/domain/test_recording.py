@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from immutables import Map
 from tests.domain.story import SYSTEM, Story, at, names, story
 
 from greenroom.domain.errors import MediaError, NoSession, NotAllowed, RecordingDisabled
@@ -21,6 +22,9 @@ from greenroom.domain.session_events import (
     TrackRecorded,
 )
 from greenroom.domain.session_recording import Recordings
+from greenroom.domain.streams import session_stream
+from greenroom.domain.turn import Folded
+from greenroom.snapshots import restored, snapshot
 
 ALWAYS = {"recording": {"mode": "auto-on"}}
 FILE = RecordedFile(
@@ -209,6 +213,15 @@ def test_times_that_are_none_stop_no_report() -> None:
     [event] = tell_file(told, odd)
     assert isinstance(event, TrackRecorded)
     assert (event.file.starts_after, event.file.seconds, event.file.failure) == (0, 0, "a ")
+
+
+def test_a_snapshot_of_the_session_knows_what_was_recorded() -> None:
+    told = recorded_call()
+    tell_file(told)
+    stream = session_stream(told.cid, 1)
+    kept = snapshot(stream, Folded(told.session, 5))
+    assert restored(stream, kept) == Folded(told.session, 5)
+    assert told.session.recordings.files == Map({FILE.name: 1})
 
 
 WISHES = st.sampled_from(["start", "stop", "join", "leave", "end", "file", "failed", "resumed"])

@@ -480,7 +480,7 @@ def test_each_kind_has_a_format_of_its_own_and_the_same_every_time() -> None:
 
 FOLDED_BY = {
     "call": (1, "6056f1582a15"),
-    "session": (2, "de908a20fcbc"),
+    "session": (2, "56536eeb7c42"),
     "member": (1, "6e9bfa8b509c"),
     "type": (1, "244f926b5633"),
     "user": (1, "a3643d98a278"),
