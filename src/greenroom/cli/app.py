@@ -14,6 +14,7 @@ from greenroom.cli import (
     attempts,
     attendance,
     call_types,
+    capture,
     copying,
     db,
     explain,
@@ -113,6 +114,7 @@ for _panel, _name, _function in (
     (_RUN, "worker", worker.worker),
     (_RUN, "rebuild", rebuild.rebuild),
     (_RUN, "copy", copying.copy),
+    (_RUN, "capture", capture.capture),
 ):
     app.command(_name, cls=Guarded, rich_help_panel=_panel)(_function)
 app.add_typer(

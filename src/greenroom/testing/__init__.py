@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenroom.domain.turn import Claim
+    from greenroom.testing.captured import Captured
     from greenroom.testing.clock import VirtualClock
     from greenroom.testing.clock_contract import ClockContract
     from greenroom.testing.driver import Driver, RoomDriver, ThreadedDriver
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CallMachine",
     "CallModel",
+    "Captured",
     "Claim",
     "ClockContract",
     "Disagreement",
@@ -71,6 +73,7 @@ __all__ = [
 _WHERE = {
     "CallMachine": "machine",
     "CallModel": "model",
+    "Captured": "captured",
     "Claim": "history",
     "ClockContract": "clock_contract",
     "Disagreement": "machine",
