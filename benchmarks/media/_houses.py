@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from benchmarks.media._clients import Peer
 from benchmarks.media._server import Server, Usage, usage_of
 
-from greenroom.media.janus.session import JanusSession, Way
+from greenroom.media.janus.session import JanusSession, Message, Way
 from greenroom.testing.janus import PrivateJanus
 
 PATIENCE = 20.0
@@ -89,7 +89,9 @@ class Janus:
     def __init__(self, janus: PrivateJanus) -> None:
         self._janus = janus
         way = Way(janus.url, "janus-protocol", {"apisecret": janus.secret}, PATIENCE)
-        self._session = JanusSession(way, lambda *_: None, lambda _: None)
+        self._session = JanusSession(way, self._heard, lambda _: None)
+        self._up: dict[int, asyncio.Event] = {}
+        """By handle: whether Janus sees the connection of a publisher stand as well."""
         self._room = 0
         self._feeds: dict[str, int] = {}
         self._handles: dict[Peer, int] = {}
@@ -109,6 +111,7 @@ class Janus:
     async def send(self, name: str, peer: Peer) -> None:
         """Connect a peer that only sends."""
         handle = await self._session.attach(name)
+        up = self._up[handle] = asyncio.Event()
         said = {"ptype": "publisher", "room": self._room}
         reply = await self._session.ask(handle, "join", said)
         self._feeds[name] = int(reply.data["id"])
@@ -118,6 +121,7 @@ class Janus:
             return reply.sdp or ""
 
         await peer.join(configure)
+        await asyncio.wait_for(up.wait(), PATIENCE)
 
     async def receive(self, name: str, peer: Peer) -> None:
         """Connect a peer that only receives."""
@@ -144,3 +148,7 @@ class Janus:
         """End it."""
         await self._session.close()
         await asyncio.to_thread(self._janus.__exit__)
+
+    def _heard(self, handle: int, message: Message) -> None:
+        if message["janus"] == "webrtcup" and handle in self._up:
+            self._up[handle].set()

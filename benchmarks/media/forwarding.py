@@ -15,6 +15,7 @@ the program `janus` (Debian and Ubuntu: `apt-get install janus`).
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -194,7 +195,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=both, default=both)
     parser.add_argument("--loads", nargs="*", choices=list(LOADS), default=list(LOADS))
     options = parser.parse_args(namespace=Options())
-    tell("media", asyncio.run(run(options)), save=options.save, also="Janus on one event loop")
+    also = f"Janus on one event loop, {os.getloadavg()[0]:.0f} other programs at work"
+    tell("media", asyncio.run(run(options)), save=options.save, also=also)
 
 
 if __name__ == "__main__":
