@@ -121,10 +121,13 @@ def _costs(taken: dict[str, list[Round]]) -> str:
 def _latencies(taken: dict[str, list[Round]]) -> str:
     body = []
     for name, rounds in taken.items():
+        both = [(one.ours.latencies, one.janus.latencies) for one in rounds]
         ends = [
-            (percentiles(one.ours.latencies), percentiles(one.janus.latencies)) for one in rounds
+            (percentiles(ours), percentiles(theirs))
+            for ours, theirs in both
+            if min(len(ours), len(theirs)) > 1  # else nothing came through: see the frames decoded
         ]
-        for at, what in enumerate(("p50", "p99")):
+        for at, what in enumerate(("p50", "p99") if ends else ()):
             pairs = [(ours[at], theirs[at]) for ours, theirs in ends]
             body.append(
                 [
