@@ -274,11 +274,11 @@ LAWS = [the_reasons_alone_tell_the_verdict, every_cited_event_made_its_fact_true
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law(law: Any) -> None:
-    settings(max_examples=6, phases=NO_SHRINKING)(given(cids(), courses())(law))()
+    settings(max_examples=3, phases=NO_SHRINKING)(given(cids(), courses())(law))()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law_in_long_courses(law: Any) -> None:
-    wide = settings(max_examples=30, phases=NO_SHRINKING)
+    wide = settings(max_examples=15, phases=NO_SHRINKING)
     wide(given(cids(), courses(shortest=20, longest=40))(law))()

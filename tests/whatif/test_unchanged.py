@@ -42,14 +42,14 @@ def everything_comes_out_as_it_was(cid: str, course: Sequence[Wish], other: Sequ
                 assert quick.over(mode=mode) == slow.over(mode=mode)
 
 
-@settings(max_examples=8, phases=NO_SHRINKING)
+@settings(max_examples=4, phases=NO_SHRINKING)
 @given(cids(), courses(), courses(shortest=5, longest=10))
 def test_whatever_happened(cid: str, course: Sequence[Wish], other: Sequence[Wish]) -> None:
     everything_comes_out_as_it_was(cid, course, other)
 
 
 @pytest.mark.slow
-@settings(max_examples=150, phases=NO_SHRINKING)
+@settings(max_examples=15, phases=NO_SHRINKING)
 @given(cids(), courses(shortest=25, longest=60), courses())
 def test_whatever_happened_in_long_courses(
     cid: str, course: Sequence[Wish], other: Sequence[Wish]

@@ -18,13 +18,10 @@ class Deed(Struct, frozen=True, gc=False):
     """What one command recorded about a call, whole: it was appended at once."""
 
     cid: CallId
+    position: int
+    """Of its first record."""
     records: Sequence[Record]
     """In order; at least one."""
-
-    @property
-    def position(self) -> int:
-        """Of its first record."""
-        return self.records[0].position
 
     @property
     def at(self) -> datetime:
@@ -57,4 +54,4 @@ def deeds(records: Iterable[tuple[int, Record]]) -> Iterator[Deed | Record]:
 
 def _deed(records: Sequence[Record]) -> Iterable[Deed | Record]:
     cid = call_in(records[0].event)
-    return records if cid is None else (Deed(cid, records),)
+    return records if cid is None else (Deed(cid, records[0].position, records),)

@@ -83,11 +83,12 @@ def run(
     feed = source.store.feed(since, until=span.until, of=of)
     attempts = _Attempts(source.attempts(span.after, span.until), span)
     for number, one in enumerate(deeds(feed)):
-        if attempts.next_at < one.position:
-            attempts.up_to(one.position, again, tally)
+        position = one.position
+        if attempts.next_at < position:
+            attempts.up_to(position, again, tally)
         if not isinstance(one, Deed):
             commons.take(one)
-        elif one.position <= span.after:
+        elif position <= span.after:
             again.pass_over(one)
         else:
             asked, difference = again.decide(one, telling=tally.tells)
@@ -95,7 +96,7 @@ def run(
             if difference is not None:
                 tally.add(difference)
         if number % _TOLD_EVERY == 0:
-            progress(one.position, span.until)
+            progress(position, span.until)
     attempts.up_to(span.until + 1, again, tally)
     progress(span.until, span.until)
     return tally
@@ -106,12 +107,13 @@ class _Attempts:
 
     def __init__(self, attempts: Iterator[Attempt], span: Span) -> None:
         self._rest = (one for one in attempts if span.concerns(call_stream(one.cid)))
-        self._next = next(self._rest, None)
-
-    @property
-    def next_at(self) -> float:
+        self.next_at: float = 0
         """Where the next was refused."""
-        return inf if self._next is None else self._next.position
+        self._move_on()
+
+    def _move_on(self) -> None:
+        self._next = next(self._rest, None)
+        self.next_at = inf if self._next is None else self._next.position
 
     def up_to(self, position: int, again: Again, tally: Tally) -> None:
         """Decide again on those that were refused before `position`."""
@@ -120,4 +122,4 @@ class _Attempts:
             tally.decided += tried
             if difference is not None:
                 tally.add(difference)
-            self._next = next(self._rest, None)
+            self._move_on()
