@@ -16,6 +16,7 @@ class ForgetfulDoor(RoomDriver):
 
 class ForgetfulMachine(CallMachine):
     cids = ("default:123",)
+    asks = ("join", "kick")
 
     def driver(self) -> Driver:
         return ForgetfulDoor()
