@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -96,7 +95,7 @@ class Doorkeeper:
         cls, store: EventStore, refusals: Refusals | None, now: Callable[[], datetime]
     ) -> Self:
         """One that keeps them beside the events of `store`."""
-        return cls(partial(SqlAttempts.open, attempts_beside(store)), refusals, now)
+        return cls(lambda: SqlAttempts.open(attempts_beside(store)), refusals, now)
 
     def _begin_anew(self) -> None:
         self._waiting: deque[Attempt] = deque()

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from greenroom.testing import Disagreement, wish
 
-FEW = settings(max_examples=3, stateful_step_count=15, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=3, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
 UNTIL_FOUND = settings(FEW, max_examples=300, derandomize=True, phases=[Phase.generate])
 
 

@@ -64,7 +64,7 @@ class Attempts(BaseModel):
 class AttemptStore(Protocol):
     """Where attempts are kept. Safe for many threads."""
 
-    def write(self, attempts: Sequence[Attempt], verbatim: int) -> None:
+    def write(self, new: Sequence[Attempt], verbatim: int) -> None:
         """Note them: so many verbatim of each user, call and minute, and the count of all."""
         ...
 
