@@ -27,9 +27,8 @@ from sqlalchemy import (
     update,
 )
 
-from greenroom.adapters.beside import Beside
+from greenroom.adapters.beside import Beside, Founding
 from greenroom.domain.attempts import Attempt, AttemptCount, Attempts
-from greenroom.domain.errors import WrongSchema
 from greenroom.domain.instants import instant, micros
 from greenroom.domain.message import CallId, Role, Team, UserId
 
@@ -96,12 +95,8 @@ class SqlAttempts:
             StoreError: the database cannot be used.
             WrongSchema: a later greenroom made the tables.
         """
-        database = Beside.at(where, what="the refused attempts", durable=False)
-        try:
-            _found(database)
-        except BaseException:
-            database.close()
-            raise
+        founding = Founding(formats, SCHEMA)
+        database = Beside.open(where, founding, what="the refused attempts", durable=False)
         return cls(database)
 
     def write(self, new: Sequence[Attempt], verbatim: int) -> None:
@@ -173,16 +168,6 @@ class SqlAttempts:
     def close(self) -> None:
         """Release the connection. Twice is fine."""
         self._database.close()
-
-
-def _found(database: Beside) -> None:
-    with database.writing() as connection:
-        metadata.create_all(connection)
-        found = connection.scalar(select(formats.c.schema))
-        if found is None:
-            connection.execute(insert(formats).values(schema=SCHEMA))
-        elif found != SCHEMA:
-            raise WrongSchema(found, SCHEMA)
 
 
 def _count(connection: Connection, key: tuple[str, str, int], more: int) -> int:

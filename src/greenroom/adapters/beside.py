@@ -11,13 +11,24 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from sqlalchemy import Connection, Engine, Insert, StaticPool, Table, create_engine, event
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Insert,
+    StaticPool,
+    Table,
+    create_engine,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from greenroom.domain.errors import StoreClosed, StoreError
+from greenroom.domain.errors import StoreClosed, StoreError, WrongSchema
 from greenroom.projections.forks import connects_anew, survives_forks
+from greenroom.projections.making import make
 
 _WAITS_FOR_OTHERS: Final = 30
 """Seconds that a write waits for those of other processes, and of the event store."""
@@ -42,6 +53,16 @@ class Place:
     named: Callable[[Exception], StoreError]
 
 
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """Tables that stand together."""
+
+    format: Table
+    """The one of them whose only row says their `schema`."""
+    schema: int
+    """Version of the tables."""
+
+
 class Beside:
     """One connection, used by one thread at a time, each for no longer than a transaction."""
 
@@ -52,18 +73,41 @@ class Beside:
         survives_forks(self)
 
     @classmethod
-    def at(cls, where: Path | str | None, *, what: str, durable: bool = True) -> Self:
-        """In that file, or that PostgreSQL database; in memory for None.
+    def open(
+        cls,
+        where: Path | str | None,
+        founding: Founding,
+        *,
+        what: str,
+        durable: bool = True,
+        **first: int,
+    ) -> Self:
+        """The tables in that file, or that PostgreSQL database; in memory for None.
 
         Args:
             where: a path, or a URL.
+            founding: the tables, which are made where they are missing.
             what: is kept there, for messages: "the outbox".
             durable: whether what was written must outlive a power cut. Claims of notifications
                 must: what was told to people is never told again.
+            first: what new tables say of themselves at first, besides their schema.
 
         Raises:
             InvalidInput: it is text, and not the URL of a database.
+            StoreError: the database cannot be used.
+            WrongSchema: a later greenroom made the tables.
         """
+        database = cls.at(where, what=what, durable=durable)
+        try:
+            _found(database, founding, first)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def at(cls, where: Path | str | None, *, what: str, durable: bool = True) -> Self:
+        """The database as it is; see `open`."""
         if isinstance(where, str):
             return cls(_postgres(where, what, "on" if durable else "off"))
         return cls(_sqlite(where, what, "FULL" if durable else "NORMAL"))
@@ -108,6 +152,17 @@ class Beside:
     def after_fork_in_child(self) -> None:
         """Wait for no thread of the parent's."""
         self._lock = threading.Lock()
+
+
+def _found(database: Beside, founding: Founding, first: Mapping[str, int]) -> None:
+    told = founding.format
+    with database.writing() as connection:
+        make(connection, told.metadata.sorted_tables)
+        found = connection.scalar(select(told.c.schema))
+        if found is None:
+            connection.execute(insert(told).values(schema=founding.schema, **first))
+        elif found != founding.schema:
+            raise WrongSchema(found, founding.schema)
 
 
 def _sqlite(path: Path | None, what: str, synchronous: Literal["FULL", "NORMAL"]) -> Place:

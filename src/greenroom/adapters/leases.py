@@ -29,11 +29,9 @@ from sqlalchemy import (
     update,
 )
 
-from greenroom.adapters.beside import Beside
-from greenroom.domain.errors import WrongSchema
+from greenroom.adapters.beside import Beside, Founding
 from greenroom.domain.message import CallId
 from greenroom.media.leases import Enlisted, Lease, Worker
-from greenroom.projections.making import make
 
 SCHEMA: Final = 1
 """Version of the tables."""
@@ -95,12 +93,8 @@ class SqlLeases:
             StoreError: the database cannot be used.
             WrongSchema: a later greenroom made the tables.
         """
-        database = Beside.at(where, what="the media leases", durable=False)
-        try:
-            _found(database)
-        except BaseException:
-            database.close()
-            raise
+        founding = Founding(terms, SCHEMA)
+        database = Beside.open(where, founding, what="the media leases", durable=False, last=0)
         return cls(database)
 
     def renew(self, worker: Worker, seconds: float) -> Mapping[CallId, int]:
@@ -224,16 +218,6 @@ class SqlLeases:
             .order_by(func.round(workers.c.load * 5), calls, workers.c.load, workers.c.name)
             .limit(1)
         )
-
-
-def _found(database: Beside) -> None:
-    with database.writing() as connection:
-        make(connection, metadata.sorted_tables)
-        found = connection.scalar(select(terms.c.schema))
-        if found is None:
-            connection.execute(insert(terms).values(schema=SCHEMA, last=0))
-        elif found != SCHEMA:
-            raise WrongSchema(found, SCHEMA)
 
 
 def _give(connection: Connection, calls: Sequence[CallId], name: str) -> None:

@@ -141,7 +141,7 @@ class Outbox:
             StoreError: the database cannot be used.
             WrongSchema: a later greenroom has written this outbox.
         """
-        database = Database.open(where, head=head)
+        database = Database.begun(where, head=head)
         return cls(database, template=template, facts=facts, max_attempts=max_attempts)
 
     def position(self) -> int:

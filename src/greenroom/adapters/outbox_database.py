@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
-from greenroom.adapters.beside import Beside
-from greenroom.adapters.outbox_tables import SCHEMA, entries, follower, metadata, rings
-from greenroom.domain.errors import WrongSchema
+from greenroom.adapters.beside import Beside, Founding
+from greenroom.adapters.outbox_tables import SCHEMA, entries, follower, rings
 from greenroom.domain.instants import micros
-from greenroom.projections.making import make
 
 
 class Database(Beside):
-    """The tables of the outbox; `Database.open` is the way in."""
+    """The tables of the outbox; `Database.begun` is the way in."""
 
     @classmethod
-    def open(cls, where: Path | str | None, *, head: int) -> Database:
+    def begun(cls, where: Path | str | None, *, head: int) -> Self:
         """The tables in that file, or that PostgreSQL database; in memory for None.
 
         They are made where they are missing; a new outbox begins at `head`.
@@ -28,13 +27,7 @@ class Database(Beside):
             StoreError: the database cannot be used.
             WrongSchema: a later greenroom made the tables.
         """
-        database = cls.at(where, what="the outbox")
-        try:
-            _found(database, head)
-        except BaseException:
-            database.close()
-            raise
-        return database
+        return cls.open(where, Founding(follower, SCHEMA), what="the outbox", position=head)
 
     def prune(self, before: datetime, limit: int) -> None:
         """Forget up to `limit` entries settled before that, and rings as old."""
@@ -42,13 +35,3 @@ class Database(Beside):
         with self.writing() as connection:
             connection.execute(delete(entries).where(entries.c.id.in_(old)))
             connection.execute(delete(rings).where(rings.c.rung_at < micros(before)))
-
-
-def _found(database: Database, head: int) -> None:
-    with database.writing() as connection:
-        make(connection, metadata.sorted_tables)
-        found = connection.scalar(select(follower.c.schema))
-        if found is None:
-            connection.execute(insert(follower).values(schema=SCHEMA, position=head))
-        elif found != SCHEMA:
-            raise WrongSchema(found, SCHEMA)

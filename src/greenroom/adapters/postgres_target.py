@@ -66,7 +66,7 @@ class PostgresTarget(PostgresTables, Target):
 
     def found_outbox(self) -> None:
         """Make the tables of the outbox, unless there are some."""
-        Database.open(self.views_at, head=0).close()
+        Database.begun(self.views_at, head=0).close()
 
     def settle(self) -> None:
         """Count on where the copied rows end; know how many there are; vacuum what is gone."""

@@ -65,7 +65,7 @@ class SQLiteTarget(SQLiteTables, Target):
 
     def found_outbox(self) -> None:
         """Make the tables of the outbox, unless there are some."""
-        Database.open(self.path, head=0).close()
+        Database.begun(self.path, head=0).close()
 
     def settle(self) -> None:
         """Move the write-ahead log into the file: keys that came and went are in neither then."""

@@ -30,6 +30,14 @@ StoreOption = Annotated[
         rich_help_panel=_COMMON,
     ),
 ]
+AddressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--address",
+        metavar="IP",
+        help="Of this machine, to send audio and video from; all but loopback without.",
+    ),
+]
 RecordingsOption = Annotated[
     Path | None,
     typer.Option(

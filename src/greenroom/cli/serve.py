@@ -11,7 +11,7 @@ import typer
 from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
 from greenroom.cli.opening import opened
-from greenroom.cli.options import DebugOption, RecordingsOption
+from greenroom.cli.options import AddressOption, DebugOption, RecordingsOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
 from greenroom.ice import IceServer, checked
@@ -33,15 +33,6 @@ StoreOption = Annotated[
         help="The store; in memory for the demo, where none is named.",
     ),
 ]
-AddressOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--address",
-        metavar="IP",
-        help="Of this machine, to send audio and video from; all but loopback without.",
-    ),
-]
-
 IceOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from greenroom.cli.opening import inside, opened
-from greenroom.cli.options import DEFAULT_STORE, DebugOption, RecordingsOption, StoreOption
+from greenroom.cli.options import (
+    DEFAULT_STORE,
+    AddressOption,
+    DebugOption,
+    RecordingsOption,
+    StoreOption,
+)
 from greenroom.cli.worker import logged, stopped_by_signals
 from greenroom.domain.errors import InvalidInput, MediaError, StoreError
 from greenroom.media.leases import Leases
@@ -38,14 +44,6 @@ HostOption = Annotated[
         "--host",
         metavar="IP",
         help="Of this machine, where your application reaches the workers.",
-    ),
-]
-AddressOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--address",
-        metavar="IP",
-        help="Of this machine, to send audio and video from; all but loopback without.",
     ),
 ]
 RecycleOption = Annotated[
