@@ -212,7 +212,11 @@ class MediaLink(MediaReports):
             MediaError: `after` was not accepted last, or the adapter does not invite.
         """
         self._require(cid, entry_id)
-        return self._media.invite(entry_id, after)
+        invitation = self._media.invite(entry_id, after)
+        if invitation is not None:
+            # Media tells an entry once, and no more when somebody asked before it could.
+            self._waiting.wake(entry_id)
+        return invitation
 
     def accept(self, cid: CallId, entry_id: EntryId, number: int, sdp: str) -> None:
         """A participant's answer to an invitation.

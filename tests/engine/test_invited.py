@@ -147,6 +147,25 @@ def test_a_room_that_closes_lets_nobody_wait(hall: Hall, caplog: pytest.LogCaptu
     assert caplog.records == []
 
 
+def test_who_asks_just_before_all_are_told_does_not_keep_it_from_the_others() -> None:
+    async def story() -> None:
+        media = FakeMedia()
+        async with AsyncGreenroom.open("memory://", media=media) as room:
+            alice = await room.as_user("alice").call(*HERE).join(create=True)
+            thierry = await room.as_user("thierry").call(*HERE).join()
+            assert await thierry.invite() is None
+            waiting = asyncio.create_task(thierry.next_invitation(seconds=20))
+            asked = len(media.told)
+            while len(media.told) == asked:
+                await asyncio.sleep(0.01)
+            media._published[alice.entry_id] = {"audio"}  # nobody is told yet
+            assert await thierry.invite() is not None
+            assert await asyncio.wait_for(waiting, 10) is not None
+
+    asyncio.run(story())
+
+
+@pytest.mark.slow
 def test_a_thousand_tasks_wait_without_a_thread_each() -> None:
     async def story() -> None:
         media = FakeMedia()
