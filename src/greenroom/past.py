@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -19,11 +19,13 @@ from greenroom.domain.message import CallId, EntryId, StreamId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import EventStore
-from greenroom.domain.streams import ERASING
-from greenroom.domain.turn import Claim, Folded
+from greenroom.domain.streams import ERASING, type_stream
+from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.folding import fold
 from greenroom.handles import Room
 from greenroom.live import LiveCore
+from greenroom.past_policy import PastCallTypes, PastUsers
+from greenroom.policy import EMBEDDER
 from greenroom.projections.as_of import Kept, Replayed, Seen
 from greenroom.projections.log_index import LogIndex
 from greenroom.watchers import Watchers
@@ -107,6 +109,17 @@ class PastCore(Core):
             )
         return answer(turn).placed(self.position)
 
+    def look(self, answer: Callable[[Turn], A]) -> A:
+        """At what belongs to no call, as the embedder."""
+        self.follow()
+        return answer(Turn(EMBEDDER, self._at, self.load)).placed(self.position)
+
+    def call_types(self) -> Sequence[str]:
+        """The names of those that were defined by then; none has ever been taken away."""
+        self.follow()
+        names = self._live.seen().lookups.call_types()
+        return [name for name in names if self.load(type_stream(name)).version]
+
     def attempts(self, cid: CallId, claim: Claim, user: str | None, limit: int) -> Attempts:
         """Who had been turned away by then."""
         self.rehearse(cid, claim, people.see_attempts())
@@ -143,6 +156,13 @@ class PastCore(Core):
 
 class PastRoom(Room[PastCore]):
     """The room as it was at a moment: the same reads, no commands."""
+
+    def __init__(self, core: PastCore) -> None:
+        super().__init__(core)
+        self.call_types: Final = PastCallTypes(core)
+        """Call types: settings and grants."""
+        self.users: Final = PastUsers(core)
+        """What was known of users."""
 
     @property
     def position(self) -> int:

@@ -16,7 +16,8 @@ from tests.aio.inside import forget
 from tests.engine.test_history_and_explain import NO_SHRINKING
 
 import greenroom
-from greenroom import Greenroom, aio, errors, policy
+from greenroom import Greenroom, aio, errors, past_policy, policy
+from greenroom.aio import handles
 from greenroom.domain.turn import Claim
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.history import Wish
@@ -195,6 +196,8 @@ PAIRS = [
     (policy.Users, aio.Users),
     (greenroom.Greenroom, aio.Greenroom),
     (greenroom.PastRoom, aio.PastRoom),
+    (past_policy.PastCallTypes, handles.PastCallTypes),
+    (past_policy.PastUsers, handles.PastUsers),
 ]
 
 

@@ -109,6 +109,33 @@ def test_an_instant_shows_all_that_was_recorded_up_to_it(
         past.close()
 
 
+def test_types_and_users_are_as_they_were(room: Greenroom, clock: VirtualClock) -> None:
+    room.call_types.create("clinic", settings={"limits": {"max_participants": 2}})
+    room.users.upsert("alice", name="Alice", role="user", teams=["red"])
+    types, clinic = room.call_types.list(), room.call_types.get("clinic")
+    alice, then = room.users.get("alice"), clock.now()
+    clock.advance(seconds=1)
+    room.call_types.revoke("clinic", role="user", capability="join-call")
+    room.call_types.update("clinic", settings={"limits": {"max_participants": 3}})
+    room.call_types.create("ward")
+    room.users.upsert("alice", role="admin", teams=["blue"])
+    room.users.upsert("charlie", name="Charlie")
+    with room.at(then) as past:
+        assert past.call_types.get("clinic") == at_position(clinic, past)
+        assert past.call_types.list() == [at_position(one, past) for one in types]
+        assert past.users.get("alice") == at_position(alice, past)
+        assert not past.users.get("charlie").known
+        with pytest.raises(errors.CallTypeNotFound):
+            past.call_types.get("ward")
+        room.users.erase("alice")
+        assert past.users.get("alice").name == ""
+
+
+def at_position(state: Any, past: PastRoom) -> Any:
+    """What was answered then, as a room of the past answers it."""
+    return state.model_copy(update={"position": past.position, "recorded": ()})
+
+
 def test_before_a_call_there_was_none(room: Greenroom) -> None:
     before = room.position
     room.as_user("thierry").call("default", "123").create()

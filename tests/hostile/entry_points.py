@@ -233,6 +233,8 @@ def _rooms() -> list[EntryPoint]:
             get=(1, {"user_id": "alice"}),
             erase=(1, {"user_id": "alice", **_ID}),
         ),
+        *_on("PastCallTypes", lambda house: house.past.call_types, get=(1, {"name": "default"})),
+        *_on("PastUsers", lambda house: house.past.users, get=(1, {"user_id": "alice"})),
         *_on(
             "Outbox",
             lambda house: house.room.outbox,
@@ -256,6 +258,7 @@ NOT_HERE: Final = {
     "Outbox.close": "takes nothing",
     "PastRoom.close": "takes nothing",
     "CallTypes.list": "takes nothing",
+    "PastCallTypes.list": "takes nothing",
     "Greenroom.what_if": "whatif/test_asking.py",
     **dict.fromkeys(
         ("UserHandle.import_members", "CallHandle.import_members"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ConfigDict, PrivateAttr
 
-from greenroom import answers, call_handle, entry, handles, policy
+from greenroom import answers, call_handle, entry, handles, past, past_policy, policy
 from greenroom.aio.asking import Asking, AskingNow
 from greenroom.aio.desk import AsyncDesk
 from greenroom.aio.mirror import answering, blocking, command
@@ -322,3 +322,26 @@ class Users:
     upsert = command(policy.Users.upsert)
     get = command(policy.Users.get)
     erase = command(policy.Users.erase)
+
+
+class PastCallTypes:
+    """Call types as they were, for tasks."""
+
+    def __init__(self, desk: AsyncDesk, room: past.PastRoom) -> None:
+        self.desk: Final = desk
+        self.asking: Final = room.call_types
+        self.reading: Final = room.call_types
+
+    get = blocking(past_policy.PastCallTypes.get)
+    list = blocking(past_policy.PastCallTypes.list)
+
+
+class PastUsers:
+    """What was known of users, for tasks."""
+
+    def __init__(self, desk: AsyncDesk, room: past.PastRoom) -> None:
+        self.desk: Final = desk
+        self.asking: Final = room.users
+        self.reading: Final = room.users
+
+    get = blocking(past_policy.PastUsers.get)

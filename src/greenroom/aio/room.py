@@ -14,7 +14,15 @@ from greenroom import engine, past
 from greenroom.adapters.outbox import Outbox
 from greenroom.aio.asking import Asking, AskingNow, AskingThePast
 from greenroom.aio.desk import AsyncDesk
-from greenroom.aio.handles import CallHandle, CallTypes, Entry, UserHandle, Users
+from greenroom.aio.handles import (
+    CallHandle,
+    CallTypes,
+    Entry,
+    PastCallTypes,
+    PastUsers,
+    UserHandle,
+    Users,
+)
 from greenroom.aio.mirror import blocking
 from greenroom.handles import claim, claim_of, system_claim
 from greenroom.tickets import Use
@@ -202,6 +210,10 @@ class PastRoom(Room):
         super().__init__(AskingThePast(room._core, desk))  # noqa: SLF001 - the same house
         self._room = room
         self._desk = desk
+        self.call_types: Final = PastCallTypes(desk, room)
+        """Call types: settings and grants."""
+        self.users: Final = PastUsers(desk, room)
+        """What was known of users."""
 
     @property
     def position(self) -> int:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from itertools import islice
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, delete
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import CallId, Event, Recorded, UserId
@@ -19,6 +16,7 @@ from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
 from greenroom.projections.log_index import LogIndex
+from greenroom.projections.making import make
 from greenroom.projections.members import Members
 from greenroom.projections.participants import Participants
 from greenroom.projections.past_tables import THEN
@@ -84,8 +82,7 @@ class Replayed:
         self._position = position
         self._database = SQLiteDatabase(None, TIME_LIMIT)
         with self._database.write() as connection:
-            for statement in _made():
-                connection.exec_driver_sql(statement)
+            make(connection, _TABLES)
         # Cursors are good for this position alone, and for tables of the past at it as well.
         self.queries: Final = Queries(self._database, store.secret).over(NOW, position=position)
         self.lookups: Final = CallLookups(self._database)
@@ -155,11 +152,3 @@ class Replayed:
         from_the_start = dict.fromkeys(projections, 0)
         while batch := list(islice(rest, BATCH)):
             project(self._database, connection, from_the_start, batch)
-
-
-@cache
-def _made() -> Sequence[str]:
-    """The statements that make the tables and their indexes, put together once."""
-    made: list[CreateTable | CreateIndex] = [CreateTable(table) for table in _TABLES]
-    made += [CreateIndex(index) for table in _TABLES for index in table.indexes]
-    return [str(one.compile(dialect=sqlite.dialect())) for one in made]
