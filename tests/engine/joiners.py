@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, cycle
@@ -17,6 +17,8 @@ from greenroom import CallHandle, Greenroom, errors
 CALL: Final = ("default", "123")
 LONGEST: Final = 20.0
 """Seconds that anybody tries what ends when another process acts."""
+SHARE: Final = 8
+"""Of a call that all are after: how often each must have had it before any of them stops."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,31 @@ def come_as_often_as_possible(room: Greenroom, user_id: str, until: float) -> in
     return times
 
 
-def let_in_as_many_as_possible(room: Greenroom, name: str, until: float) -> int:
-    """How many get in before that instant, one after the other."""
-    for n in count():
-        if time.time() >= until:
-            return n
+def come_until_all_have_come(room: Greenroom, user_id: str, tallies: Path) -> int:
+    """How often one gets in and out again until everybody has been in."""
+    call = call_of(room, user_id)
+    times = 0
+    for times in until_all_have(tallies, user_id):  # noqa: B007 - the last is the answer
+        call.join()
+        call.leave()
+    return times
+
+
+def let_in_until_all_have(room: Greenroom, name: str, tallies: Path) -> int:
+    """How many get in, one after the other, until everybody has let some in."""
+    n = 0
+    for n in until_all_have(tallies, name):
         room.as_user(f"{name}-{n}", teams=["red"]).call(*CALL).join()
-    return 0
+    return n
+
+
+def until_all_have(tallies: Path, name: str) -> Iterator[int]:
+    """1, 2, 3: until each of those who keep a tally there has had their `SHARE`."""
+    for n in count(1):
+        yield n
+        (tallies / name).write_text("x" * n)
+        if all(one.stat().st_size >= SHARE for one in tallies.iterdir()):
+            return
 
 
 def position_of(room: Greenroom) -> int:
