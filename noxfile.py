@@ -5,6 +5,7 @@ Sessions run in the environment that nox itself is installed in: `pip install -e
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -57,3 +58,18 @@ def slow(session: nox.Session) -> None:
 def deep(session: nox.Session) -> None:
     """The fast tests with every property tried 2,000 times: when the rules have changed."""
     session.run(PYTHON, *FAST_TESTS, *session.posargs, env={"HYPOTHESIS_PROFILE": "deep"})
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """The fault matrix at its large size (`FAULTS=ci`: that of a build), and its page anew."""
+    size = os.environ.get("FAULTS", "large")
+    notes = Path(session.create_tmp()) / "notes.json"
+    env = {"FAULTS": size, "FAULTS_NOTES": str(notes), "HYPOTHESIS_PROFILE": "ci"}
+    listed = session.run(PYTHON, "-m", "tests.faults.page", "--tests", silent=True)
+    noting = ["-n", "2", "--dist", "loadfile", "-p", "tests.faults.noting", "--timeout", "3600"]
+    tests = [*str(listed).split(), *session.posargs]
+    try:
+        session.run(PYTHON, "-m", "pytest", *noting, *tests, env=env)
+    finally:  # the page says as well what failed
+        session.run(PYTHON, "-m", "tests.faults.page", str(notes), size)

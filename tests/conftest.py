@@ -6,7 +6,7 @@ And a PostgreSQL server: one a test process, started for the first test that ask
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,6 +45,12 @@ def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
     """Of an empty database that one test has for itself."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Says how often a fault was made to happen: `tried("sqlite", 40)`, for the page of faults."""
+    return lambda store, times: record_property("tried", (store, times))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
