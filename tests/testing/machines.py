@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from greenroom.testing import CallMachine, Driver, Outcome, RoomDriver, Wish
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+
+from greenroom import errors
+from greenroom.testing import (
+    CallMachine,
+    Claim,
+    Driver,
+    Fault,
+    FaultStore,
+    Outcome,
+    RoomDriver,
+    Wish,
+)
+
+T = TypeVar("T")
+
+FAULTS: Final = tuple(one for one in Fault if one not in {Fault.SLOW, Fault.OVERTAKEN})
 
 
 class ForgetfulDoor(RoomDriver):
@@ -34,3 +54,58 @@ class BrokenDoor(RoomDriver):
 class BrokenMachine(CallMachine):
     def driver(self) -> Driver:
         return BrokenDoor()
+
+
+class FaultyDriver(RoomDriver):
+    """A room whose commits fail in every way; whoever is not told what became of theirs insists."""
+
+    under_the_same_id = True
+
+    def open(self, cid: str, now: datetime) -> None:
+        super().open(cid, now)
+        self.faults = FaultStore(self.room)
+        self._lot = Random(cid)
+        self._asked = 0
+
+    def advance(self, seconds: float) -> None:
+        until = self.clock.now() + timedelta(seconds=seconds)
+        self._insist(lambda: self.clock.set(until))
+
+    def asked(self, wish: Wish) -> Any:
+        self._asked += 1
+        if self.under_the_same_id and wish.name not in {"timers", "send_event"}:
+            wish = replace(wish, arguments={**wish.arguments, "request_id": f"ask-{self._asked}"})
+        faults = [self._lot.choice(FAULTS) for _ in range(self._lot.randrange(3))]
+        self.faults.next(*faults)
+        ask = super().asked
+        return self._insist(lambda: ask(wish))
+
+    def seen(self) -> Mapping[str, Any]:
+        return self._insist(super().seen)
+
+    def allowed(self, by: Claim) -> list[str] | str | None:
+        return self._insist(lambda: super(FaultyDriver, self).allowed(by))
+
+    def _insist(self, do: Callable[[], T]) -> T:
+        while True:
+            try:
+                return do()
+            except errors.StoreError:
+                continue  # each fault is there once
+
+
+class FaultyMachine(CallMachine):
+    def driver(self) -> Driver:
+        return FaultyDriver()
+
+
+class AskingAnewMachine(CallMachine):
+    """Whoever is not told what became of theirs asks as if for the first time."""
+
+    cids = ("default:123",)
+    asks = ("join", "kick")
+
+    def driver(self) -> Driver:
+        driver = FaultyDriver()
+        driver.under_the_same_id = False
+        return driver

@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from greenroom import Greenroom, Member, errors
-from greenroom.testing.faults import Fault, FaultStore
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -74,55 +70,3 @@ def test_a_store_that_there_is_not_is_refused(tmp_path: Path) -> None:
     run = ran(tmp_path, stores="mysql")
     assert "greenroom_stores: 'mysql' is none of" in run.stdout + run.stderr
     assert run.returncode != 0
-
-
-# Faults
-
-
-@pytest.fixture
-def room() -> Iterator[Greenroom]:
-    with Greenroom.open("memory://", timers=False) as opened:
-        yield opened
-
-
-def test_what_was_lost_after_the_commit_has_happened_once(room: Greenroom) -> None:
-    faults = FaultStore(room)
-    faults.next(Fault.LOST_AFTER)
-    call = room.as_user("thierry").call("default", "1")
-    with pytest.raises(errors.OutcomeUnknown):
-        call.create(members=[Member("alice")], request_id="once")
-    assert call.create(members=[Member("alice")], request_id="once").created
-    assert [one.name for one in call.history()] == ["call.created", "member.added"]
-
-
-def test_what_was_lost_before_the_commit_is_done_again(room: Greenroom) -> None:
-    faults = FaultStore(room)
-    faults.next(Fault.LOST_BEFORE, Fault.SLOW, Fault.TWICE)
-    call = room.as_user("thierry").call("default", "1")
-    with pytest.raises(errors.OutcomeUnknown):
-        call.create(request_id="once")
-    call.create(request_id="once")
-    call.join()
-    names = [one.name for one in call.history()]
-    assert names == ["call.created", "session.started", "session.joined"]
-    assert faults.commits == 3
-
-
-def test_what_the_store_refuses_did_not_happen(room: Greenroom) -> None:
-    FaultStore(room).next(Fault.FAILS)
-    call = room.as_user("thierry").call("default", "1")
-    with pytest.raises(errors.StoreError):
-        call.create()
-    with pytest.raises(errors.CallNotFound):
-        call.get()
-
-
-def test_who_was_overtaken_decides_again(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'calls.db'}"
-    with Greenroom.open(url, timers=False) as room, Greenroom.open(url, timers=False) as other:
-        room.as_user("thierry").call("default", "1").create(max_participants=1)
-        faults = FaultStore(room)
-        faults.meanwhile = other.as_user("charlie").call("default", "1").join
-        faults.next(Fault.OVERTAKEN)
-        with pytest.raises(errors.CallFull):
-            room.as_user("alice").call("default", "1").join()
