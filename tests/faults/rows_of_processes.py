@@ -7,4 +7,47 @@ from typing import Final
 
 from tests.faults.row import Row
 
-OF_PROCESSES: Final[Sequence[Row]] = ()
+_PARKING: Final = "tests/projections/test_parking.py"
+_SAME: Final = "tests/faults/test_same_everywhere.py"
+
+OF_PROCESSES: Final[Sequence[Row]] = (
+    Row(
+        fault="an event that a projection cannot take",
+        made="A projection raises, the database refuses the row, or the record is spoilt",
+        checked="that call waits there, all others go on; retried, nothing is missing",
+        tests=(
+            f"{_PARKING}::test_an_event_that_fails_holds_up_its_call_for_that_projection_alone",
+            f"{_PARKING}::test_a_row_that_the_database_refuses_is_parked",
+            f"{_PARKING}::test_a_record_that_cannot_be_read_holds_up_its_call",
+            f"{_PARKING}::test_trying_again_is_exact_while_others_catch_up",
+            f"{_PARKING}::test_any_events_fail_and_are_tried_again_and_nothing_is_missing",
+            "tests/engine/test_parked.py::test_a_damaged_record_holds_up_its_call_alone",
+        ),
+    ),
+    Row(
+        fault="what nobody can mean",
+        made="Wrong types, hostile text, numbers, JSON, cursors and tickets for every argument of"
+        " every public method; on all stores",
+        checked="refused with the place of the fault; nothing is recorded, nothing stays in memory",
+        tests=(
+            "tests/hostile/test_wrong_types.py::test_what_no_argument_means_is_refused_by_its_path",
+            "tests/hostile/test_wrong_types.py::test_what_looks_strange_is_taken_for_what_it_is_or_refused",
+            "tests/hostile/test_wrong_types.py::test_every_public_method_is_tried",
+            "tests/hostile/test_refusals.py::test_is_refused_where_it_is_wrong_and_nothing_is_recorded",
+            "tests/hostile/test_fuzz.py::test_only_greenrooms_own_errors_come_out",
+            "tests/hostile/test_fuzz.py::test_any_json_object_is_kept_exactly_or_refused",
+        ),
+    ),
+    Row(
+        fault="another machine",
+        made="Other seeds of hashes, time zones, locales, umasks, orders of text in the database,"
+        " Python 3.11 to 3.13",
+        checked="the log to the byte, the root of its tree, the views and all answers are the same",
+        tests=(
+            f"{_SAME}::test_in_memory_it_is_so",
+            f"{_SAME}::test_in_a_file_it_is_so",
+            f"{_SAME}::test_on_a_postgres_server_it_is_so",
+            f"{_SAME}::test_on_every_python_it_is_so",
+        ),
+    ),
+)
