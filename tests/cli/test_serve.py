@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from tests.http.servers import SDP, answered, offered, serving, shown
 
 from greenroom import Greenroom
 from greenroom.testing.media import offer_sdp
+from greenroom.testing.peer import Peer
 
 Run = Callable[..., Any]
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of a server in a process of its own, which ends well when it is told to."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "greenroom", "serve", "--port", str(port), *arguments]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield f"http://127.0.0.1:{port}", server
-    finally:
-        server.kill()
-        server.communicate()
-
-
-def answered(url: str, **request: Any) -> httpx2.Response:
-    """Its answer, once it is there."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return httpx2.request(url=url, timeout=15, **request)
-        except httpx2.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
 
 
 @pytest.mark.slow
@@ -102,6 +75,59 @@ def test_the_demo_says_that_it_is_one(tmp_path: Path) -> None:
         _, complained = server.communicate(timeout=30)
         assert "whoever names a user acts as that user" in complained
         assert server.returncode == 0
+
+
+@pytest.mark.slow
+def test_whoever_is_connected_when_the_server_is_stopped_is_told_so(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'calls.db'}"
+    with (
+        Greenroom.open(store) as room,
+        serving("--demo", "--store", store, "--address", "127.0.0.1") as (url, server),
+        Peer("red") as sender,
+        ThreadPoolExecutor() as threads,
+    ):
+        call = room.as_user("thierry").call("default", "1")
+        entry = call.join(create=True)
+        guest = room.as_user("alice").call("default", "1").join()
+        sender.take(offered(f"{url}/media/whip", entry, sender.offer(others=0)))
+        feed = f"{url}/api/users/alice/calls/default/1/history"
+        with httpx2.stream("GET", feed, timeout=60) as stream:
+            lines = stream.iter_lines()
+            while "session.published" not in next(lines):
+                pass
+            invited = answered(f"{url}/media/invitations", method="POST", headers=shown(guest))
+            assert invited.status_code == 201
+            place = f"{url}{invited.headers['location']}"
+            with Peer("green") as watcher:
+                accepted = httpx2.patch(
+                    place, content=watcher.answer(invited.text), headers=shown(guest) | SDP
+                )
+                assert accepted.status_code == 204
+                asks = f"{url}/media/invitations?after={place[-1]}&wait=60"
+                poll = threads.submit(httpx2.post, asks, headers=shown(guest), timeout=90)
+                assert watcher.until(lambda: watcher.sees["red"] > 0, 60)
+                server.send_signal(signal.SIGTERM)
+                _, complained = server.communicate(timeout=60)
+                assert [*lines][-1] == ""  # ended, not broken off
+                assert poll.result(60).status_code == 204
+        assert server.returncode == 0
+        assert len(complained.splitlines()) == 2, complained
+        assert [one.name for one in call.history()].count("session.measured") == 2
+
+
+def test_media_workers_have_addresses_and_recordings_of_their_own(run: Run) -> None:
+    told = ("serve", "--store", "sqlite:///calls.db", "--media-workers")
+    for option in ("--address", "--recordings"):
+        refused = run(*told, option, "127.0.0.1")
+        assert refused.exit_code == 2
+        assert "the workers have them" in refused.stderr
+
+
+def test_media_workers_cannot_carry_what_is_in_memory(run: Run, monkeypatch: Any) -> None:
+    monkeypatch.delenv("GREENROOM_STORE", raising=False)
+    refused = run("serve", "--demo", "--media-workers")
+    assert refused.exit_code == 2
+    assert "greenroom media run" in refused.stderr
 
 
 def test_without_a_store_there_is_nothing_to_serve(run: Run, monkeypatch: Any) -> None:

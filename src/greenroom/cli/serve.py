@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +17,9 @@ from greenroom.cli.options import AddressOption, DebugOption, RecordingsOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
 from greenroom.ice import IceServer, checked
+from greenroom.workers.router import Media, WorkerMedia
+
+_IN_MEMORY: Final = "memory://"
 
 DemoOption = Annotated[
     bool,
@@ -41,6 +46,13 @@ IceOption = Annotated[
         help="A STUN or TURN server that clients are told of, e.g. [cyan]turn:example.org[/cyan].",
     ),
 ]
+WorkersOption = Annotated[
+    bool,
+    typer.Option(
+        "--media-workers",
+        help="Let the workers of [cyan]greenroom media run[/cyan] carry audio and video.",
+    ),
+]
 
 
 def serve(
@@ -52,12 +64,14 @@ def serve(
     address: AddressOption = None,
     ice: IceOption = None,
     recordings: RecordingsOption = None,
+    media_workers: WorkersOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
 ) -> None:
     """Serve media over HTTP: WHIP at /media/whip, WHEP at /media/whep, for who has a ticket.
 
     Without `--demo`, your application decides who joins and makes the tickets, in a process of its
-    own on the same store; this one carries audio and video. Runs until SIGINT or SIGTERM.
+    own on the same store; this one carries audio and video, or has `greenroom media run` carry it
+    on all cores (--media-workers). Runs until SIGINT or SIGTERM.
 
     With GREENROOM_OPERATOR_KEY in the environment, /metrics (Prometheus) and /media/stats (JSON)
     tell whoever shows it, as `Authorization: Bearer`, what goes through. Each client gets
@@ -67,18 +81,19 @@ def serve(
     """
     if store is None and not demo:
         raise InvalidInput("--store", "the store that your application uses, or --demo")
-    url = store or "memory://"
+    url = store or _IN_MEMORY
+    if media_workers and (address or recordings):
+        raise InvalidInput("--media-workers", "no --address or --recordings: the workers have them")
     try:
         from greenroom.http import serving  # noqa: PLC0415 - an extra
-        from greenroom.media.aiortc_media import AiortcMedia  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MediaError("it needs extras: pip install 'greenroom[http,media]'") from error
 
+    media = _workers(url) if media_workers else _here(address, recordings)
     servers = _ice_servers(ice or ())
 
     def opening() -> Coming:
-        media = AiortcMedia(addresses=address or None, recordings=recordings)
-        return Greenroom.open(url, create=demo, media=media, ice_servers=servers)
+        return Greenroom.open(url, create=demo, media=media(), ice_servers=servers)
 
     alone = host in serving.HERE
     served = serving.application(
@@ -91,6 +106,26 @@ def serve(
         opened(url).close()  # whether it can be, said before anything is served
     _say(url, host, port, demo=demo, alone=alone)
     serving.serve(served, host=host, port=port)
+
+
+def _here(addresses: Sequence[str] | None, recordings: Path | None) -> Callable[[], Media]:
+    """Makes media of this process, on the loop that serves."""
+    try:
+        from greenroom.media.aiortc_media import AiortcMedia  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MediaError("it needs extras: pip install 'greenroom[http,media]'") from error
+    return partial(AiortcMedia, addresses=addresses or None, recordings=recordings)
+
+
+def _workers(url: str) -> Callable[[], Media]:
+    """Makes what asks the workers of a store.
+
+    Raises:
+        InvalidInput: the store is of this process alone.
+    """
+    if url == _IN_MEMORY:
+        raise InvalidInput("--store", "the store that `greenroom media run` uses as well")
+    return WorkerMedia
 
 
 def _ice_servers(urls: Sequence[str]) -> Sequence[IceServer]:

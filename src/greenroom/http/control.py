@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from greenroom.domain.errors import GreenroomError, InvalidInput
+from greenroom.http.ending import Ending, OrderlyServer
 from greenroom.media_link import MediaLink
 from greenroom.workers.control import (
     ASK,
@@ -36,6 +36,8 @@ from greenroom.workers.control import (
 
 _THREADS: Final = 16
 """Questions that are answered at once; media itself has one thread."""
+_GOODBYE: Final = 1.0
+"""Seconds that answers may still take when the worker ends."""
 _MOST_NEWS: Final = 10_000
 """Untold news after which a listener is sent away: it comes back, and asks for everybody."""
 
@@ -126,16 +128,15 @@ async def _body(request: Request) -> bytes | None:
 @contextmanager
 def served(app: Starlette, listening: socket.socket) -> Iterator[None]:
     """Let the other processes ask, from a thread, while the `with` lasts."""
-    config = uvicorn.Config(
-        app,
+    server = OrderlyServer(
+        Ending(app, grace=_GOODBYE),
         http="h11",
         ws="none",
         lifespan="off",
         access_log=False,
         log_level="warning",
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=2 * _GOODBYE,
     )
-    server = uvicorn.Server(config)
     thread = threading.Thread(
         target=server.run, args=([listening],), name="greenroom-control", daemon=True
     )

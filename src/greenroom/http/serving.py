@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
@@ -16,13 +15,16 @@ from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
 from greenroom.http.app import media_app
 from greenroom.http.demo.app import demo_app
+from greenroom.http.ending import Ending, OrderlyServer
 from greenroom.http.operating import Operating
 from greenroom.http.refusing import HANDLERS
 
 HERE: Final = ("127.0.0.1", "localhost")
 """Names of this machine that nobody else can use."""
 _GOODBYE: Final = 3
-"""Seconds that open requests are given when the server is told to stop."""
+"""Seconds that answers may still take when the server is told to stop."""
+_AT_LAST: Final = 2 * _GOODBYE
+"""Seconds after which whoever does not take an answer is not waited for."""
 _HEADERS: Final = 16_384
 """Bytes that the headers of a request may have."""
 
@@ -64,11 +66,15 @@ def application(
 
 
 def serve(app: Starlette, *, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM; whoever waits for something then is told that it is over.
+
+    Raises:
+        SystemExit: it could not begin; the reason is in the log.
+    """
     # The server hands a signal on once it has ended well: that is then no reason to die of it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    uvicorn.run(
-        app,
+    server = OrderlyServer(
+        Ending(app, grace=_GOODBYE),
         host=host,
         port=port,
         http="h11",
@@ -77,5 +83,9 @@ def serve(app: Starlette, *, host: str, port: int) -> None:
         access_log=False,
         log_level="warning",
         h11_max_incomplete_event_size=_HEADERS,
-        timeout_graceful_shutdown=_GOODBYE,
+        timeout_graceful_shutdown=_AT_LAST,
     )
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise SystemExit(3)
