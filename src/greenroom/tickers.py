@@ -116,17 +116,17 @@ class DeliveryTicker:
         """Now, where something was recorded since; else when a delivery is tried next."""
         if self._read < self._store.position():
             return self._core.now()
-        return self._outbox.next_due()
+        return self._outbox.next_due(self._core.now())
 
     def fire_due(self) -> None:
         """Note what is new, deliver what is due."""
         views = self._core.seen().lookups
-        position = self._store.position()
+        position, now = self._store.position(), self._core.now()
         self._outbox.follow(
-            self._store.feed, position, member_ids=views.member_ids, present=views.present
+            self._store.feed, position, member_ids=views.member_ids, present=views.present, now=now
         )
         self._read = position
-        self._outbox.deliver_due(self._core.now(), self._notifier)
+        self._outbox.deliver_due(now, self._notifier)
 
 
 class PruningTicker:

@@ -7,6 +7,9 @@ from typing import Final
 
 from tests.faults.row import Row
 
+_CLOCKS: Final = "tests/faults/test_clock_jumps.py"
+_INSTANTS: Final = "tests/engine/test_instants.py"
+_TIMERS: Final = "tests/engine/test_timers.py"
 _PARKING: Final = "tests/projections/test_parking.py"
 _SAME: Final = "tests/faults/test_same_everywhere.py"
 
@@ -36,6 +39,34 @@ OF_PROCESSES: Final[Sequence[Row]] = (
             "tests/hostile/test_refusals.py::test_is_refused_where_it_is_wrong_and_nothing_is_recorded",
             "tests/hostile/test_fuzz.py::test_only_greenrooms_own_errors_come_out",
             "tests/hostile/test_fuzz.py::test_any_json_object_is_kept_exactly_or_refused",
+        ),
+    ),
+    Row(
+        fault="a clock that is set",
+        made="The clock of the room, of one of two machines, or of the database goes an hour"
+        " forwards or back, again and again, while people act and timers run",
+        checked="what is due is done once, by the clock's own word; nothing stays due for ever;"
+        " nobody is told later; no request is forgotten; no call has two carriers",
+        tests=(
+            f"{_CLOCKS}::test_whatever_people_do_while_it_is_set_to_and_fro_nothing_stays_due_for_ever",
+            f"{_CLOCKS}::test_what_fell_due_is_done_once_though_the_clock_passes_it_twice",
+            f"{_CLOCKS}::test_of_two_whose_clocks_are_an_hour_apart_one_does_what_is_due",
+            f"{_CLOCKS}::test_nobody_hears_of_a_call_later_because_a_clock_is_ahead",
+            f"{_CLOCKS}::test_what_was_put_off_is_tried_again_soon_though_the_clock_is_set_back",
+            f"{_CLOCKS}::test_an_hour_forgets_no_request",
+            f"{_CLOCKS}::test_those_turned_away_are_counted_in_the_minutes_that_the_clock_showed",
+            f"{_CLOCKS}::test_a_ticket_admits_while_the_clock_says_so",
+            f"{_CLOCKS}::test_no_call_has_two_carriers_though_the_clock_of_the_database_is_set",
+            f"{_INSTANTS}::test_no_event_of_a_call_is_later_than_what_is_told_of_its_position",
+        ),
+    ),
+    Row(
+        fault="timers that were down",
+        made="No ticker runs while rings, sessions and calls fall due; one is started later",
+        checked="all that was due is done then, once",
+        tests=(
+            f"{_TIMERS}::test_a_ring_left_behind_is_finished_by_whoever_opens_the_store_next",
+            f"{_TIMERS}::test_two_rooms_that_both_run_timers_fire_each_once",
         ),
     ),
     Row(

@@ -22,12 +22,14 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from greenroom.adapters.intents import KIND_OF, Intent, Noteworthy, intents
 from greenroom.adapters.outbox_database import Database
 from greenroom.adapters.outbox_tables import (
+    LONGEST_PAUSE,
     Entry,
     Status,
     entries,
     entry,
     entry_row,
     follower,
+    is_due,
     ring_row,
     rings,
 )
@@ -45,7 +47,6 @@ _log = logging.getLogger(__name__)
 _BATCH: Final = 1_000
 """Records, or intents, that are noted in one transaction. One record's intents stay together."""
 _FIRST_PAUSE: Final = timedelta(seconds=1)
-_LONGEST_PAUSE: Final = timedelta(minutes=5)
 _KEPT: Final = timedelta(days=30)
 _PRUNED_AT_ONCE: Final = 1_000
 _LONGEST_ERROR: Final = 500
@@ -150,12 +151,19 @@ class Outbox:
             return int(connection.scalar(select(follower.c.position)) or 0)
 
     def follow(
-        self, feed: Feed, until: int | None, *, member_ids: Members, present: Present
+        self,
+        feed: Feed,
+        until: int | None,
+        *,
+        member_ids: Members,
+        present: Present,
+        now: datetime | None = None,
     ) -> int:
         """Note who is to hear of the records up to `until`, or up to the last; where it got to.
 
         What a record asks for is noted together with the position: once, whoever follows, however
         often. Kinds that are switched off when the record is read are never sent.
+        Nothing is due later than `now`, though its record was made by a clock that is ahead.
 
         Raises:
             StoreError: nothing of the current batch was noted; call again.
@@ -165,7 +173,7 @@ class Outbox:
                 after, stored = self._read, self._stored
             noted = self._gather(feed(after, until=until), after, member_ids, present)
             must_last = noted.noteworthy or noted.position - stored > _BATCH
-            if must_last and not self._note(stored, noted):
+            if must_last and not self._note(stored, noted, now):
                 self._look_up_position()  # somebody else has read on: go on from there
                 continue
             with self._lock:
@@ -185,7 +193,7 @@ class Outbox:
         Raises:
             StoreError: the outcome of at most one notification is `unknown`.
         """
-        due_at = self.next_due()
+        due_at = self.next_due(now)
         if due_at is None or due_at > now:
             return 0
         attempted, outcome = 0, None
@@ -196,11 +204,12 @@ class Outbox:
             self._finish(now, outcome)
         return attempted
 
-    def next_due(self) -> datetime | None:
-        """When the next attempt is due; None while nothing is pending."""
+    def next_due(self, now: datetime | None = None) -> datetime | None:
+        """When the next attempt is due, given that it is `now`; None while nothing is pending."""
         with self._database.reading() as connection:
-            due_at = connection.scalar(select(func.min(entries.c.due_at)))
-        return instant_or_none(due_at)
+            due_at = instant_or_none(connection.scalar(select(func.min(entries.c.due_at))))
+        was_set_back = now is not None and due_at is not None and due_at > now + LONGEST_PAUSE
+        return now if was_set_back else due_at
 
     def entries(self, status: Status | None = None, limit: int = 100) -> Sequence[Entry]:
         """The notifications in that status, or in any; the oldest first.
@@ -280,24 +289,20 @@ class Outbox:
             caller = connection.scalar(query)
         return None if caller is None else UserId(caller)
 
-    def _note(self, stored: int, noted: _Noted) -> bool:
+    def _note(self, stored: int, noted: _Noted, now: datetime | None) -> bool:
         """Note it, unless somebody has moved the stored position since it was looked at."""
         moved = update(follower).where(follower.c.position == stored)
+        rows = [entry_row(one, now) for one in noted.intents]
         with self._database.writing() as connection:
             if connection.execute(moved.values(position=noted.position)).rowcount != 1:
                 return False
-            self._database.insert_new(connection, entries, map(entry_row, noted.intents))
+            self._database.insert_new(connection, entries, rows)
             self._database.insert_new(connection, rings, map(ring_row, noted.rings))
             return True
 
     def _claim_next(self, now: datetime, outcome: _Outcome | None) -> RowMapping | None:
         """Settle the last attempt and claim the next notification, in one transaction."""
-        due = (
-            select(entries)
-            .where(entries.c.due_at <= micros(now))
-            .order_by(entries.c.due_at, entries.c.id)
-            .limit(1)
-        )
+        due = select(entries).where(is_due(now)).order_by(entries.c.due_at, entries.c.id).limit(1)
         with self._database.writing() as connection:
             _settle(connection, outcome)
             row = connection.execute(due).mappings().first()
@@ -382,4 +387,4 @@ def _settle(connection: Connection, outcome: _Outcome | None) -> None:
 def _pause(failures: int) -> timedelta:
     """How long to wait after so many failures."""
     doublings: int = 2 ** min(failures - 1, 20)
-    return min(_FIRST_PAUSE * doublings, _LONGEST_PAUSE)
+    return min(_FIRST_PAUSE * doublings, LONGEST_PAUSE)

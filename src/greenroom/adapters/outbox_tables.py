@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, RowMapping, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    MetaData,
+    RowMapping,
+    Table,
+    Text,
+)
 
 from greenroom.adapters.intents import Intent
 from greenroom.domain.call_events import CallRung
@@ -18,6 +28,8 @@ from greenroom.domain.message import CallId, UserId
 
 SCHEMA: Final = 1
 """Version of the tables."""
+LONGEST_PAUSE: Final = timedelta(minutes=5)
+"""Between two attempts."""
 
 
 class Status(StrEnum):
@@ -96,8 +108,8 @@ class Entry:
     """None unless pending."""
 
 
-def entry_row(intent: Intent) -> Mapping[str, Any]:
-    """A new row of `entries`."""
+def entry_row(intent: Intent, now: datetime | None) -> Mapping[str, Any]:
+    """A new row of `entries`, due when its record was made, or `now` where that is earlier."""
     return {
         "key": intent.key,
         "kind": intent.kind,
@@ -108,8 +120,13 @@ def entry_row(intent: Intent) -> Mapping[str, Any]:
         "data": json.dumps(intent.data),
         "status": Status.PENDING,
         "attempts": 0,
-        "due_at": micros(intent.at),
+        "due_at": micros(intent.at if now is None else min(intent.at, now)),
     }
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Whether an entry is to be attempted; so are those that a clock put off which was set back."""
+    return (entries.c.due_at <= micros(now)) | (entries.c.due_at > micros(now + LONGEST_PAUSE))
 
 
 def ring_row(event: CallRung) -> Mapping[str, Any]:
