@@ -11,6 +11,7 @@ import pytest
 from tests.cli.conftest import Run
 
 from greenroom import Greenroom
+from greenroom.audit.archive import unpack
 
 ORIGIN = "example.org/clinic"
 
@@ -86,6 +87,9 @@ def test_a_bundle_is_exported_and_checked(run: Run, ledger: Path, tmp_path: Path
     assert told["trusted"]
     strange = run("audit", "verify", str(path), "--ledger", str(tmp_path / "none"))
     assert "CONSISTENT, if this is the key" in strange.stdout
+    run("audit", "export", "default:appointment-1", "-o", str(tmp_path / "again.zip"))
+    assert (tmp_path / "again.zip").read_bytes() == path.read_bytes()
+    assert "python verify.py BUNDLE --key KEY" in unpack(path.read_bytes())["report.html"].decode()
     path.write_bytes(path.read_bytes().replace(b"thierry", b"mallory"))
     broken = run("audit", "verify", str(path))
     assert broken.exit_code == 1

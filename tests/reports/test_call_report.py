@@ -13,7 +13,7 @@ from tests.reports.conftest import CID, EVIL, NINE, Ward
 from tests.reports.records import records_of
 
 from greenroom.domain.errors import CallNotFound
-from greenroom.domain.message import CallId
+from greenroom.domain.message import CallId, UserId
 from greenroom.domain.session_events import MediaPublished, MediaUnpublished, Track
 from greenroom.reports.call_report import Standing, call_report
 
@@ -96,6 +96,28 @@ def test_each_person_has_a_lane_that_says_in_words_what_it_draws(ward: Ward) -> 
     assert "audio 09:00:10 to 09:01:10" in str(lanes["alice"])  # muted then
     assert "rung 09:00:00 to 09:00:10 (rejected)" in str(lanes["charlie"])
     assert "blocked 09:01:10 on" in str(lanes["mallory"])
+
+
+def test_recordings_have_a_lane_of_their_own_and_their_files_a_table(ward: Ward) -> None:
+    assert "Recordings" not in page(ward)
+    thierry = ward.join("thierry")
+    ward.call().start_recording()
+    (going,) = ward.media.recordings()
+    ward.clock.advance(seconds=60)
+    ward.media.finish(going, thierry, UserId("thierry"), "audio")
+    ward.call().stop_recording()
+    ward.call().start_recording()
+    told = page(ward)
+    (lane,) = re.findall(r'aria-label="Recording: ([^"]*)"', told)
+    assert lane == "recorded 09:11:40 to 09:12:40 (stopped); recorded 09:12:40 on"
+    assert len(re.findall(r'<rect class="recorded" x=', told)) == 2
+    rows = "".join(Reader(told[told.index("<h2>Recordings") :]).text)
+    first, second = ward.call().recordings()
+    assert f"{first.id} 2026-01-02 09:11:40 to 2026-01-02 09:12:40, started by thierry" in rows
+    assert f"{second.id} 2026-01-02 09:12:40 on, started by thierry" in rows
+    assert "No file is finished." in rows
+    (track,) = first.tracks
+    assert f"thierryaudio, opus0.50 s0:01:001,0000{track.file.name}{track.file.sha256}" in rows
 
 
 def test_without_a_checkpoint_it_says_so_and_else_what_is_proven(ward: Ward) -> None:

@@ -14,15 +14,17 @@ from greenroom.attendance import Attendance, Attending
 from greenroom.domain.errors import CallNotFound
 from greenroom.domain.message import CallId, Event, EventId, Recorded, RequestId
 from greenroom.projections.stepping import Change, Facts, Steps
+from greenroom.recordings import RECORDING, recordings
 from greenroom.reports.lanes import CALM, Lane, Lanes, Span, told
 from greenroom.reports.page import lasted, moment, page, printable
+from greenroom.reports.recorded import listed, recording_lane
 from greenroom.reports.scale import WIDTH, Scale, Tick
 
 MOST_LANES: Final = 400
 """Of those who were there longest; everybody is in the table of attendance."""
 _LEGEND: Final = (
     ("invited", "member"), ("rung", "being called"), ("there", "in the call"), ("audio", "heard"),
-    ("video", "seen"), ("shared", "sharing"), ("blocked", "blocked"),
+    ("video", "seen"), ("shared", "sharing"), ("blocked", "blocked"), ("recorded", "recorded"),
 )  # fmt: skip  # pairs
 _THINNEST: Final = 0.12
 _PLAIN: Final = frozenset({"at", "cid", "call_type", "evidence", "fingerprint", "counts"})
@@ -83,7 +85,7 @@ def call_report(
     Args:
         cid: of the call.
         records: all of its history.
-        at: as of when it is made.
+        at: as of when it is; whoever is still there, is there up to then.
         proof: that these are all records, and as they were written.
         personal: whether names, custom data and the like are shown as far as they can be read.
 
@@ -110,6 +112,7 @@ class _Read:
         self._instants: list[datetime] = []
         self._positions: list[int] = []
         self._changes: list[Sequence[Change]] = []
+        self._recording: list[Recorded[Event]] = []
         self.rows: list[EventRow] = []
 
     def take(self, seq: int, record: Recorded[Event]) -> None:
@@ -120,6 +123,8 @@ class _Read:
         self._changes.append(changes)
         self._instants.append(record.at)
         self._positions.append(record.position)
+        if record.event.name in RECORDING:
+            self._recording.append(record)
         self.rows.append(self._row(seq, record))
 
     def told(self, at: datetime) -> Mapping[str, Any]:
@@ -129,6 +134,7 @@ class _Read:
         sessions = _when(attendance, self._instants[-1])
         scale = Scale(self._instants, sessions, goes_on=there_still)
         lanes = _longest(self._lanes.lanes(), attendance)
+        recorded = recordings(self._recording)
         return {
             "cid": self._cid,
             "at": at,
@@ -141,6 +147,8 @@ class _Read:
             "kinds": sorted({row.name for row in self.rows}),
             "attendance": attendance,
             "lanes": [_drawn(lane, scale) for lane in lanes],
+            "recording": _drawn(recording_lane(recorded), scale) if recorded else None,
+            "recordings": [*listed(recorded)],
             "left_out": len(attendance.users) - len(lanes),
             "legend": _LEGEND,
             "ticks": [_written(tick) for tick in scale.ticks()],
@@ -172,6 +180,8 @@ def _fields(record: Recorded[Event], *, personal: bool) -> Iterator[tuple[str, s
             continue
         if name in event.personal and not personal:
             yield name, "(personal, left out)"
+        elif isinstance(value, dict) and name == "file":
+            yield name, printable(value["name"])  # the rest is in the table of recordings
         else:
             yield name, printable(value)
 
@@ -243,7 +253,7 @@ def _span(span: Span, scale: Scale) -> Mapping[str, Any]:
     }
 
 
-_ORDER: Final = ("invited", "blocked", "rung", "there", "video", "shared", "audio")
+_ORDER: Final = ("invited", "blocked", "rung", "there", "video", "shared", "audio", "recorded")
 
 
 def _above(span: Span) -> tuple[int, datetime]:

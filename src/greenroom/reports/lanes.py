@@ -21,7 +21,7 @@ class Span(NamedTuple):
     """Something that lasted."""
 
     kind: str
-    """`invited rung there audio video shared blocked`."""
+    """`invited rung there audio video shared blocked`, or `recorded` of the call."""
     start: datetime
     end: datetime | None
     """None where it goes on."""

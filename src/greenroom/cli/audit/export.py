@@ -21,6 +21,7 @@ from greenroom.cli.options import DEFAULT_STORE, Cid, DebugOption, JsonOption, S
 from greenroom.cli.output import document, out, printable
 from greenroom.cli.progress import steps
 from greenroom.domain.errors import InvalidInput
+from greenroom.reports.bundled import bundled_report
 
 
 def export(
@@ -45,8 +46,9 @@ def export(
     """Write a bundle: all records of a call, the proof that they are, and a program to check it.
 
     It holds the records of the call type as well, which say what was allowed when; a report for
-    people; and nothing personal that can be read: that stays sealed. Where there is no such call,
-    the bundle proves that. The same checkpoint makes the same file, to the byte.
+    people, as text and as the page of `audit report`; and nothing personal that can be read: that
+    stays sealed. Where there is no such call, the bundle proves that. The same checkpoint makes
+    the same file, to the byte.
 
     [dim]greenroom audit export default:123 -o call.zip[/dim]
     """
@@ -55,7 +57,12 @@ def export(
     book, notes = kept_there(ledger), read_all(extends, "--extends")
     with looking(store) as log, steps(WORDS) as told:
         made = bundle(
-            book, log, cid, extends=notes, progress=lambda done, of: told("hashed", done, of)
+            book,
+            log,
+            cid,
+            extends=notes,
+            report=bundled_report,
+            progress=lambda done, of: told("hashed", done, of),
         )
     write(path, made.archive)
     if as_json:
