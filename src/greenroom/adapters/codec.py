@@ -158,7 +158,7 @@ def _recorded(row: Row, document: _Document[Event], find_keys: FindKeys) -> Reco
     if document.sealed is not UNSET:
         event = _opened(row, document.sealed, event, find_keys)
     return Recorded(
-        stream=StreamId(stream),
+        stream=stream,  # type: ignore[arg-type]  # it is one; saying so is a call
         version=version,
         event=event,
         event_id=document.id,

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -35,6 +36,8 @@ POLL_SECONDS = 0.05
 
 
 T = TypeVar("T")
+_position: Final[Callable[[Row], int]] = itemgetter(0)
+_version: Final[Callable[[Row], int]] = itemgetter(2)
 
 
 class RecorderStore:
@@ -251,11 +254,3 @@ class RecorderStore:
     def _check_open(self) -> None:
         if self.recorder.closed:
             raise StoreClosed("the store was closed; open it again")
-
-
-def _position(row: Row) -> int:
-    return row[0]
-
-
-def _version(row: Row) -> int:
-    return row[2]

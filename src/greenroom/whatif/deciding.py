@@ -18,7 +18,7 @@ from greenroom.domain.turn import Claim, Folded, Step
 from greenroom.explaining import ExaminedTurn, examine, reason_of
 from greenroom.whatif.changes import Supposed
 from greenroom.whatif.deeds import Deed, Record
-from greenroom.whatif.differences import Counted, Difference, Kind, Mode
+from greenroom.whatif.differences import Counted, Difference, Kind, Mode, Tally
 from greenroom.whatif.falling_due import fire_due
 from greenroom.whatif.quick import Quick
 from greenroom.whatif.wishes import Wanted, Wish, wish_of, wish_of_attempt
@@ -34,7 +34,19 @@ Decided = Sequence[Step] | Refused
 class Again:
     """Decides on deeds again, in the order of the log."""
 
-    def __init__(self, supposed: Supposed, commons: Commons, calls: Calls, mode: Mode) -> None:
+    def __init__(
+        self, supposed: Supposed, commons: Commons, calls: Calls, mode: Mode, tally: Tally
+    ) -> None:
+        """Begin with nothing decided.
+
+        Args:
+            supposed: under what it is decided.
+            commons: call types and users; told by whoever reads the log.
+            calls: as they are recorded.
+            mode: what each decision is made on.
+            tally: counts what was decided, and what came out otherwise.
+        """
+        self._tally = tally
         self._supposed = supposed
         self._commons = commons
         self._calls = calls
@@ -47,41 +59,37 @@ class Again:
         """Take what was recorded as it is."""
         self._happened(deed, self._calls.before(deed))
 
-    def decide(
-        self, deed: Deed, *, telling: bool = True
-    ) -> tuple[bool, Difference | Counted | None]:
-        """Decide again; whether somebody had asked for it, and how it comes out otherwise.
-
-        Args:
-            deed: the next of the log.
-            telling: whether the reasons of a difference are wanted: finding them takes its time.
-        """
+    def decide(self, deed: Deed) -> None:
+        """Decide again on the next deed of the log."""
         recorded = self._calls.before(deed)
-        if self._quickly and deed.cid not in self._forks:
-            quick = recorded.quick
-            if quick is None:
-                quick = recorded.quick = Quick(recorded, self._commons)
-            found = self._at_once(deed, quick, telling=telling)
-            if found is not None:
-                recorded.take(deed.records)
-                return True, found if isinstance(found, Counted) else None
-        if self._supposed.removes and not all(map(self._supposed.stands, deed.records)):
-            self._happened(deed, recorded)
-            return False, None
+        if self._quickly and deed.cid not in self._forks and self._at_once(deed, recorded):
+            self._tally.decided += 1
+            recorded.take(deed.records)
+            return
         wish = self._wish(deed, recorded)
         if wish is None:
             self._happened(deed, recorded)
-            return False, None
+            return
         fork = self._forks.get(deed.cid)
         if fork is None:
-            return wish.asked, self._first_time(deed, wish, recorded)
-        return wish.asked, self._on_a_fork(deed, wish, recorded, fork)
+            difference = self._first_time(deed, wish, recorded)
+        else:
+            difference = self._on_a_fork(deed, wish, recorded, fork)
+        self._count(difference, asked=wish.asked)
 
-    def try_again(self, attempt: Attempt) -> tuple[bool, Difference | None]:
-        """Decide again on what was refused; whether that can be done, and the difference."""
+    def try_again(self, attempt: Attempt) -> None:
+        """Decide again on what was refused, where that can be done."""
         wish = wish_of_attempt(attempt)
-        if wish is None:
-            return False, None
+        if wish is not None:
+            self._count(self._admitted(attempt, wish), asked=True)
+
+    def _count(self, difference: Difference | None, *, asked: bool) -> None:
+        self._tally.decided += asked
+        if difference is not None:
+            self._tally.add(difference)
+
+    def _admitted(self, attempt: Attempt, wish: Wish) -> Difference | None:
+        """How what was refused comes out now; None where it still is."""
         cid = attempt.cid
         recorded = self._calls.at(cid, attempt.position)
         fork = self._forks.get(cid)
@@ -90,12 +98,12 @@ class Again:
         world = recorded if fork is None else fork
         decided = self._decided(cid, wish.claim, wish.operation, attempt.at, world)
         if isinstance(decided, Refused):
-            return True, None
+            return None
         if self._cascading:
             if fork is None:
                 fork = self._forks[cid] = recorded.copy()
             fork.take(decided)
-        return True, Difference(
+        return Difference(
             kind=Kind.NEWLY_ADMITTED,
             cid=cid,
             user_id=attempt.user_id,
@@ -106,20 +114,25 @@ class Again:
             would_record=tuple(step.event.name for step in decided),
         )
 
-    def _at_once(self, deed: Deed, quick: Quick, *, telling: bool) -> Counted | bool | None:
-        """True where it comes out as it was, or how it does not; None where a turn has to tell."""
-        found = quick.join(deed)
-        if found is None:
-            return True if quick.leaves(deed) else None
-        if not isinstance(found, Refused):
-            joined = deed.records[-1].event
-            return True if not self._cascading or quick.grants_of(joined) == found else None
-        if self._cascading or telling:
-            return None
-        return Counted(Kind.NEWLY_REFUSED, deed.cid, deed.records[-1].by.user_id, found.code)
+    def _at_once(self, deed: Deed, recorded: CallWorld) -> bool:
+        """Whether no turn was needed to decide, nor to tell of a difference."""
+        quick = recorded.quick
+        if quick is None:
+            quick = recorded.quick = Quick(recorded, self._commons, exact=self._cascading)
+        found = quick.decide(deed)
+        if isinstance(found, bool):
+            return found
+        if self._cascading or self._tally.tells:
+            return False
+        refused = deed.records[-1].by.user_id
+        self._tally.add(Counted(Kind.NEWLY_REFUSED, deed.cid, refused, found.code))
+        return True
 
     def _wish(self, deed: Deed, recorded: CallWorld) -> Wish | None:
         """What led to it; where it is decided on what was recorded, only if somebody asked."""
+        removes = self._supposed.removes
+        if removes and not all(map(self._supposed.stands, deed.records)):
+            return None
 
         def load(stream: StreamId) -> Folded[Any]:
             return self._loaded(recorded, stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,12 +13,14 @@ from greenroom.domain.streams import call_in
 from greenroom.domain.turn import TIMERS
 
 Record = Recorded[Event]
+_NO_CALL: Final = CallId("")
 
 
 class Deed(Struct, frozen=True, gc=False):
-    """What one command recorded about a call, whole: it was appended at once."""
+    """What one command recorded, whole: it was appended at once."""
 
     cid: CallId
+    """Empty where it is about call types or users."""
     position: int
     """Of its first record."""
     records: Sequence[Record]
@@ -34,8 +37,8 @@ class Deed(Struct, frozen=True, gc=False):
         return [record for record in self.records if record.by != TIMERS.actor]
 
 
-def deeds(records: Iterable[tuple[int, Record]]) -> Iterator[Deed | Record]:
-    """The deeds of `records`, which are in the order of the log; records of no call by themselves.
+def deeds(records: Iterable[tuple[int, Record]]) -> Iterator[Deed]:
+    """The deeds of `records`, which are in the order of the log.
 
     All events of one command share its request id, and no other stands between them.
     """
@@ -46,12 +49,12 @@ def deeds(records: Iterable[tuple[int, Record]]) -> Iterator[Deed | Record]:
             together.append(record)
             continue
         if together:
-            yield from _deed(together)
+            yield _deed(together)
         together, request = [record], record.request_id
     if together:
-        yield from _deed(together)
+        yield _deed(together)
 
 
-def _deed(records: Sequence[Record]) -> Iterable[Deed | Record]:
-    cid = call_in(records[0].event)
-    return records if cid is None else (Deed(cid, records[0].position, records),)
+def _deed(records: Sequence[Record]) -> Deed:
+    first = records[0]
+    return Deed(call_in(first.event) or _NO_CALL, first.position, records)

@@ -15,12 +15,11 @@ from greenroom.domain.call_type import CallType
 from greenroom.domain.decider import Asker
 from greenroom.domain.errors import Refused
 from greenroom.domain.membership import Membership
-from greenroom.domain.message import Actor, EntryId, Role, StreamId, UserId
+from greenroom.domain.message import Actor, EntryId, Event, Role, UserId
 from greenroom.domain.session_events import Joined, Left, LeftReason
 from greenroom.domain.settings import Settings
 from greenroom.domain.streams import call_stream, member_stream, type_stream
-from greenroom.domain.turn import Step
-from greenroom.whatif.deeds import Deed, Record
+from greenroom.whatif.deeds import Deed
 
 if TYPE_CHECKING:
     from greenroom.whatif.worlds import CallWorld, Commons
@@ -69,7 +68,10 @@ class Crowd:
 class _Known(NamedTuple):
     """A call and its type, and what follows from them."""
 
-    call_version: int
+    changes: int
+    """Of call types and users, when it was looked up."""
+    version: int
+    """Of the call."""
     call: Call
     call_type: CallType
     settings: Settings
@@ -82,67 +84,79 @@ class _Known(NamedTuple):
 class Quick:
     """Joins and leaves of one call."""
 
-    __slots__ = ("_call", "_commons", "_crowds", "_known", "_members", "_type", "_world")
+    __slots__ = (
+        "_call", "_commons", "_crowds", "_exact", "_known", "_members", "_streams", "_type"
+    )  # fmt: skip
 
-    def __init__(self, world: CallWorld, commons: Commons) -> None:
-        self._world = world
+    def __init__(self, world: CallWorld, commons: Commons, *, exact: bool) -> None:
+        """Go on from how it is.
+
+        Args:
+            world: the call; it tells what is recorded next.
+            commons: call types and users.
+            exact: whether a join that needs other special grants than it did comes out otherwise.
+        """
         self._commons = commons
+        self._exact = exact
         self._crowds: dict[int, Crowd] = {}
         self._known: _Known | None = None
         self._type = type_stream(world.cid.partition(":")[0])
-        self._call = call_stream(world.cid)
         self._members = member_stream(world.cid, UserId(""))
         for stream, one in world.streams.items():
             if stream.startswith("session-"):
                 number = int(stream.rpartition("/")[2])
-                self._crowds[number] = _crowd_of(one.folded(stream).state)
+                self._crowds[number] = _crowd_of(one.state)
+        self._streams = world.streams
+        self._call = world.stream(call_stream(world.cid))
 
-    def take(self, record: Record | Step) -> None:
+    def take(self, event: Event) -> None:
         """What was recorded next."""
-        event = record.event
-        if isinstance(event, Joined):
+        if type(event) is Joined:
             self._crowd(event.session).enter(event)
-        elif isinstance(event, Left):
+        elif type(event) is Left:
             self._crowd(event.session).leave(event)
 
-    def join(self, deed: Deed) -> Grants | Refused | None:
-        """The special grants it needed, or why it is refused; None where a turn has to tell."""
-        record = deed.records[-1]
-        event, by = record.event, record.by
-        first = deed.records[0]
-        if type(event) is not Joined or by.system:
-            return None
-        if first is not record and not _opens(first, deed):
-            return None
-        known = self._now()
-        member = self._member(by.name)
-        user_id = UserId(by.name)
-        blocked = user_id in known.call.blocked
-        owner = known.call.created_by == user_id
-        if not known.steady:
+    def decide(self, deed: Deed) -> Refused | bool:
+        """Whether it comes out as it did, or why it is refused; False where a turn has to tell."""
+        event = deed.records[-1].event
+        if type(event) is Joined:
+            return self._join(deed, event)
+        return type(event) is Left and self._leaves(deed, event)
+
+    def _join(self, deed: Deed, event: Joined) -> Refused | bool:
+        by = deed.records[-1].by
+        if by.system or (len(deed.records) > 1 and not _opens(deed)):
+            return False
+        known, name = self._known, by.name
+        if (
+            known is None
+            or known.version != self._call.version
+            or known.changes != self._commons.changes
+        ):
+            known = self._known = self._look_up()
+        standing = self._streams.get(self._members + name)  # type: ignore[call-overload]  # a name
+        member = _NO_MEMBER if standing is None else standing.state
+        owner = name == known.call.created_by
+        if known.steady:
+            blocked = name in known.call.blocked
+            about = by.role, by.teams, member.role, member.granted, member.revoked, owner, blocked
+            found = known.decided.get(about)
+            if found is None:
+                facts = self._facts(known, by, member, event, owner=owner)
+                found = known.decided[about] = _decided(facts, _STEADY)
+        else:
             crowd = self._crowd(event.session)
             facts = self._facts(known, by, member, event, owner=owner)
-            return _decided(facts, Occupancy(crowd.counted, user_id in crowd.users))
-        about = by.role, by.teams, member.role, member.granted, member.revoked, owner, blocked
-        found = known.decided.get(about)
-        if found is None:
-            facts = self._facts(known, by, member, event, owner=owner)
-            found = known.decided[about] = _decided(facts, _STEADY)
-        return found
+            found = _decided(facts, Occupancy(crowd.counted, name in crowd.users))
+        if isinstance(found, Refused):
+            return found
+        return not self._exact or event.evidence.grants == found
 
-    @staticmethod
-    def grants_of(joined: Any) -> Grants:
-        """The special grants that a recorded join says it needed."""
-        grants: Grants = joined.evidence.grants
-        return grants
-
-    def leaves(self, deed: Deed) -> bool:
+    def _leaves(self, deed: Deed, event: Left) -> bool:
         """Whether somebody left by themselves, through an entry of theirs that was there."""
-        record = deed.records[0]
-        event = record.event
-        if len(deed.records) > 1 or type(event) is not Left or event.reason is not LeftReason.LEFT:
+        if len(deed.records) > 1 or event.reason is not LeftReason.LEFT:
             return False
-        return self._crowd(event.session).entries.get(event.entry_id) == record.by.name
+        return self._crowd(event.session).entries.get(event.entry_id) == deed.records[0].by.name
 
     def _crowd(self, number: int) -> Crowd:
         found = self._crowds.get(number)
@@ -150,34 +164,26 @@ class Quick:
             found = self._crowds[number] = Crowd()
         return found
 
-    def _member(self, name: str) -> Membership:
-        stream = StreamId(self._members + name)
-        found = self._world.streams.get(stream)
-        if found is None:
-            return _NO_MEMBER
-        state: Membership = found.folded(stream).state
-        return state
-
-    def _now(self) -> _Known:
-        """The call as it is; looked up again when it has changed."""
+    def _look_up(self) -> _Known:
+        """The call as it is, and what was decided of it as far as that still holds."""
         known = self._known
         call_type: CallType = self._commons.load(self._type).state
-        written = self._world.streams.get(self._call)
-        version = 0 if written is None else written.version
+        call: Call = self._call.state
+        version, changes = self._call.version, self._commons.changes
         # A session that starts or ends changes the call, and nothing that joining depends on.
-        if known is not None and known.call_type is call_type and known.call_version == version:
-            return known
-        call: Call = self._world.load(self._call).state
-        settings = call_type.settings.overridden(call.settings)
         if known is not None and known.call_type is call_type and _same(known.call, call):
-            decided = known.decided
-        else:
-            decided = {}
-        steady = settings.limits.max_participants is None and not (
-            call.backstage and call.opens_at(settings) is not None
+            return known._replace(changes=changes, version=version, call=call)
+        settings = call_type.settings.overridden(call.settings)
+        return _Known(
+            changes=changes,
+            version=version,
+            call=call,
+            call_type=call_type,
+            settings=settings,
+            steady=settings.limits.max_participants is None
+            and not (call.backstage and call.opens_at(settings) is not None),
+            decided={},
         )
-        self._known = _Known(version, call, call_type, settings, steady, decided)
-        return self._known
 
     def _facts(
         self, known: _Known, by: Actor, member: Membership, event: Joined, *, owner: bool
@@ -206,9 +212,9 @@ class Quick:
         )
 
 
-def _opens(first: Record, deed: Deed) -> bool:
+def _opens(deed: Deed) -> bool:
     """Whether it is a join that opens the session, and no more; nothing fell due on the way."""
-    joined = deed.records[-1]
+    first, joined = deed.records[0], deed.records[-1]
     alone = len(deed.records) == 2  # noqa: PLR2004 - the two
     return alone and isinstance(first.event, SessionStarted) and first.by == joined.by
 

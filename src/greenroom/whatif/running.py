@@ -15,7 +15,7 @@ from greenroom.domain.streams import call_of, call_stream
 from greenroom.projections.log_index import LogIndex
 from greenroom.whatif.changes import Supposed
 from greenroom.whatif.deciding import Again
-from greenroom.whatif.deeds import Deed, Record, deeds
+from greenroom.whatif.deeds import Record, deeds
 from greenroom.whatif.differences import Mode, Tally
 from greenroom.whatif.worlds import Calls, Commons
 
@@ -77,27 +77,25 @@ def run(
     since = 0 if supposed.removes else span.after  # to know what is left of each call
     stands = supposed.stands if supposed.removes else None
     commons = Commons(source.store, since, stands, supposed.changed)
-    again = Again(supposed, commons, Calls(source.of_call), mode)
     tally = Tally(shown)
+    again = Again(supposed, commons, Calls(source.of_call), mode, tally)
     of = None if span.calls is None and span.shares == 1 else span.concerns
     feed = source.store.feed(since, until=span.until, of=of)
     attempts = _Attempts(source.attempts(span.after, span.until), span)
-    for number, one in enumerate(deeds(feed)):
-        position = one.position
+    after = span.after
+    for number, deed in enumerate(deeds(feed)):
+        position = deed.position
         if attempts.next_at < position:
-            attempts.up_to(position, again, tally)
-        if not isinstance(one, Deed):
-            commons.take(one)
-        elif position <= span.after:
-            again.pass_over(one)
+            attempts.up_to(position, again)
+        if not deed.cid:
+            commons.take(deed.records)
+        elif position > after:
+            again.decide(deed)
         else:
-            asked, difference = again.decide(one, telling=tally.tells)
-            tally.decided += asked
-            if difference is not None:
-                tally.add(difference)
+            again.pass_over(deed)
         if number % _TOLD_EVERY == 0:
             progress(position, span.until)
-    attempts.up_to(span.until + 1, again, tally)
+    attempts.up_to(span.until + 1, again)
     progress(span.until, span.until)
     return tally
 
@@ -115,11 +113,8 @@ class _Attempts:
         self._next = next(self._rest, None)
         self.next_at = inf if self._next is None else self._next.position
 
-    def up_to(self, position: int, again: Again, tally: Tally) -> None:
+    def up_to(self, position: int, again: Again) -> None:
         """Decide again on those that were refused before `position`."""
         while self._next is not None and self._next.position < position:
-            tried, difference = again.try_again(self._next)
-            tally.decided += tried
-            if difference is not None:
-                tally.add(difference)
+            again.try_again(self._next)
             self._move_on()

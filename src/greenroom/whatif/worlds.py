@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Self
 
 from greenroom.domain.call_events import CallCreated
+from greenroom.domain.decider import Decider
 from greenroom.domain.message import CallId, Event, StreamId, UserId
 from greenroom.domain.ports import EventStore
 from greenroom.domain.streams import decider_of, member_stream
@@ -27,30 +28,36 @@ Recall = Callable[[CallId, int], Iterable[Record]]
 class Stream:
     """One stream, folded as far as it is asked for."""
 
-    __slots__ = ("_pending", "_state", "version")
+    __slots__ = ("_decider", "_pending", "_state", "version")
 
-    def __init__(self, state: Any = None, version: int = 0) -> None:
-        self._state = state
+    def __init__(self, decider: Decider[Any, Any, Any]) -> None:
+        self._decider = decider
+        self._state = decider.initial
         self._pending: list[Event] = []
-        self.version = version
+        self.version = 0
 
-    def take(self, stream: StreamId, event: Event, version: int) -> None:
+    def take(self, event: Event, version: int) -> None:
         """What happened next."""
-        self._pending.append(event)
         self.version = version
+        self._pending.append(event)
         if len(self._pending) == _UNFOLDED:
-            self.folded(stream)
+            self.fold()
 
-    def folded(self, stream: StreamId) -> Folded[Any]:
+    @property
+    def state(self) -> Any:
         """As it is now."""
-        if self._pending or self._state is None:
-            self._state = decider_of(stream).fold(self._pending, self._state)
-            self._pending = []
-        return Folded(self._state, self.version)
+        return self.fold() if self._pending else self._state
+
+    def fold(self) -> Any:
+        """Fold what waits; as it is now."""
+        self._state = self._decider.fold(self._pending, self._state)
+        self._pending = []
+        return self._state
 
     def copy(self) -> Stream:
         """The same, to go on by itself."""
-        other = Stream(self._state, self.version)
+        other = Stream(self._decider)
+        other._state, other.version = self._state, self.version
         other._pending = self._pending.copy()
         return other
 
@@ -68,20 +75,29 @@ class CallWorld:
 
     def take(self, records: Iterable[Record | Step]) -> Self:
         """What was recorded, or decided, next."""
-        streams = self.streams
+        streams, quick = self.streams, self.quick
         for record in records:
             stream = streams.get(record.stream)
             if stream is None:
-                stream = streams[record.stream] = Stream()
-            stream.take(record.stream, record.event, record.version)
-            if self.quick is not None:
-                self.quick.take(record)
+                stream = streams[record.stream] = Stream(decider_of(record.stream))
+            stream.take(record.event, record.version)
+            if quick is not None:
+                quick.take(record.event)
         return self
+
+    def stream(self, name: StreamId) -> Stream:
+        """One of its streams, which from now on is told what happens next."""
+        found = self.streams.get(name)
+        if found is None:
+            found = self.streams[name] = Stream(decider_of(name))
+        return found
 
     def load(self, stream: StreamId) -> Folded[Any]:
         """One of its streams; as it begins where nothing has happened."""
         found = self.streams.get(stream)
-        return Folded(decider_of(stream).initial, 0) if found is None else found.folded(stream)
+        if found is None:
+            return Folded(decider_of(stream).initial, 0)
+        return Folded(found.state, found.version)
 
     def member_ids(self, cid: CallId) -> Iterator[UserId]:
         """Everybody who has a standing in it."""
@@ -158,28 +174,32 @@ class Commons:
         self._changed = changed
         self._streams: dict[StreamId, Stream] = {}
         self._found: dict[StreamId, Folded[Any]] = {}
+        self.changes = 0
+        """How often something was taken: until then everything is as it was."""
 
-    def take(self, record: Record) -> None:
+    def take(self, records: Iterable[Record]) -> None:
         """What was recorded next."""
-        if self._stands and not self._stands(record):
-            return
-        self._of(record.stream).take(record.stream, record.event, record.version)
-        self._found.pop(record.stream, None)
+        self.changes += 1
+        for record in records:
+            if self._stands is None or self._stands(record):
+                self._of(record.stream).take(record.event, record.version)
+                self._found.pop(record.stream, None)
 
     def load(self, stream: StreamId) -> Folded[Any]:
         """As it is, under what is supposed."""
         found = self._found.get(stream)
         if found is None:
-            found = self._changed(stream, self._of(stream).folded(stream))
+            there = self._of(stream)
+            found = self._changed(stream, Folded(there.state, there.version))
             self._found[stream] = found
         return found
 
     def _of(self, stream: StreamId) -> Stream:
         found = self._streams.get(stream)
         if found is None:
-            found = self._streams[stream] = Stream()
+            found = self._streams[stream] = Stream(decider_of(stream))
             if self._since:
                 for record in self._store.read(stream, until=self._since):
-                    if not self._stands or self._stands(record):
-                        found.take(stream, record.event, record.version)
+                    if self._stands is None or self._stands(record):
+                        found.take(record.event, record.version)
         return found
