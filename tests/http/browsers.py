@@ -86,13 +86,15 @@ class Site:
 
 
 @contextmanager
-def demo() -> Iterator[Site]:
-    """The demo on a port of this machine."""
+def demo(recordings: Path | None = None) -> Iterator[Site]:
+    """The demo on a port of this machine, maybe with a folder for recordings."""
     rooms: list[Greenroom] = []
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with aio.Greenroom.open("memory://", media=AiortcMedia()) as room:
+        async with aio.Greenroom.open(
+            "memory://", media=AiortcMedia(recordings=recordings)
+        ) as room:
             rooms.append(room.reading)
             yield {"room": room}
 

@@ -28,8 +28,8 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with demo() as site:
+def site(tmp_path: Path) -> Iterator[Site]:
+    with demo(tmp_path / "recordings") as site:
         yield site
 
 
@@ -102,6 +102,29 @@ def test_who_is_kicked_receives_nothing_any_more_and_is_told(site: Site, visits:
     assert thierry.received()["bytes"] == thierry_alone
     alice.enter("default", "meeting")
     assert alice.sees("thierry", "red")
+
+
+def test_a_host_records_and_everybody_is_shown_that(
+    site: Site, visits: Visits, tmp_path: Path
+) -> None:
+    thierry, alice = visits("thierry", "red"), visits("alice", "green")
+    thierry.enter("default", "meeting", create=True)
+    thierry.press("Record")
+    for browser in (thierry, alice):
+        if browser is alice:
+            alice.enter("default", "meeting")  # who comes later is shown it as well
+        browser.page.get_by_role("status").filter(has_text="Recording").wait_for()
+    assert alice.sees("thierry", "red")
+    assert alice.page.get_by_role("button", name="Stop recording").is_hidden()
+    thierry.press("Stop recording")
+    for browser in (thierry, alice):
+        sign = browser.page.locator("#recording")
+        assert eventually(lambda sign=sign: not sign.inner_text())  # type: ignore[misc]  # bound
+    assert thierry.page.get_by_role("button", name="Record", exact=True).is_visible()
+    call = site.room.system("auditor").call("default", "meeting")
+    assert eventually(lambda: {one.user_id for one in call.recordings()[0].tracks} >= {"thierry"})
+    for track in call.recordings()[0].tracks:
+        assert (tmp_path / "recordings" / track.file.name).stat().st_size == track.file.bytes
 
 
 def test_the_page_is_used_by_keyboard_alone(site: Site, visits: Visits) -> None:

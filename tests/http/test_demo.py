@@ -105,6 +105,22 @@ def test_a_ticket_is_renewed_as_long_as_it_is_valid(asked: Demo) -> None:
     assert code(asked.client.post("/api/entry/ticket", json={})) == "ticket_required"
 
 
+def test_whether_it_is_recorded_is_shown_to_whoever_looks(asked: Demo) -> None:
+    asked.act("thierry", "create")
+    asked.join("thierry")
+
+    def recorded() -> bool:
+        return bool(asked.client.get(asked.at("alice")).json()["recording"])
+
+    assert asked.client.get("/api/recorder").json() == {"obstacle": ""}
+    assert not recorded()
+    assert asked.act("thierry", "start_recording").status_code == 200
+    assert recorded()
+    assert code(asked.act("alice", "stop_recording")) == "not_allowed"
+    asked.act("thierry", "stop_recording")
+    assert not recorded()
+
+
 def test_whoever_was_muted_unmutes_with_their_own_ticket(asked: Demo) -> None:
     asked.act("thierry", "create")
     asked.join("thierry")

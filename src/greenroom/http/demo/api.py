@@ -43,6 +43,7 @@ class Api:
         of_call = of_user + "/{call_type}/{call_id}"
         return [
             Route("/api/types", self.types),
+            Route("/api/recorder", self.recorder),
             Route(of_user, self.calls),
             Route(of_call, self.call),
             Route(of_call + "/history", self.history),
@@ -54,6 +55,12 @@ class Api:
         """Names of the call types."""
         return _answer([one.name for one in await self._room_of(request).call_types.list()])
 
+    async def recorder(self, request: Request) -> Response:
+        """Why nothing can be recorded here; empty where it can."""
+        room = self._room_of(request)
+        core = room.reading._core  # noqa: SLF001 - the same house
+        return _answer({"obstacle": await room.desk.in_thread(core.recording_obstacle)})
+
     async def calls(self, request: Request) -> Response:
         """The latest calls that the user may read."""
         user = self._room_of(request).as_user(request.path_params["user"])
@@ -61,14 +68,19 @@ class Api:
         return _answer(page.items)
 
     async def call(self, request: Request) -> Response:
-        """The call as the user sees it: who is in it, and its members."""
+        """The call as the user sees it: who is in it, its members, and whether it is recorded."""
         call = self._call(request)
         state = await call.get()
         participants = await call.query_participants(limit=_SHOWN)
         members = await call.query_members(limit=_SHOWN)
-        shown = state.model_dump(mode="json", exclude={"settings", "recorded"})
+        recordings = await call.recordings()
         return _answer(
-            {"call": shown, "participants": participants.items, "members": members.items}
+            {
+                "call": state.model_dump(mode="json", exclude={"settings", "recorded"}),
+                "participants": participants.items,
+                "members": members.items,
+                "recording": any(one.stopped_at is None for one in recordings),
+            }
         )
 
     async def history(self, request: Request) -> Response:
@@ -142,6 +154,8 @@ DEEDS: Final[Mapping[str, Deed]] = {
     "go_live": lambda call, _: call.go_live(),
     "stop_live": lambda call, _: call.stop_live(),
     "end": lambda call, _: call.end(),
+    "start_recording": lambda call, _: call.start_recording(),
+    "stop_recording": lambda call, _: call.stop_recording(),
     "kick": lambda call, said: call.kick(said.get("user_id", "")),
     "mute": lambda call, said: call.mute([said.get("user_id", "")], **_flags(said)),
     "grant": lambda call, said: call.grant_permissions(

@@ -27,6 +27,7 @@ const json = async (response) => (await response).json();
 const say = (said) => ({ body: JSON.stringify(said ?? {}) });
 
 export const types = () => json(ask("GET", "/api/types"));
+export const recorder = () => json(ask("GET", "/api/recorder"));
 export const latest = (user) => json(ask("GET", `/api/users/${encodeURIComponent(user)}/calls`));
 
 // One call, as one user.

@@ -17,6 +17,7 @@ class Here {
     this.stream = null;
     this.screen = null;
     this.may = new Set();
+    this.records = false; // whether the server could
     this.names = new Map();
     this.refreshing = null;
     this.timers = [];
@@ -53,6 +54,9 @@ class Here {
     if (record.name === "session.muted" && about.user_ids?.includes(this.call.user)) {
       this.mutedBy(record.by, about);
     }
+    if (record.name === "session.recording_stopped" && about.reason === "failed") {
+      view.showNotice(`The recording has failed: ${about.because}.`);
+    }
     this.refresh();
   }
 
@@ -63,7 +67,7 @@ class Here {
   }
 
   async look() {
-    const { call, participants, members } = await this.call.look();
+    const { call, participants, members, recording } = await this.call.look();
     if (!this.entry) return;
     this.may = new Set(call.own_capabilities);
     this.names = new Map(participants.map((one) => [one.entry_id, one.user_id]));
@@ -74,7 +78,8 @@ class Here {
     view.showPeople(participants, this.entry.entryId, this.may, (deed, said) => attempt(() => this.call.act(deed, said)));
     view.showMembers(members);
     if (this.screen && !this.may.has("screenshare")) await this.unshare();
-    this.showControls(call);
+    view.showRecording(recording);
+    this.showControls(call, recording);
     await this.arrange();
   }
 
@@ -97,13 +102,15 @@ class Here {
     view.keepTiles(kept);
   }
 
-  showControls(call) {
+  showControls(call, recording) {
     const sends = this.stream !== null;
     $("send").hidden = sends || !(this.may.has("send-audio") || this.may.has("send-video"));
     $("microphone").hidden = !this.stream?.getAudioTracks().length;
     $("camera").hidden = !this.stream?.getVideoTracks().length;
     $("share").hidden = this.screen !== null || !this.may.has("screenshare");
     $("unshare").hidden = this.screen === null;
+    $("record").hidden = recording || !this.records || !this.may.has("start-record-call");
+    $("stop-record").hidden = !recording || !this.may.has("stop-record-call");
     $("go-live").hidden = !this.may.has("update-call") || !(call.backstage || call.ended_at);
     $("stop-live").hidden = !this.may.has("update-call") || call.backstage;
     $("end").hidden = !this.may.has("end-call");
@@ -115,6 +122,7 @@ class Here {
     view.showPart("call");
     $("main").focus();
     this.watch();
+    this.records = !(await api.recorder()).obstacle;
     await this.look();
     if (!$("send").hidden) await attempt(() => this.send());
     this.timers.push(setInterval(() => this.arrange().catch(() => {}), 1000));
@@ -308,6 +316,8 @@ on("microphone", () => here.toggle("audio"));
 on("camera", () => here.toggle("video"));
 on("share", () => here.share());
 on("unshare", () => here.unshare());
+on("record", () => here.call.act("start_recording"));
+on("stop-record", () => here.call.act("stop_recording"));
 on("go-live", () => here.call.act("go_live"));
 on("stop-live", () => here.call.act("stop_live"));
 on("end", () => here.call.act("end"));

@@ -88,6 +88,12 @@ export function stateOf(call) {
   return call.ongoing === false ? "open" : "live";
 }
 
+// Said aloud by screen readers when it changes, and only then.
+export function showRecording(on) {
+  const said = on ? "Recording" : "";
+  if ($("recording").textContent !== said) $("recording").textContent = said;
+}
+
 export function showEvent(record) {
   const { user_id: user, entry_id: entry, ...event } = record.event;
   if (user && entry) names.set(entry, user);
@@ -120,6 +126,7 @@ export function showPart(part) {
 export function clear() {
   keepTiles(new Set());
   names.clear();
+  showRecording(false);
   $("history").replaceChildren();
   $("problem").replaceChildren();
 }
