@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from greenroom.adapters import postgres_writing
+from greenroom.projections import as_of, views
+from greenroom.projections.database import Database
+from greenroom.projections.founding import database_at
 from greenroom.testing.postgres import PrivatePostgres
+
+PATIENT = timedelta(minutes=1)
+"""Longer than any machine stalls."""
 
 settings.register_profile("fast", max_examples=25, deadline=None)
 settings.register_profile(
@@ -28,6 +37,20 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_stall_is_no_verdict() -> Iterator[None]:
+    """What is given up after a short while in production is waited for on a busy machine."""
+
+    def patient(where: Path | str | None, limit: timedelta) -> Database:
+        return database_at(where, PATIENT if limit == views.TIME_LIMIT else limit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(views, "database_at", patient)
+        patch.setattr(as_of, "TIME_LIMIT", PATIENT)
+        patch.setattr(postgres_writing, "_PATIENCE", PATIENT.total_seconds())
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from greenroom.adapters.clock import SystemClock
 from greenroom.domain.ports import Clock, Drive
 from greenroom.testing.clock import VirtualClock
-from greenroom.testing.clock_contract import Alarms, ClockContract, driven
+from greenroom.testing.clock_contract import Alarms, ClockContract, driven, eventually
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,7 +32,6 @@ class TestSystemClock(ClockContract):
         end = clock.now() + delta
         while clock.now() < end:
             time.sleep(delta.total_seconds())
-        time.sleep(0.25)  # for the drive's thread to get its turn on a busy machine
 
     def test_a_ticker_that_raises_is_logged_and_tried_again(
         self, clock: Clock, caplog: pytest.LogCaptureFixture
@@ -48,23 +47,20 @@ class TestSystemClock(ClockContract):
 
         alarms = Flaky(clock, clock.now())
         with caplog.at_level(logging.ERROR), driven(clock, alarms) as drive:
-            for _ in range(20):
-                drive.wake()  # does not shorten the pause after a failure
-                self.let_pass(clock, timedelta(milliseconds=1))
-                if alarms.rung:
-                    break
+            drive.wake()  # does not shorten the pause after a failure
+            assert alarms.have_rung(1)
         assert len(alarms.rung) == 1
         assert [record.message for record in caplog.records] == [
             "greenroom-Flaky failed; again in 0:00:00.100000",
             "greenroom-Flaky failed; again in 0:00:00.200000",
         ]
 
-    def test_plans_that_nobody_announced_are_seen_within_a_second(self, clock: Clock) -> None:
+    def test_plans_that_nobody_announced_are_seen(self, clock: Clock) -> None:
         alarms = Alarms(clock)
         with driven(clock, alarms):
             time.sleep(0.05)  # it sleeps by now
             alarms.plan(clock.now())
-            self.let_pass(clock, timedelta(seconds=1))
+            assert alarms.have_rung(1)
         assert len(alarms.rung) == 1
 
     def test_stop_waits_for_a_firing_that_is_under_way(self, clock: Clock) -> None:
@@ -78,7 +74,7 @@ class TestSystemClock(ClockContract):
 
         alarms = Slow(clock, clock.now())
         drive = clock.drive(alarms)
-        begun.wait()
+        assert begun.wait(60)
         drive.stop()
         assert len(alarms.rung) == 1
 
@@ -89,10 +85,11 @@ class TestSystemClock(ClockContract):
             def fire_due(self) -> None:
                 self.fired += 1
 
-        alarms = Stuck(clock, clock.now())
+        alarms, began = Stuck(clock, clock.now()), time.monotonic()
         with driven(clock, alarms):
-            time.sleep(0.2)
-        assert 1 <= alarms.fired <= 12
+            assert eventually(lambda: alarms.fired >= 6)
+            fired, took = alarms.fired, time.monotonic() - began
+        assert took > 0.015 * (fired - 1)
 
 
 class TestVirtualClock(ClockContract):
@@ -200,14 +197,14 @@ def test_waking_while_another_thread_fires_returns_and_is_seen() -> None:
         def fire_due(self) -> None:
             super().fire_due()
             begun.set()
-            go_on.wait(5)
+            go_on.wait(60)
 
     alarms = Slow(clock)
     drive = clock.drive(alarms)
     alarms.plan(at(0))
     thread = threading.Thread(target=drive.wake)
     thread.start()
-    begun.wait(5)
+    assert begun.wait(60)
     alarms.plan(at(0))
     drive.wake()  # would never return if it waited for the other
     assert len(alarms.rung) == 1
@@ -231,7 +228,7 @@ def test_moving_the_clock_waits_for_a_firing_of_another_thread() -> None:
     alarms.plan(at(0))
     thread = threading.Thread(target=drive.wake)
     thread.start()
-    begun.wait(5)
+    assert begun.wait(60)
     clock.advance(seconds=1)
     assert len(alarms.rung) == 1
     thread.join()

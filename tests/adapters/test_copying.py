@@ -12,12 +12,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import psycopg
 import pytest
-from tests.adapters.copier import copy_until
+from tests.adapters.copier import copy_for, copy_until
 
 from greenroom import Greenroom
 from greenroom.adapters import copying
@@ -201,10 +200,9 @@ def test_killed_at_any_moment_it_goes_on_from_there(databases: Places) -> None:
     chance = random.Random(9)
     killed = 0
     for trial in range(40):
-        process = PROCESSES.Process(target=copy_until, args=(*places_of(databases), 0, 3))
+        seconds = chance.uniform(0.001, 0.05 * trial + 0.002)
+        process = PROCESSES.Process(target=copy_for, args=(*places_of(databases), seconds, 3))
         process.start()
-        sleep(chance.uniform(0, 0.05 * trial))
-        process.kill()
         process.join(60)
         if is_done(databases.target):
             break

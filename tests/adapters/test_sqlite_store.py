@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SQLiteStore]:
-    store = SQLiteStore(path, busy_seconds=0.2)
+    store = SQLiteStore(path)
     yield store
     store.close()
 
@@ -219,15 +219,18 @@ def test_a_disk_that_fails_records_nothing(path: Path) -> None:
     assert "nothing was recorded" in child.stdout
 
 
-def test_a_writer_who_never_ends_is_waited_for_in_vain(store: SQLiteStore, path: Path) -> None:
-    store.append([pinned(1)])
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+def test_a_writer_who_never_ends_is_waited_for_in_vain(path: Path) -> None:
+    with (
+        closing(SQLiteStore(path, busy_seconds=0.2)) as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        store.append([pinned(1)])
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
             store.append([pinned(2)])
         assert [event.name for event in store.events(STAGE)] == ["session.pinned"]
         other.execute("ROLLBACK")
-    assert store.append([pinned(2)])
+        assert store.append([pinned(2)])
 
 
 def test_a_store_whose_file_was_taken_away_does_not_come_back_empty(
@@ -275,19 +278,21 @@ def test_a_batch_is_one_commit(store: SQLiteStore) -> None:
 
 def test_whoever_is_interrupted_while_waiting_writes_nothing_later(store: SQLiteStore) -> None:
     connections = _connections(store)
-    queued, interrupted = Event(), Event()
+    held, asking, interrupted = Event(), Event(), Event()
 
     def hold_the_turn() -> None:
         with connections._turn:
-            queued.set()
+            held.set()
+            asking.wait(60)
             Event().wait(0.05)  # now it sleeps for its turn
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            interrupted.wait(10)
+            interrupted.wait(60)
 
     holder = Thread(target=hold_the_turn)
     holder.start()
-    queued.wait(10)
-    with pytest.raises(KeyboardInterrupt):
+    assert held.wait(60)
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it may come early, if we are slow
+        asking.set()
         store.append([pinned(1)])
     interrupted.set()
     holder.join()
@@ -312,9 +317,9 @@ def test_closing_while_others_work_ends_them_cleanly(path: Path) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         working = [threads.submit(work, number) for number in range(1, 5)]
-        started.wait(10)
+        assert started.wait(60)
         store.close()
-        assert all(isinstance(one.result(timeout=20), StoreClosed) for one in working)
+        assert all(isinstance(one.result(timeout=60), StoreClosed) for one in working)
     assert _open_files(path) == 0
 
 

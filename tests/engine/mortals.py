@@ -18,9 +18,9 @@ from greenroom import Greenroom
 from greenroom.projections.runner import Records, Runner
 from greenroom.projections.standing import standing
 
-LONGEST: Final = 60.0
+LONGEST: Final = 200.0
 """Seconds after which a process ends by itself, should nobody kill it."""
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 """Seconds that anything of this may take."""
 
 _PROCESSES: Final = multiprocessing.get_context("forkserver")

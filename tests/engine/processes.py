@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from greenroom import Greenroom
@@ -15,7 +16,7 @@ from greenroom import Greenroom
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 """Seconds that anything may take which another process is told to do."""
 
 _rooms: list[Greenroom] = []
@@ -66,7 +67,8 @@ class Process:
 
 def _open(url: str, *, timers: bool) -> None:
     _close()
-    _rooms.append(Greenroom.open(url, create=False, timers=timers))
+    patient = timedelta(minutes=1)  # a query of a busy machine is not a slow query
+    _rooms.append(Greenroom.open(url, create=False, timers=timers, query_limit=patient))
 
 
 def _close() -> None:

@@ -214,6 +214,6 @@ def test_the_thread_goes_on_whatever_the_store_says(
 
     monkeypatch.setattr(world.leases, "renew", sometimes)
     one.start(stirred.set)
-    assert stirred.wait(10)
+    assert stirred.wait(60)
     assert one.stir().gained
     one.stop()

@@ -103,7 +103,7 @@ def free_port() -> int:
 
 def listening(port: int) -> None:
     """Wait until the server answers on TCP, which it opens with UDP."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
             return

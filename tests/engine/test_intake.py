@@ -129,7 +129,7 @@ class Held:
 
     def _hold(self, _: Sequence[Append]) -> None:
         self.in_store.set()
-        assert self.let_go.wait(20)
+        assert self.let_go.wait(60)
 
     def create(self, id_: str) -> int:
         return self.room.as_user("thierry").call("default", id_).create().position
@@ -141,7 +141,7 @@ class Held:
 
 def until(reached: Callable[[], bool]) -> None:
     """Wait for what other threads are about to do."""
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while not reached():
         assert monotonic() < deadline
         sleep(0.001)
@@ -154,13 +154,13 @@ def test_whoever_waits_for_too_long_is_turned_away_and_nothing_was_recorded(
     held = Held(rooms.open(url, in_flight=1, timers=False), monkeypatch)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(held.create, "first")
-        assert held.in_store.wait(20)
+        assert held.in_store.wait(60)
         began = monotonic()
         with pytest.raises(errors.Overloaded, match="in_flight") as refusal:
             held.create("second")
         assert monotonic() - began >= 0.05
         held.let_go.set()
-        first.result(20)
+        first.result(60)
     assert isinstance(refusal.value, errors.StoreError)
     history = held.room.system("registry").call("default", "second")
     with pytest.raises(errors.CallNotFound):
@@ -175,12 +175,12 @@ def test_whoever_waits_is_let_in_the_order_they_came(
     coming: list[Future[int]] = []
     with ThreadPoolExecutor(9) as threads:
         coming.append(threads.submit(held.create, "0"))
-        assert held.in_store.wait(20)
+        assert held.in_store.wait(60)
         for number in range(1, 9):
             coming.append(threads.submit(held.create, str(number)))
             held.waiting(number)
         held.let_go.set()
-        positions = [one.result(20) for one in coming]
+        positions = [one.result(60) for one in coming]
     assert positions == sorted(positions)
     assert [len(batch) for batch in held.script.batches] == [1] * 9
 
@@ -194,7 +194,7 @@ def test_no_more_are_on_their_way_than_may(
         held.waiting(8)
         until(lambda: len(held.room._core.desk.pipeline.ahead) == 4)
         held.let_go.set()
-        assert len({one.result(20) for one in coming}) == 12
+        assert len({one.result(60) for one in coming}) == 12
     assert max(len(batch) for batch in held.script.batches) <= 4
 
 

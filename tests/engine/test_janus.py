@@ -75,7 +75,7 @@ def meeting(janus: PrivateJanus) -> Iterator[Meeting]:
     meeting.close()
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 60) -> bool:
     """Whether it comes true in time."""
     end = time.monotonic() + timeout
     while not condition():
@@ -94,11 +94,10 @@ def test_two_meet_and_one_is_put_out(meeting: Meeting) -> None:
     assert all(one.connected for one in meeting.call("thierry").query_participants().items)
     meeting.call("thierry").kick("alice")
     assert eventually(lambda: (sending.state, watching.state) == ("closed", "closed"))
-    after = thierry.next_invitation(after=seen, seconds=5)
+    after = thierry.next_invitation(after=seen, seconds=60)
     assert after is not None
     thierry.accept(after.number, at_thierrys.answer(after.sdp))
-    at_thierrys.watch(0.2)
-    assert at_thierrys.watch(0.4) == (set(), set())
+    assert at_thierrys.comes_to([], [])
     with pytest.raises(errors.EntryNotFound):
         alice.invite(after=number)
     assert eventually(lambda: len(meeting.recorded("session.measured")) == 2)
@@ -113,8 +112,7 @@ def test_who_is_muted_is_silent_at_once_and_speaks_again_after_asking(meeting: M
     thierry = meeting.call("thierry").join()
     watching, number = meeting.watch(thierry, "red", "green", "red")
     meeting.room.system("moderation").call("default", "meeting").mute(["alice"], audio=True)
-    watching.watch(0.2)
-    assert watching.watch(0.4) == ({"green", "red"}, {"red"})
+    assert watching.comes_to({"green", "red"}, {"red"})
     alice.unmute(audio=True)
     watching.watch(0)
     again = thierry.next_invitation(after=number, seconds=1)

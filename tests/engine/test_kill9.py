@@ -36,10 +36,10 @@ def run_and_kill(url: str, seconds: float) -> tuple[int, int]:
     process = PROCESSES.Process(target=command_for_ever, args=(url, said))
     process.start()
     said.close()
-    assert heard.poll(30), "it never began"
+    assert heard.poll(60), "it never began"
     time.sleep(seconds)
     process.kill()
-    process.join(30)
+    process.join(60)
     assert process.exitcode == -signal.SIGKILL
     return last_word(heard)
 

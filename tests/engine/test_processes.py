@@ -34,6 +34,8 @@ from greenroom import Greenroom, Member
 from greenroom.adapters.clock import SystemClock
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.engine.conftest import Rooms
 
 pytestmark = pytest.mark.slow
@@ -181,14 +183,14 @@ def test_what_another_process_allows_or_forbids_holds_at_once(
 
 
 def test_whoever_is_told_a_position_finds_what_stands_there(
-    four: list[Process], room: Greenroom
+    four: list[Process], room: Greenroom, tmp_path: Path
 ) -> None:
     """One writes, the next reads at least that, and goes on from there; two others write, too."""
     one, other, *busy = four
-    until = time.time() + 3
+    over = tmp_path / "over"
     found: list[str] = []
     beside = [
-        each.begin(come_as_often_as_possible, user, until)
+        each.begin(come_as_often_as_possible, user, over)
         for each, user in zip(busy, NAMES[:2], strict=True)
     ]
     for n in range(20):
@@ -197,6 +199,7 @@ def test_whoever_is_told_a_position_finds_what_stands_there(
         found = reader.ask(member_ids, at_least=position)
         assert f"member-{n}" in found
         assert reader.ask(position_of) >= position
+    over.touch()
     assert all(others.result(PATIENCE) for others in beside)
     assert one.ask(member_ids, at_least=0) == other.ask(member_ids, at_least=0) == found
 

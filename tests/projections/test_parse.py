@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict, UserDict
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -259,10 +258,8 @@ REFUSED: list[tuple[Any, str, str, str | None]] = [
 def test_what_cannot_be_meant_is_refused_with_its_place(
     said: Any, path: str, expected: str, nearest: str | None
 ) -> None:
-    started = time.perf_counter()
     with pytest.raises(InvalidFilter) as refused:
         parse(said, MEMBER_FIELDS)
-    assert time.perf_counter() - started < 0.5
     assert refused.value.path == path
     assert expected in refused.value.expected
     assert refused.value.nearest == nearest

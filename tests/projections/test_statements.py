@@ -130,7 +130,7 @@ def test_who_waits_for_a_connection_gets_the_next_that_comes_back() -> None:
     waiting = threading.Thread(target=lambda: got.append(lender.take()))
     waiting.start()
     lender.give_back(line)
-    waiting.join(timeout=10)
+    waiting.join(timeout=60)
     assert got == [line]
 
 

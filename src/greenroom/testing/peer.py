@@ -12,7 +12,7 @@ import threading
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Literal, Self, TypeVar
@@ -144,7 +144,7 @@ class Peer:
         """Offer again on the running connection, with lines to receive `others` participants."""
         self.take(signal(self._run(self._offer(others, None))))
 
-    def until(self, condition: Callable[[], bool], timeout: float = 15) -> bool:
+    def until(self, condition: Callable[[], bool], timeout: float = 60) -> bool:
         """Wait until `condition` holds; looked at whenever a frame arrives."""
         with self._news:
             return self._news.wait_for(condition, timeout)
@@ -157,6 +157,16 @@ class Peer:
         time.sleep(seconds)
         with self._news:
             return set(self.sees), set(self.hears)
+
+    def comes_to(
+        self, sees: Collection[Sign], hears: Collection[Sign], timeout: float = 60
+    ) -> bool:
+        """Wait until these are all whom it sees and hears for 0.4 s; False where they never are."""
+        ends = time.monotonic() + timeout
+        while self.watch(0.4) != (set(sees), set(hears)):
+            if time.monotonic() > ends:
+                return False
+        return True
 
     @property
     def state(self) -> str:
@@ -178,7 +188,7 @@ class Peer:
         self._thread.join()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -16,7 +16,7 @@ from greenroom.testing.model import Outcome
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 """Seconds that anything may take which another process is told to do."""
 
 _driven: list[RoomDriver] = []

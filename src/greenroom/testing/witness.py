@@ -99,7 +99,7 @@ class Witness:
         """Remember it."""
         self._hear(News("recording_failed", EntryId(""), recording=recording, because=because))
 
-    def heard(self, enough: Callable[[Witness], bool], timeout: float = 10) -> bool:
+    def heard(self, enough: Callable[[Witness], bool], timeout: float = 60) -> bool:
         """Wait until `enough` says so; False after `timeout` seconds."""
         with self._arrived:
             return self._arrived.wait_for(lambda: enough(self), timeout)
