@@ -8,6 +8,8 @@ from typing import Final
 from tests.faults.row import Row
 
 _CRASHES: Final = "tests/engine/test_crashes.py"
+_ERRORS: Final = "tests/faults/test_io_errors.py"
+_POWER: Final = "tests/faults/test_power_cut.py"
 _KILLS: Final = "tests/adapters/test_store_kill9.py"
 
 OF_STORES: Final[Sequence[Row]] = (
@@ -31,5 +33,33 @@ OF_STORES: Final[Sequence[Row]] = (
             f"{_KILLS}::test_ten_kills_of_the_server_itself",
             f"{_CRASHES}::test_when_the_server_is_back_all_go_on_as_if_nothing_had_been",
         ),
+    ),
+    Row(
+        fault="power cut",
+        made=(
+            "all writes and syncs of some days, taken at SQLite's own seam to its files"
+            " (`tests/faults/vfs.py`, in the library of Python's `sqlite3`); the files are made as"
+            " they may look at any of them: what was synced, and of the rest any sectors, some torn"
+        ),
+        checked="all that was acknowledged before the cut; the file is whole",
+        tests=(f"{_POWER}::test_all_that_was_acknowledged_is_there_when_the_power_is_back",),
+    ),
+    Row(
+        fault="I/O error, or a full disk, at the n-th operation of an append",
+        made=(
+            "the same seam answers EIO or ENOSPC at operation 1, 2, 3 ... until none is left; once,"
+            " or until it is mended"
+        ),
+        checked=(
+            "what was told is true also for whoever opens the file when the process is killed right"
+            " then; the room goes on without being opened again"
+        ),
+        tests=(f"{_ERRORS}::test_what_is_told_of_a_command_is_true_wherever_the_disk_fails",),
+    ),
+    Row(
+        fault="I/O error while a room is opened for the first time",
+        made="the same, on the way to a new store and all that stands beside it",
+        checked="it is said so, and the room opens when the disk is mended",
+        tests=(f"{_ERRORS}::test_a_room_that_could_not_be_opened_can_be_when_the_disk_is_mended",),
     ),
 )

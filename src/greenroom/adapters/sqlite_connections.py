@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Lock, get_ident
 from typing import Final
 
-from greenroom.adapters.sqlite_file import Synchronous, connect, store_error
+from greenroom.adapters.sqlite_file import Synchronous, commit, connect, store_error
 from greenroom.domain.errors import StoreClosed
 
 READERS: Final = 8
@@ -72,7 +72,8 @@ class Connections:
         What is raised undoes it, and so does leaving early by `return` where nothing was written.
 
         Raises:
-            StoreClosed, StoreError: as the writing fails.
+            OutcomeUnknown: the disk failed in the middle of the commit.
+            StoreClosed, StoreError: as the writing fails; nothing was recorded.
         """
         held = self._held
         if held is not None and held[0] == get_ident():
@@ -87,7 +88,7 @@ class Connections:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             if connection.in_transaction:
-                connection.execute("COMMIT")
+                commit(connection, self._path)
 
     @contextmanager
     def alone_in_transaction(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 
 from greenroom.adapters.sealing import new_secret
 from greenroom.adapters.tables import unfinished
-from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
+from greenroom.domain.errors import NotOurStore, OutcomeUnknown, StoreError, WrongSchema
 
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
@@ -147,6 +147,26 @@ def rollback(connection: sqlite3.Connection) -> None:
     """Undo what was begun. SQLite may have done so already, as with a full disk."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
+
+
+def commit(connection: sqlite3.Connection, path: Path) -> None:
+    """Make durable what was written.
+
+    Raises:
+        OutcomeUnknown: the disk failed just then. What it has of the transaction is found by
+            whoever opens the file next, unless another one is written over it before.
+        sqlite3.Error: any other failure; nothing was recorded.
+    """
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+            raise
+        raise OutcomeUnknown(
+            f"{path}: the disk failed while a commit was written ({error},"
+            f" {error.sqlite_errorname}); whether it was recorded is not known: check the disk,"
+            " and ask again under the same request id"
+        ) from error
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:

@@ -28,6 +28,7 @@ from greenroom.adapters.sqlite_connections import Connections
 from greenroom.adapters.sqlite_file import (
     Synchronous,
     check_path,
+    commit,
     connect,
     prepare,
     store_error,
@@ -134,7 +135,7 @@ class SQLiteRecorder(LogRecorder):
             if objection:
                 return objection
             positions = _write(connection, draft)
-            connection.execute("COMMIT")
+            commit(connection, self.path)
         self._heads.append(before, draft.rows)
         self._notify()
         return Written(positions, before)
