@@ -46,6 +46,8 @@ A = TypeVar("A", bound=Answer)
 
 ATTEMPTS: Final = 200
 """How often a command is decided again because others wrote first."""
+_ERASE: Final = frozenset({"delete", "erase_user"})
+"""Operations that may."""
 PATIENCE: Final = 2
 """Attempts before a command is decided while nobody else can record."""
 
@@ -80,7 +82,7 @@ class Done(Struct, Generic[A], frozen=True):
     events: tuple[Decided[Event], ...] = ()
     """What it recorded just now."""
     erases: bool = False
-    """Whether that did away with personal data."""
+    """Whether that did away with personal data, now or before: what is left of it goes as well."""
 
 
 class Decision(Struct, Generic[A], frozen=True):
@@ -323,7 +325,7 @@ class Desk:
         position = before.position or kept.position
         self.states.wrote(position)  # maybe as another process
         answer = kept.personal_again(lambda stream: fold(self.store, stream, position).state)
-        return Done(answer, position)
+        return Done(answer, position, erases=command.operation.name in _ERASE)
 
     def _fingerprint(self, command: Command[Any, Any]) -> str:
         """The same for the same wish of the same actor, and for no other.

@@ -60,6 +60,7 @@ from greenroom.workers.router import Media, signalling
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
+    from greenroom.domain.keys import KeyStore
     from greenroom.tickets import Use
     from greenroom.whatif.changes import Change
 
@@ -105,6 +106,7 @@ class Greenroom(Room[LiveCore]):
         tracer_provider: TracerProvider | None = None,
         ice_servers: Sequence[IceServer] = (),
         refusals: Refusals | None = KEPT_REFUSALS,
+        keys: KeyStore | str | None = None,
     ) -> Self:
         """Open the store at `url`, and begin.
 
@@ -125,16 +127,17 @@ class Greenroom(Room[LiveCore]):
             tracer_provider: of OpenTelemetry (extra `otel`); by default the process's, if set.
             ice_servers: STUN and TURN servers that `entry.ice_servers` tells clients of.
             refusals: how much is kept of refused attempts, beside the log; None for nothing.
+            keys: of personal data, where they are not in the store: a URL, or a `KeyStore`.
 
         Raises:
             InvalidInput: not the URL of a store.
-            StoreError: the store cannot be used; NotOurStore, WrongSchema say why.
+            StoreError: the store cannot be used; NotOurStore, WrongSchema, KeysUnavailable say why.
         """
         _check(cache, in_flight, refusals, timers=timers, create=create)
         kept, servers = remembered(remember_requests), ice.checked(ice_servers)
         telemetry, limit = Telemetry.to(tracer_provider), query_limited(query_limit)
         room = cls._opened(
-            open_store(url, create=create),
+            open_store(url, create=create, keys=keys),
             clock or SystemClock(),
             ids or Ids(),
             cache=cache,

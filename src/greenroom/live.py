@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -20,7 +21,7 @@ from greenroom.domain import checks
 from greenroom.domain.attempts import Attempts
 from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.call_turn import CallTurn
-from greenroom.domain.errors import EntryNotFound, StoreClosed, StoreError
+from greenroom.domain.errors import EntryNotFound, KeysUnavailable, StoreClosed, StoreError
 from greenroom.domain.message import CallId, Decided, EntryId, Event, Recorded, StreamId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
@@ -239,9 +240,9 @@ class LiveCore(Core):
             with self.telemetry.watching(command) as watched:
                 return self.carry_out(watched)
         done = self.desk.carry_out(command)
+        if done.erases:
+            self.scrub(done.events)
         if done.events:
-            if done.erases:
-                self.scrub(done.events)
             self.wake()
         return done.answer.placed(done.position)
 
@@ -265,13 +266,22 @@ class LiveCore(Core):
 
         To the store nobody is named: who was erased may be known again by now, under a key that
         is theirs.
+
+        Raises:
+            KeysUnavailable: the key store went away just now. Nobody can read what was erased in
+                this store; its keys are destroyed before long, or when it is asked for again.
         """
-        try:
-            self._store.erase(())
-            self.seen()
-            self._forget([decided.event for decided in events])
-        except StoreError:
-            _log.warning("traces of what was erased stay in the files for now", exc_info=True)
+        away: KeysUnavailable | None = None
+        forget = partial(self._forget, [decided.event for decided in events])
+        for part in (partial(self._store.erase, ()), self.seen, forget):
+            try:
+                part()
+            except KeysUnavailable as error:
+                away = error
+            except StoreError:
+                _log.warning("traces of what was erased stay in the files for now", exc_info=True)
+        if away is not None:
+            raise away
 
     def _forget(self, events: Iterable[Event]) -> None:
         """Note no longer that they were ever turned away."""

@@ -80,7 +80,8 @@ class Beside:
         *,
         what: str,
         durable: bool = True,
-        **first: int,
+        wipes: bool = False,
+        **first: int | bytes,
     ) -> Self:
         """The tables in that file, or that PostgreSQL database; in memory for None.
 
@@ -90,6 +91,7 @@ class Beside:
             what: is kept there, for messages: "the outbox".
             durable: whether what was written must outlive a power cut. Claims of notifications
                 must: what was told to people is never told again.
+            wipes: whether what is deleted leaves no byte in a file of SQLite.
             first: what new tables say of themselves at first, besides their schema.
 
         Raises:
@@ -97,20 +99,38 @@ class Beside:
             StoreError: the database cannot be used.
             WrongSchema: a later greenroom made the tables.
         """
-        database = cls.at(where, what=what, durable=durable)
+        database = cls.at(where, what=what, durable=durable, wipes=wipes)
         try:
-            _found(database, founding, first)
+            database.found(founding, **first)
         except BaseException:
             database.close()
             raise
         return database
 
     @classmethod
-    def at(cls, where: Path | str | None, *, what: str, durable: bool = True) -> Self:
+    def at(
+        cls, where: Path | str | None, *, what: str, durable: bool = True, wipes: bool = False
+    ) -> Self:
         """The database as it is; see `open`."""
         if isinstance(where, str):
             return cls(_postgres(where, what, "on" if durable else "off"))
-        return cls(_sqlite(where, what, "FULL" if durable else "NORMAL"))
+        return cls(_sqlite(where, what, "FULL" if durable else "NORMAL", wipes=wipes))
+
+    def found(self, founding: Founding, **first: int | bytes) -> None:
+        """Make the tables where they are missing; see `open`.
+
+        Raises:
+            StoreError: the database cannot be used.
+            WrongSchema: a later greenroom made the tables.
+        """
+        told = founding.format
+        with self.writing() as connection:
+            make(connection, told.metadata.sorted_tables)
+            found = connection.scalar(select(told.c.schema))
+            if found is None:
+                connection.execute(insert(told).values(schema=founding.schema, **first))
+            elif found != founding.schema:
+                raise WrongSchema(found, founding.schema)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -154,18 +174,9 @@ class Beside:
         self._lock = threading.Lock()
 
 
-def _found(database: Beside, founding: Founding, first: Mapping[str, int]) -> None:
-    told = founding.format
-    with database.writing() as connection:
-        make(connection, told.metadata.sorted_tables)
-        found = connection.scalar(select(told.c.schema))
-        if found is None:
-            connection.execute(insert(told).values(schema=founding.schema, **first))
-        elif found != founding.schema:
-            raise WrongSchema(found, founding.schema)
-
-
-def _sqlite(path: Path | None, what: str, synchronous: Literal["FULL", "NORMAL"]) -> Place:
+def _sqlite(
+    path: Path | None, what: str, synchronous: Literal["FULL", "NORMAL"], *, wipes: bool
+) -> Place:
     engine = create_engine(
         URL.create("sqlite", database=None if path is None else str(path)),
         isolation_level="AUTOCOMMIT",
@@ -174,7 +185,8 @@ def _sqlite(path: Path | None, what: str, synchronous: Literal["FULL", "NORMAL"]
     )
 
     def begin(connection: Any, _: object) -> None:
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}"):
+        wiping = ["secure_delete = ON"] if wipes else []
+        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", *wiping):
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", begin)

@@ -21,6 +21,7 @@ from greenroom.adapters.codec import (
     plain_events,
     salvaged,
 )
+from greenroom.adapters.keyring import Keyring, KeysWithin
 from greenroom.adapters.recorder import EVERYTHING, PAGE, LogRecorder, Written
 from greenroom.adapters.shelf import RecorderShelf
 from greenroom.domain.errors import GreenroomError, StoreClosed
@@ -43,21 +44,23 @@ _version: Final[Callable[[Row], int]] = itemgetter(2)
 class RecorderStore:
     """An `EventStore` over a recorder: encoding, versions, expectations, sealing."""
 
-    def __init__(self, recorder: LogRecorder) -> None:
+    def __init__(self, recorder: LogRecorder, keys: Keyring | None = None) -> None:
         self.recorder = recorder
         """For tools of the eventsourcing library."""
+        self._keys: Final = keys or KeysWithin(recorder)
 
     def record(self, batch: Sequence[Append]) -> Commit:
         """Record the appends in their order, in one commit; each of them whole or not at all.
 
         Raises:
             OutcomeUnknown: the store was lost on the way; whether they were recorded is not known.
+            KeysUnavailable: something personal is in it, and its keys cannot be asked for.
             StoreError: the store cannot be written; nothing was recorded.
         """
         self._check_open()
-        plan = Batch(batch, self.recorder.keys)
+        plan = Batch(batch, self._keys.find)
         while True:  # whoever was quicker has got something done
-            answer = self.recorder.write(plan.draft())
+            answer = self._keys.write(plan.draft())
             if isinstance(answer, Written):
                 break
             plan.learn(answer)
@@ -98,7 +101,7 @@ class RecorderStore:
         pages = self._pages(
             partial(self.recorder.stream_rows, stream), after, until, last_of=_version
         )
-        find_keys = self.recorder.keys
+        find_keys = self._keys.find
         return (decode(row, find_keys) for page in pages for row in page)
 
     def events(
@@ -185,7 +188,8 @@ class RecorderStore:
 
     def erase(self, subjects: Collection[str]) -> None:
         """Make the personal fields about these subjects unreadable for good."""
-        self.recorder.forget(subjects)
+        self._check_open()
+        self._keys.forget(subjects)
 
     def prune_requests(self, before: datetime, limit: int) -> int:
         """Forget up to `limit` requests recorded before that instant; how many it were."""
@@ -194,7 +198,7 @@ class RecorderStore:
     def shelf(self, stream: StreamId) -> RecorderShelf:
         """Where a snapshot of `stream` is kept."""
         self._check_open()
-        return RecorderShelf(self.recorder, stream)
+        return RecorderShelf(self.recorder, stream, self._keys.find)
 
     def drop_snapshots(self) -> None:
         """Forget every snapshot of every stream."""
@@ -213,11 +217,12 @@ class RecorderStore:
     def close(self) -> None:
         """Release everything. Twice is fine; other calls then raise StoreClosed."""
         self.recorder.close()
+        self._keys.close()
 
     def _events(self, stream: StreamId, after: int, until: int) -> Iterable[Event]:
         """One page, with what is sealed opened and what is unreadable named."""
         rows = self.recorder.stream_rows(stream, after, until, PAGE)
-        return decode_events(rows, self.recorder.keys)
+        return decode_events(rows, self._keys.find)
 
     def _log(self, after: int, until: int | None) -> Iterator[Sequence[Row]]:
         """The rows of all streams past `after`, page by page."""
@@ -244,7 +249,7 @@ class RecorderStore:
         self, pages: Iterable[Sequence[Row]], one: Callable[[Row, FindKeys], T]
     ) -> Iterator[tuple[int, Recorded[Event] | T]]:
         """(position, record) pairs; `one` reads those among which there are unreadable ones."""
-        find_keys = self.recorder.keys
+        find_keys = self._keys.find
         for page in pages:
             for start in range(0, len(page), _OPENED):
                 rows = page[start : start + _OPENED]

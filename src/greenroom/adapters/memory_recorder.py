@@ -123,6 +123,11 @@ class MemoryRecorder(LogRecorder):
         with self._open_tables() as tables:
             return [tables.keys.get(subject) for subject in subjects]
 
+    def subjects(self, first: str, last: str, limit: int) -> Sequence[str]:
+        """Up to `limit` subjects with keys, from `first` up to `last`, in order."""
+        with self._open_tables() as tables:
+            return sorted(one for one in tables.keys if first <= one <= last)[:limit]
+
     def forget(self, subjects: Collection[str]) -> None:
         """Drop the keys of `subjects`."""
         self.write(Draft(forgets=subjects))

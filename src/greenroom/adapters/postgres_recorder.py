@@ -50,6 +50,10 @@ _HEADS: Final = (
 )
 _POSITION: Final = "SELECT coalesce(max(notification_id), 0) FROM greenroom.stored_events"
 _KEYS: Final = "SELECT subject, key_id, secret FROM greenroom.subject_keys WHERE subject = ANY (%b)"
+_SUBJECTS: Final = (
+    "SELECT subject FROM greenroom.subject_keys WHERE subject BETWEEN %b AND %b"
+    " ORDER BY subject LIMIT %b"
+)
 _REQUEST: Final = (
     "SELECT request_id, fingerprint, answer, position FROM greenroom.requests WHERE request_id = %b"
 )
@@ -142,6 +146,10 @@ class PostgresRecorder(LogRecorder):
         rows = self._ask(_KEYS, Texts(subjects))
         found = {subject: SubjectKey(key_id, secret) for subject, key_id, secret in rows}
         return [found.get(subject) for subject in subjects]
+
+    def subjects(self, first: str, last: str, limit: int) -> Sequence[str]:
+        """Up to `limit` subjects with keys, from `first` up to `last`, in order."""
+        return [subject for (subject,) in self._ask(_SUBJECTS, first, last, limit)]
 
     def forget(self, subjects: Collection[str]) -> None:
         """Destroy the keys of `subjects`: no query finds them again, and their rows are vacuumed.

@@ -156,6 +156,10 @@ class LogRecorder(ApplicationRecorder):
         """The keys of `subjects` as they are now, in their order."""
 
     @abstractmethod
+    def subjects(self, first: str, last: str, limit: int) -> Sequence[str]:
+        """Up to `limit` subjects with keys, from `first` up to `last`, in order."""
+
+    @abstractmethod
     def forget(self, subjects: Collection[str]) -> None:
         """Destroy the keys of `subjects`; no copy is left anywhere when this returns."""
 

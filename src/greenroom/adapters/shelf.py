@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.json import Decoder, Encoder
 
+from greenroom.adapters.codec import FindKeys
 from greenroom.adapters.recorder import EVERYTHING, LogRecorder
 from greenroom.adapters.recorder import Snapshot as Row
 from greenroom.adapters.sealing import Sealed, SubjectKey, seal, unseal
@@ -33,12 +34,12 @@ class RecorderShelf:
     or stems from a log that is no longer this one.
     """
 
-    def __init__(self, recorder: LogRecorder, stream: StreamId) -> None:
+    def __init__(self, recorder: LogRecorder, stream: StreamId, find_keys: FindKeys) -> None:
         self._recorder = recorder
         self._stream = stream
         about = subjects(stream)
         self._about_somebody = bool(about)
-        self._keys = recorder.keys(about) if about else ()
+        self._keys = find_keys(about) if about else ()
 
     def snapshot(self) -> Snapshot | None:
         """What is kept and can be believed and opened."""

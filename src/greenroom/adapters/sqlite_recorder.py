@@ -69,6 +69,9 @@ _KEYS: Final = (
     "SELECT subject, key_id, secret FROM json_each(?) CROSS JOIN subject_keys ON subject = value"
 )
 _KEY: Final = "SELECT key_id, secret FROM subject_keys WHERE subject = ?"
+_SUBJECTS: Final = (
+    "SELECT subject FROM subject_keys WHERE subject BETWEEN ? AND ? ORDER BY subject LIMIT ?"
+)
 _ROWS_AT_ONCE: Final = (128, 16, 1)
 """Rows in one statement: while it runs, other threads of the process do."""
 _INSERT: Final = {
@@ -231,6 +234,12 @@ class SQLiteRecorder(LogRecorder):
             found = connection.execute(_KEYS, (json.dumps(subjects),)).fetchall()
         keys = {subject: SubjectKey(*key) for subject, *key in found}
         return [keys.get(subject) for subject in subjects]
+
+    def subjects(self, first: str, last: str, limit: int) -> Sequence[str]:
+        """Up to `limit` subjects with keys, from `first` up to `last`, in order."""
+        with self._connections.reading() as connection:
+            found = connection.execute(_SUBJECTS, (first, last, limit)).fetchall()
+        return [subject for (subject,) in found]
 
     def forget(self, subjects: Collection[str]) -> None:
         """Destroy the keys of `subjects`; no byte of them is left in the file or its log.

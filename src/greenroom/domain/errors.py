@@ -38,6 +38,7 @@ GreenroomError
     |-- OutcomeUnknown          outcome_unknown        whether it was recorded is not known
     |-- Overloaded              overloaded             too much waits to be recorded
     |-- StoreClosed             store_closed
+    |-- KeysUnavailable         keys_unavailable       the keys of personal data cannot be asked for
     |-- NotOurStore             not_our_store
     |-- LogRewritten            log_rewritten          it is not what a checkpoint says
     `-- WrongSchema             wrong_schema           .found .supported
@@ -356,6 +357,12 @@ class StoreClosed(StoreError):
     """The room or its store was closed."""
 
     code = "store_closed"
+
+
+class KeysUnavailable(StoreError):
+    """The key store is away, or is not named: personal data can be neither written nor read."""
+
+    code = "keys_unavailable"
 
 
 class NotOurStore(StoreError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from greenroom.testing.faults import Fault, FaultStore
     from greenroom.testing.history import History, Wish, wish
     from greenroom.testing.ids import SequentialIds
+    from greenroom.testing.key_store_contract import KeyStoreContract
     from greenroom.testing.lease_contract import LeasesContract
     from greenroom.testing.machine import CallMachine, Disagreement, asked
     from greenroom.testing.media import FakeMedia
@@ -48,6 +49,7 @@ __all__ = [
     "Fault",
     "FaultStore",
     "History",
+    "KeyStoreContract",
     "LeasesContract",
     "MediaLifeContract",
     "MediaPortContract",
@@ -83,6 +85,7 @@ _WHERE = {
     "Fault": "faults",
     "FaultStore": "faults",
     "History": "history",
+    "KeyStoreContract": "key_store_contract",
     "LeasesContract": "lease_contract",
     "MediaLifeContract": "media_contract",
     "MediaPortContract": "media_contract",
@@ -107,6 +110,7 @@ _WHERE = {
 
 _ASSERTING = (
     "recording_contract",
+    "key_store_contract",
     "lease_contract",
     "clock_contract",
     "media_contract",
