@@ -8,12 +8,28 @@ from typing import Final
 from tests.faults.row import Row
 
 _CLOCKS: Final = "tests/faults/test_clock_jumps.py"
+_EVERY: Final = "tests/faults/test_every_statement.py"
+_KILLS: Final = "tests/engine/test_projection_kills.py"
 _INSTANTS: Final = "tests/engine/test_instants.py"
 _TIMERS: Final = "tests/engine/test_timers.py"
 _PARKING: Final = "tests/projections/test_parking.py"
 _SAME: Final = "tests/faults/test_same_everywhere.py"
 
 OF_PROCESSES: Final[Sequence[Row]] = (
+    Row(
+        fault="projections that crash",
+        made="The driver fails, or the process is killed, before every single statement of catching"
+        " up, of keeping the past, of a rebuild; or at random, with others at it",
+        checked="brought along once more the views say what fresh ones say, the kept past as well",
+        tests=(
+            f"{_EVERY}::test_at_whichever_statement_it_fails_nothing_is_missing_afterwards",
+            f"{_EVERY}::test_at_whichever_statement_it_is_killed_nothing_is_missing_afterwards",
+            f"{_EVERY}::test_the_exam_notices_positions_that_are_moved_before_the_rows",
+            f"{_KILLS}::test_every_event_counts_once_whenever_somebody_is_killed",
+            f"{_KILLS}::test_so_it_does_where_the_past_is_kept",
+            f"{_KILLS}::test_a_killed_rebuild_changes_nothing_and_the_next_leaves_nothing",
+        ),
+    ),
     Row(
         fault="an event that a projection cannot take",
         made="A projection raises, the database refuses the row, or the record is spoilt",
