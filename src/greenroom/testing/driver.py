@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
-from greenroom import Greenroom
+from greenroom import Greenroom, Page, asc, desc
 from greenroom.answers import CallState
 from greenroom.call_handle import CallHandle
 from greenroom.domain.errors import CallNotFound, Refused
@@ -16,6 +18,7 @@ from greenroom.entry import Entry
 from greenroom.handles import UserHandle
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.history import Wish
+from greenroom.testing.media import FakeMedia
 from greenroom.testing.model import Outcome
 
 OBSERVER: Final = Claim("observer", system=True)
@@ -70,7 +73,8 @@ class RoomDriver:
         """Open the room; the call does not exist yet."""
         self.cid = cid
         self.clock = VirtualClock(now)
-        self.room = Greenroom.open(self._url, clock=self.clock, **self._options)
+        usual = {"media": FakeMedia(), "query_limit": timedelta(hours=1)}
+        self.room = Greenroom.open(self._url, clock=self.clock, **{**usual, **self._options})
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -82,6 +86,8 @@ class RoomDriver:
             answer = self.asked(wish)
         except Refused as refusal:
             return Outcome(refusal.code, ())
+        if wish.name.startswith("query_"):
+            return Outcome(None, (), answer)
         state = answer.state if isinstance(answer, Entry) else answer
         recorded = getattr(state, "recorded", None)
         return Outcome(None, None if recorded is None else tuple(sorted(recorded)))
@@ -93,7 +99,7 @@ class RoomDriver:
             state = call.get()
         except CallNotFound:
             return {"exists": False}
-        return {**looks(state), **within(call, state)}
+        return {**looks(state), **within(call, state), **happened(call)}
 
     def allowed(self, by: Claim) -> list[str] | str | None:
         """What the call tells them of their own capabilities."""
@@ -136,7 +142,15 @@ class RoomDriver:
                 return self.entries[said.pop("entry")].unmute(**said)
             case "users.upsert":
                 return self.room.users.upsert(**said)
-            case "types.grant" | "types.revoke" | "types.update":
+            case "users.erase":
+                return self.room.users.erase(**said)
+            case "query_calls":
+                return walked(self._user(wish.by).query_calls, "cid", **said)
+            case "query_members" | "query_participants":
+                return walked(getattr(self.call(wish.by), wish.name), "user_id", **said)
+            case "query_sessions":
+                return walked(self.call(wish.by).query_sessions, "number", **said)
+            case "types.create" | "types.grant" | "types.revoke" | "types.update":
                 change = getattr(self.room.call_types, wish.name.removeprefix("types."))
                 return change(self.cid.partition(":")[0], **said)
             case name:
@@ -228,3 +242,49 @@ def within(call: CallHandle, state: CallState) -> dict[str, Any]:
         if session is None
         else {user: answer for answer, users in answered.items() for user in users},
     }
+
+
+def happened(call: CallHandle) -> dict[str, Any]:
+    """What is on record: how many events of each name, and who was there how often and long."""
+    return {
+        "history": dict(Counter(one.name for one in call.history())),
+        "attendance": {
+            one.user_id: (one.entries, one.seconds, one.left_at is None)
+            for one in call.attendance().users
+        },
+    }
+
+
+def walked(
+    query: Callable[..., Page[Any]],
+    name: str,
+    *,
+    sort: Sequence[str] = (),
+    **asked: Any,
+) -> Mapping[str, Any]:
+    """The names on all pages of a query, and how many rows it says there are.
+
+    Args:
+        query: of a handle.
+        name: the field of its items that is answered.
+        sort: fields; with a minus, the largest first.
+        **asked: the other arguments of the query.
+
+    Raises:
+        AssertionError: the pages are others on the way back.
+    """
+    keys = [desc(one[1:]) if one.startswith("-") else asc(one) for one in sort]
+    ask = partial(query, sort=keys, **asked)
+    page = ask(count=True)
+    there = [page]
+    while page.next is not None:
+        page = ask(cursor=page.next)
+        there.append(page)
+    back = [page]
+    while page.prev is not None:
+        page = ask(cursor=page.prev)
+        back.insert(0, page)
+    assert [one.items for one in back] == [one.items for one in there], "another way back"
+    assert there[0].count is not None
+    pages = [[getattr(item, name) for item in one.items] for one in there]
+    return {"count": there[0].count.number, "pages": pages}

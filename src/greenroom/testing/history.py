@@ -50,7 +50,7 @@ class Wish:
     """Something that somebody asks for, fit for a `History` and for the handles of a room."""
 
     name: str
-    """Of a method of the call's handle; `types.<method>` and `users.upsert` are the embedder's.
+    """Of a method of the call's handle; `types.<method>` and `users.<method>` are the embedder's.
 
     `leave` closes the `entry`-th entry there was; `timers` lets all that is due happen.
     """

@@ -16,6 +16,7 @@ from greenroom.domain.message import Role, Team
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
 from greenroom.domain.turn import Claim
+from greenroom.testing import asking
 from greenroom.testing.history import EMBEDDER, START, Wish
 
 PEOPLE: Final = ("thierry", "tommaso", "alice", "charlie", "jaewoong")
@@ -54,7 +55,8 @@ def wishes_for(name: str, by: Drawn | None = None) -> st.SearchStrategy[Wish]:
     """
     who = by
     if who is None:
-        who = st.just(EMBEDDER) if name in _OF_EMBEDDER else actors()
+        of_embedder = name.startswith(("types.", "users."))
+        who = st.just(EMBEDDER) if of_embedder else actors()
         who = st.sampled_from(_CALLED) | who if name in {"accept", "reject"} else who
     if name == "leave":
         return st.builds(Wish, st.just(name), who, _PAUSES, _some(entry=st.integers(0, 5)))
@@ -78,8 +80,10 @@ def cids() -> st.SearchStrategy[str]:
 
 
 def _wish(name: str, who: st.SearchStrategy[Claim]) -> st.SearchStrategy[Wish]:
-    needed = _NEEDED.get(name) or _OF_EMBEDDER.get(name) or _OF_ENTRIES.get(name) or {}
-    said = st.fixed_dictionaries({**needed}, optional={**_OPTIONAL.get(name, {})})
+    places = (_NEEDED, _OF_EMBEDDER, _BESIDE, asking.NEEDED)
+    needed = next((place[name] for place in places if name in place), {})
+    optional = {**_OPTIONAL, **asking.OPTIONAL}.get(name, {})
+    said = st.fixed_dictionaries({**needed}, optional={**optional})
     return st.builds(Wish, st.just(name), who, _PAUSES, said)
 
 
@@ -199,6 +203,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Drawn]]] = {
     "get": {"ring": _FLAG, "notify": _FLAG},
     "join": {"create": _FLAG, "ring": _FLAG},
     "kick": {"block": _FLAG},
+    "types.create": {"settings": _SETTINGS},
     "reject": {"reason": st.sampled_from(("busy", "cancel"))},
     "update": {
         "custom": _CUSTOM,
@@ -220,6 +225,10 @@ _OF_EMBEDDER: Final[Mapping[str, Mapping[str, Drawn]]] = {
         "custom": _CUSTOM,
     },
 }
-_OF_ENTRIES: Final[Mapping[str, Mapping[str, Drawn]]] = {
+_BESIDE: Final[Mapping[str, Mapping[str, Drawn]]] = {
+    "start_recording": {},
+    "types.create": {"based_on": st.sampled_from(("default", "livestream"))},
     "unmute": {"entry": st.integers(0, 5), "audio": st.just(value=True)},
+    "users.erase": {"user_id": _USER},
 }
+"""What courses are not made of."""

@@ -34,7 +34,14 @@ _VERBS: Final[Mapping[str, str]] = {
     "revoke_permissions": "revokes permissions",
     "ring": "rings",
     "send_event": "sends an event",
+    "query_calls": "asks for calls",
+    "query_members": "asks for members",
+    "query_participants": "asks for participants",
+    "query_sessions": "asks for sessions",
+    "start_recording": "records the call",
     "stop_live": "stops being live",
+    "stop_recording": "stops the recording",
+    "types.create": "defines the type",
     "types.grant": "grants to a role",
     "types.revoke": "revokes from a role",
     "types.update": "changes the type's settings",
@@ -43,6 +50,7 @@ _VERBS: Final[Mapping[str, str]] = {
     "unpin": "unpins",
     "update": "updates the call",
     "update_members": "updates members",
+    "users.erase": "has a user forgotten",
     "users.upsert": "tells of a user",
 }
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
-from greenroom.testing.model.people import People
+from greenroom.testing.model.questions import Questions
 from greenroom.testing.model.world import Outcome, Refusal
 
 if TYPE_CHECKING:
     from greenroom.testing.history import Wish
 
 
-class CallModel(People):
+class CallModel(Questions):
     """One call by the letter of the rules.
 
     Derive where an application has rules of its own: `do_join(self, who, ...)` and the like raise
@@ -34,16 +36,19 @@ class CallModel(People):
 
     def tell(self, wish: Wish) -> Outcome:
         """What has to become of the wish, after its pause; then everything is so."""
+        self.names, self.answer = [], None
         self.wait(wish.after)
+        self._note()
         before = self.copied()
-        self.names = []
         try:
             self.ask(wish)
         except Refusal as refusal:
             self.state = before
             return Outcome(refusal.code, ())
-        outcome = Outcome(None, tuple(sorted(self.names)))
+        outcome = Outcome(None, tuple(sorted(self.names)), self.answer)
+        self._note()
         self.wait(0)  # what it made due
+        self._note()
         return outcome
 
     def ask(self, wish: Wish) -> None:
@@ -80,6 +85,8 @@ class CallModel(People):
             "members": state.members,
             "participants": present,
             "answers": self._answers(),
+            "history": dict(state.history),
+            "attendance": self._attendance(),
         }
 
     def allowed(self, by: Any) -> list[str] | str:
@@ -101,6 +108,34 @@ class CallModel(People):
     def digest(self) -> object:
         """All that is so, as a value to compare and to look up by."""
         return frozen(vars(self.state))
+
+    def _note(self) -> None:
+        """What was recorded is history."""
+        history = self.state.history
+        for name in self.names:
+            if not name.startswith(("type.", "user.")):
+                history[name] = history.get(name, 0) + 1
+        self.names = []
+
+    def _attendance(self) -> Mapping[str, tuple[int, float, bool]]:
+        """How often each user came, for how many seconds, and whether they are there still."""
+        stays: dict[str, list[tuple[datetime, datetime | None]]] = {}
+        for one in self.state.stays:
+            stays.setdefault(one["user"], []).append((one["since"], one["until"]))
+        return {
+            user: (len(of), self._together(of), any(until is None for _, until in of))
+            for user, of in stays.items()
+        }
+
+    def _together(self, stays: Sequence[tuple[datetime, datetime | None]]) -> float:
+        """Seconds in which at least one of them lasts."""
+        spans = [(since, until or self.state.now) for since, until in stays]
+        instants = sorted({instant for span in spans for instant in span})
+        return sum(
+            (end - start).total_seconds()
+            for start, end in pairwise(instants)
+            if any(since <= start and end <= until for since, until in spans)
+        )
 
     def _answers(self) -> Mapping[str, str] | None:
         """What was answered since the session before ended; None while none is on."""

@@ -42,6 +42,7 @@ class Life(Rings):
             self.must(who, "read-call")
         else:
             state.existence, state.created_by = "here", who.user_id
+            state.created_at = state.now
             state.team, state.starts_at = team, starts_at
             state.custom = deepcopy(dict(custom or {}))
             state.own_settings = _patched({}, settings or {}, named)
@@ -198,6 +199,8 @@ class Life(Rings):
         if before is None or not same(before, after):
             self.names.append("member.added" if before is None else "member.updated")
         self.state.members[user_id] = after
+        if before is None:
+            self.state.member_since[user_id] = self.state.now
 
     def _call_out(self, who: Who, *, ring: bool, notify: bool) -> None:
         everyone = sorted(self.state.members)

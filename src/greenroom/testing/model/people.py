@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
+from greenroom.testing.model import tables
 from greenroom.testing.model.life import Life
-from greenroom.testing.model.world import Refusal, Who, chosen, merged
+from greenroom.testing.model.world import Refusal, Who, chosen, merged, same
 
 if TYPE_CHECKING:
     from greenroom.domain.operations.members import Member
@@ -145,7 +147,47 @@ class People(Life):
         self.must_exist(who)
         self.must(who, "send-event")
 
+    def do_start_recording(self, who: Who) -> None:
+        """Record what is on."""
+        self.must_exist(who)
+        self.must(who, "start-record-call")
+        session = self.state.session
+        if session is None:
+            raise Refusal("no_session")
+        if session["records"]:
+            return
+        if self.setting("recording", "mode") == "disabled":
+            raise Refusal("recording_disabled")
+        session["records"] = True
+        self.names.append("session.recording_started")
+
+    def do_stop_recording(self, who: Who) -> None:
+        """Record no more."""
+        self.must_exist(who)
+        self.must(who, "stop-record-call")
+        session = self.state.session
+        if session is not None and session["records"]:
+            session["records"] = False
+            self.names.append("session.recording_stopped")
+
     # What the embedder says
+
+    def do_types_create(
+        self, who: Who, *, based_on: str = "default", settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Define the call's type as a copy of another one as that is now."""
+        del who
+        state, own = self.state, deepcopy(self.state.type_settings)
+        grants = deepcopy(state.grants)
+        if based_on != self.type:
+            grants, own = tables.grants(based_on), tables.settings(based_on)
+        for group, fields in (settings or {}).items():
+            own[group].update({name: one for name, one in fields.items() if one is not None})
+        if not state.grants:
+            state.grants, state.type_settings = grants, own
+            self.names.append("type.defined")
+        elif not same([_held(grants), own], [_held(state.grants), state.type_settings]):
+            raise Refusal("call_type_exists")
 
     def do_types_grant(self, who: Who, role: str, capability: str) -> None:
         """Let a role do more."""
@@ -197,6 +239,14 @@ class People(Life):
             self.names.append("user.upserted")
         self.state.users[user_id] = after
 
+    def do_users_erase(self, who: Who, user_id: str) -> None:
+        """Forget everything personal about a user; what they are in a call stays."""
+        del who
+        self.state.users.pop(user_id, None)
+        if user_id in self.state.members:
+            self.state.members[user_id]["custom"] = {}
+        self.names.append("user.erased")
+
     def _block(self, who: Who, user_id: str) -> None:
         self.must(who, "block-users")
         if user_id not in self.state.blocked:
@@ -217,3 +267,7 @@ class People(Life):
 
     def _muted(self) -> dict[str, set[str]]:
         return {} if self.state.session is None else self.state.session["muted"]
+
+
+def _held(grants: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    return {role: sorted(held) for role, held in grants.items() if held}

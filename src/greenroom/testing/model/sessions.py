@@ -58,6 +58,8 @@ class Sessions(World):
         session["entries"][len(self.state.entries)] = who.user_id
         session["closes_at"] = None
         self.state.entries.append(who.user_id)
+        stay = {"user": who.user_id, "since": self.state.now, "until": None}
+        self.state.stays.append(stay)
         self.names.append("session.joined")
         if begins and self.setting("recording", "mode") == "auto-on":
             session["records"] = True
@@ -67,6 +69,9 @@ class Sessions(World):
         """The call is occupied."""
         state = self.state
         state.sessions += 1
+        state.past_sessions.append(
+            {"number": state.sessions, "started_at": state.now, "ended_at": None}
+        )
         state.session = {
             "number": state.sessions,
             "started_at": state.now,
@@ -104,6 +109,7 @@ class Sessions(World):
         gone = [n for n in numbers if n in session["entries"]]
         for n in gone:
             user = session["entries"].pop(n)
+            self.state.stays[n]["until"] = self.state.now
             self.names.append("session.left")
             if user not in session["entries"].values():
                 session["counts"].pop(user)
@@ -127,6 +133,8 @@ class Sessions(World):
             self.names.append("session.recording_stopped")
         self.state.session = None
         self.state.session_ended_at = self.state.now
+        if self.state.sessions:
+            self.state.past_sessions[-1]["ended_at"] = self.state.now
         self.names.append("session.ended")
 
     def holds(self, user_id: str, capability: str) -> bool:

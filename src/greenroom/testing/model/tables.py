@@ -55,6 +55,9 @@ _ROLES: Final = {
     },
 }
 
+BUILT_IN: Final = frozenset({*_ROLES, "development"})
+"""The types that there are from the beginning."""
+
 EVERYTHING: Final = frozenset(
     SHORT.get(word, word)
     for word in (

@@ -34,6 +34,8 @@ class Outcome:
     """Of the refusal; None where it was carried out."""
     recorded: tuple[str, ...] | None = None
     """Stored names of the events recorded, sorted; None where that is not told."""
+    answer: Any = None
+    """What a query answered; None of anything else, and where that is not told."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class State:
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     existence: str = "absent"
     """`absent here deleted erased`."""
+    created_at: datetime | None = None
     created_by: str = ""
     team: str | None = None
     custom: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class State:
     own_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
     members: dict[str, dict[str, Any]] = field(default_factory=dict)
+    member_since: dict[str, datetime] = field(default_factory=dict)
     granted: dict[str, set[str]] = field(default_factory=dict)
     revoked: dict[str, set[str]] = field(default_factory=dict)
     requested: dict[str, set[str]] = field(default_factory=dict)
@@ -75,8 +79,14 @@ class State:
     session: dict[str, Any] | None = None
     """Of the session that is on: see `Sessions.begin_session`."""
     session_ended_at: datetime | None = None
+    past_sessions: list[dict[str, Any]] = field(default_factory=list)
+    """Number, start and end of each that there ever was."""
     entries: list[str] = field(default_factory=list)
     """The user of each entry that there ever was, in the order of joining."""
+    stays: list[dict[str, Any]] = field(default_factory=list)
+    """User, and from when until when, of each entry that there ever was."""
+    history: dict[str, int] = field(default_factory=dict)
+    """How many events of each name there are of the call, of its sessions and members."""
     rings: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Those that ring still."""
     ring_count: int = 0
@@ -94,9 +104,14 @@ class World:
     def __init__(self, cid: str, now: datetime) -> None:
         self.cid: Final = cid
         self.type: Final = cid.partition(":")[0]
-        self.state = State(now, tables.grants(self.type), tables.settings(self.type))
+        self.state = State(now, {}, tables.settings("default"))
+        if self.type in tables.BUILT_IN:
+            self.state.grants = tables.grants(self.type)
+            self.state.type_settings = tables.settings(self.type)
         self.names: list[str] = []
         """Stored names of what the wish at hand has recorded."""
+        self.answer: Any = None
+        """What is answered to the query at hand."""
 
     def who(self, by: Claim) -> Who:
         """Role and teams as they are said, else as they are in the user's record."""
