@@ -105,11 +105,15 @@ class _Seen:
         if missing is not None:
             raise Unproven(f"nothing stands at position {missing}")
         hashes = [*map(leaf_hash, leaves_of(rows))]
-        for number, (row, hashed) in enumerate(zip(rows, hashes, strict=True), start=1):
-            self._chains.add(row[1], hashed)
-            self.size += 1
-            if self.size == self._next:
-                self._note(hashes[:number])
+        streams = [row[1] for row in rows]
+        before, done = self.size, 0
+        while self._next is not None and self._next <= before + len(rows):
+            until = self._next - before
+            self._chains.extend(streams[done:until], hashes[done:until])
+            self.size, done = self._next, until
+            self._note(hashes[:until])
+        self._chains.extend(streams[done:], hashes[done:])
+        self.size = before + len(rows)
         if len(hashes) == AT_ONCE:
             self._pages.append(root(hashes))
 

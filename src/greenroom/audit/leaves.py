@@ -52,8 +52,11 @@ class Leaf(NamedTuple):
 
 def leaf(position: int, stream: str, version: int, name: str, document: bytes) -> bytes:
     """The leaf of a stored record; no two records have the same."""
-    stands = f'{{"position":{position:d},"stream":{quoted(stream)},"version":{version:d}'
-    return f'{stands},"name":{quoted(name)},"record":'.encode("ascii") + document + b"}"
+    head = (
+        f'{{"position":{position:d},"stream":{quoted(stream)},"version":{version:d},'
+        f'"name":{quoted(name)},"record":'
+    )
+    return head.encode() + document + b"}"
 
 
 def read_leaf(line: bytes) -> Leaf:

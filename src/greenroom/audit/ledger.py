@@ -13,10 +13,11 @@ follow from the log and are made anew where they are damaged. Checkpoints are wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -64,11 +65,13 @@ class Chains:
         """Go on from `entries`."""
         self.entries: Entries = {} if entries is None else entries
 
-    def add(self, stream: str, hashed: bytes) -> None:
-        """Take the chain of a stream past a record with this leaf hash."""
-        chain = _hashed_name(chain_of(stream))
-        length, head = self.entries.get(chain, _NEW)
-        self.entries[chain] = (length + 1, link(head, hashed))
+    def extend(self, streams: Iterable[str], hashes: Iterable[bytes]) -> None:
+        """Take the chains of these streams past records with these leaf hashes."""
+        entries = self.entries
+        for stream, hashed in zip(streams, hashes, strict=True):
+            chain = _chain_of(stream)
+            length, head = entries.get(chain, _NEW)
+            entries[chain] = (length + 1, link(head, hashed))
 
 
 @dataclass(slots=True)
@@ -256,9 +259,7 @@ def _take(grown: Grown, rows: Sequence[Row]) -> None:
         hashes = [*map(leaf_hash, leaves_of(rows))]
     except Unproven as error:
         raise StoreError(str(error)) from error
-    add = grown.chains.add
-    for row, hashed in zip(rows, hashes, strict=True):
-        add(row[1], hashed)
+    grown.chains.extend(map(_STREAM, rows), hashes)
     grown.tiles.extend(hashes)
 
 
@@ -271,7 +272,14 @@ def _hashes(log: Log, after: int, until: int) -> list[bytes] | None:
         return None
 
 
+_STREAM: Final[Callable[[Row], str]] = itemgetter(1)
 _hashed_name: Final = lru_cache(100_000)(name_hash)
+
+
+@lru_cache(100_000)
+def _chain_of(stream: str) -> bytes:
+    """The hashed name of the chain that its records belong to."""
+    return _hashed_name(chain_of(stream))
 
 
 def _numbered(size: int) -> str:

@@ -81,7 +81,7 @@ class Tiles:
         tops = []
         for at in range(0, len(row), WIDTH):
             part = row[at : at + WIDTH]
-            self._write(level, number + at // WIDTH, part)
+            self._write(level, number + at // WIDTH, part, grows=held > at)
             if len(part) == WIDTH:
                 tops.append(root(part))
         if tops:
@@ -111,11 +111,23 @@ class Tiles:
             self._read[level, number] = hashes
         return self._read[level, number]
 
-    def _write(self, level: int, number: int, hashes: Sequence[bytes]) -> None:
+    def _write(self, level: int, number: int, hashes: Sequence[bytes], *, grows: bool) -> None:
+        """Write a tile, which nobody reads before a checkpoint says that it is there.
+
+        Args:
+            level: its own.
+            number: in its level.
+            hashes: all that it holds.
+            grows: whether a narrower one was there.
+        """
         path = self._path(level, number, len(hashes))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, b"".join(hashes))
-        if len(hashes) == WIDTH:
+        written = b"".join(hashes)
+        try:
+            path.write_bytes(written)
+        except FileNotFoundError:  # the first one there
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(written)
+        if grows and len(hashes) == WIDTH:
             shutil.rmtree(path.with_name(f"{path.name}.p"), ignore_errors=True)
 
     def _path(self, level: int, number: int, width: int) -> Path:
