@@ -55,6 +55,9 @@ class Refusals:
 KEPT_REFUSALS: Final = Refusals()
 """What is kept unless a room is told otherwise."""
 
+FORGETTING_NOTHING: Final = Refusals(kept=_LONGEST_KEPT)
+"""For what runs beside an application: how long they are kept, is for the application to say."""
+
 
 def check_refusals(said: object) -> None:
     """Refuse what does not say how much is kept.
@@ -186,8 +189,9 @@ class Doorkeeper:
             lost, self._lost = self._lost, 0
             if lost:
                 _log.warning("%d refused attempts were too many to be noted", lost)
-            if written and self._refusals is not None:
-                self._opened().write(written, self._refusals.verbatim)
+            if self._refusals is not None:
+                if written:
+                    self._opened().write(written, self._refusals.verbatim)
                 self._prune(self._refusals.kept)
 
     def _prune(self, kept: timedelta) -> None:

@@ -96,6 +96,11 @@ def test_csv_has_a_row_for_every_event_with_its_fields_as_json(run: Run, clinic:
         assert [row[column] for row in rows] == [str(event[column] or "") for event in told]
 
 
+def test_a_sheet_of_a_call_that_never_was_is_not_even_begun(run: Run, clinic: str) -> None:
+    refused = run("history", "default:nowhere", "--csv")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+
+
 def test_what_no_event_is_called_is_refused_with_the_nearest_name(run: Run, clinic: str) -> None:
     refused = run("history", CID, "--kind", "session.joind")
     assert refused.exit_code == 2

@@ -147,6 +147,7 @@ def test_old_ones_are_forgotten(rooms: Rooms, file_url: str) -> None:
     room.close()
     rooms.clock.advance(seconds=2 * 86400)
     again = rooms.open(file_url, refusals=kept)
+    assert call_of(again, "thierry").attempts().total == 0
     turned_away(again, "eve")
     assert call_of(again, "thierry").attempts().total == 1
 

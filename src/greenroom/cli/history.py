@@ -106,13 +106,14 @@ def history(
             more = _print_lines
             more(read())
         elif as_csv:
+            events = read()  # or refused, before anything is printed
             more = csv_lines(HISTORY_COLUMNS)
-            more(read())
+            more(events)
         else:
             more = _print_rows
-            events = list(read())
-            out().print(events_table(events))
-            _say_if_deleted(events)
+            shown = list(read())
+            out().print(events_table(shown))
+            _say_if_deleted(shown)
         if follow:
             with suppress(KeyboardInterrupt):  # the way out
                 while True:

@@ -12,6 +12,7 @@ from greenroom.domain import checks
 from greenroom.domain.errors import CallNotFound, InvalidInput, StoreError
 from greenroom.domain.message import CallId
 from greenroom.domain.ports import Clock, Notifier
+from greenroom.doorkeeper import FORGETTING_NOTHING
 from greenroom.live import LiveCore
 from greenroom.projections.query import desc
 
@@ -36,7 +37,14 @@ def opened(
     if store == "memory://":
         raise InvalidInput("--store", "a store that outlives a process, e.g. sqlite:///calls.db")
     try:
-        return Greenroom.open(store, create=False, clock=clock, notifier=notifier, timers=timers)
+        return Greenroom.open(
+            store,
+            create=False,
+            clock=clock,
+            notifier=notifier,
+            timers=timers,
+            refusals=FORGETTING_NOTHING,
+        )
     except StoreError as error:
         error.add_note("Name another with --store or GREENROOM_STORE; `greenroom demo` makes some.")
         raise

@@ -16,6 +16,7 @@ from greenroom.cli.opening import opened
 from greenroom.cli.options import AddressOption, DebugOption, RecordingsOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
+from greenroom.doorkeeper import FORGETTING_NOTHING
 from greenroom.ice import IceServer, checked
 from greenroom.workers.router import Media, WorkerMedia
 
@@ -93,7 +94,13 @@ def serve(
     servers = _ice_servers(ice or ())
 
     def opening() -> Coming:
-        return Greenroom.open(url, create=demo, media=media(), ice_servers=servers)
+        return Greenroom.open(
+            url,
+            create=demo,
+            media=media(),
+            ice_servers=servers,
+            refusals=FORGETTING_NOTHING,
+        )
 
     alone = host in serving.HERE
     served = serving.application(

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from types import FrameType
 from typing import Final
 
+from greenroom.doorkeeper import FORGETTING_NOTHING
 from greenroom.engine import Greenroom
 from greenroom.http.control import control_app, served
 from greenroom.media.aiortc_media import AiortcMedia
@@ -62,7 +63,9 @@ def work(settings: WorkerSettings, parent: Connection) -> None:
     with _told_to_end() as told, socket.socket() as listening:
         listening.bind((settings.host, 0))
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
-        with Greenroom.open(settings.store, create=False, timers=False) as room:
+        with Greenroom.open(
+            settings.store, create=False, timers=False, refusals=FORGETTING_NOTHING
+        ) as room:
             core = room._core  # noqa: SLF001 - the same house
             media = AiortcMedia(
                 addresses=settings.addresses or None, recordings=settings.recordings
