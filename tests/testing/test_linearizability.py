@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom import Greenroom
@@ -85,6 +85,73 @@ def test_what_was_done_one_by_one_has_that_order(seed: int) -> None:
     assert order(model, history) == history
 
 
+# What has no order, made of what has one
+
+
+def one_by_one(seed: int) -> list[Did]:
+    """What three did, each when the one before had done."""
+    after = model_of(wish("thierry", "create", max_participants=2))
+    history = []
+    for n, one in enumerate(done for part in races(seed) for done in part):
+        came = after.seen() if one.name in {"look", "who"} else after.tell(one)
+        history.append(did(2 * n, 2 * n + 1, one, came))
+    return [*history, did(100, 101, wish("thierry", "look"), after.seen())]
+
+
+def effects(history: Sequence[Did]) -> list[int]:
+    """Those that came to something."""
+    return [n for n, one in enumerate(history) if one.outcome.recorded]
+
+
+def refused(history: Sequence[Did]) -> bool:
+    return order(model_of(wish("thierry", "create", max_participants=2)), history) is None
+
+
+SEEDS = st.integers(0, 10_000).filter(lambda seed: len(effects(one_by_one(seed))) > 1)
+
+
+@settings(max_examples=15)
+@given(SEEDS, st.data())
+def test_an_effect_that_was_lost_is_missed(seed: int, data: st.DataObject) -> None:
+    """The read at the end shows all that is on record."""
+    history = one_by_one(seed)
+    lost = data.draw(st.sampled_from(effects(history)))
+    assert not refused(history)
+    assert refused([one for n, one in enumerate(history) if n != lost])
+
+
+@settings(max_examples=15)
+@given(SEEDS, st.data())
+def test_an_effect_that_came_twice_is_noticed(seed: int, data: st.DataObject) -> None:
+    history = one_by_one(seed)
+    twice = history[data.draw(st.sampled_from(effects(history)))]
+    again = did(twice.end, twice.end, twice.wish, twice.outcome)
+    assert refused([*history, again])
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_nothing_can_have_followed_from_what_came_after_it(seed: int) -> None:
+    """The first effect, told as if it had been asked for when all else was over."""
+    history = one_by_one(seed)
+    n = effects(history)[0]
+    late = did(98, 99, history[n].wish, history[n].outcome)
+    moved = [*history[:n], *history[n + 1 : -1], late, history[-1]]
+    assert refused(moved) == (not stands(moved))
+
+
+def stands(history: Sequence[Did]) -> bool:
+    """Whether each came out as told, one after another."""
+    model = model_of(wish("thierry", "create", max_participants=2))
+    for one in history:
+        if one.seen is not None:
+            if any(model.seen()[name] != value for name, value in one.seen.items()):
+                return False
+        elif model.tell(one.wish) != one.outcome:
+            return False
+    return True
+
+
 # Rooms
 
 
@@ -144,6 +211,31 @@ def test_a_stale_read_is_found_and_told() -> None:
     with room_at("memory://") as room:
         seed, history = next(iter(in_threads(room, 200, driver=StaleDriver)))
     assert "thierry asks to look: {'exists': True" in told(history)
+    assert seed < 200
+
+
+class LosingDriver(RaceDriver):
+    """Says that it has blocked somebody, and has not."""
+
+    def carry_out(self, wish: Wish) -> Outcome:
+        if wish.name == "block":
+            return Outcome(None, ("call.user_blocked",))
+        return super().carry_out(wish)
+
+
+class DoublingDriver(RaceDriver):
+    """Lets everybody in twice."""
+
+    def carry_out(self, wish: Wish) -> Outcome:
+        if wish.name == "join":
+            super().carry_out(wish)
+        return super().carry_out(wish)
+
+
+@pytest.mark.parametrize("driver", [LosingDriver, DoublingDriver])
+def test_a_room_that_loses_or_doubles_what_it_did_is_found_out(driver: type[RaceDriver]) -> None:
+    with room_at("memory://") as room:
+        seed, _ = next(iter(in_threads(room, 200, driver=driver)))
     assert seed < 200
 
 

@@ -21,6 +21,7 @@ from greenroom.testing.history import Wish
 from greenroom.testing.media import FakeMedia
 from greenroom.testing.model import Outcome
 
+_RECORDS_NOTHING: Final = frozenset({"send_event", "timers"})
 OBSERVER: Final = Claim("observer", system=True)
 
 
@@ -68,6 +69,8 @@ class RoomDriver:
         self._options = options
         self.entries: list[Entry] = []
         """All there were, in the order of joining."""
+        self._tells = True
+        """Whether all that was done told what it recorded: else the history is not compared."""
 
     def open(self, cid: str, now: datetime) -> None:
         """Open the room; the call does not exist yet."""
@@ -90,6 +93,7 @@ class RoomDriver:
             return Outcome(None, (), answer)
         state = answer.state if isinstance(answer, Entry) else answer
         recorded = getattr(state, "recorded", None)
+        self._tells &= recorded is not None or wish.name in _RECORDS_NOTHING
         return Outcome(None, None if recorded is None else tuple(sorted(recorded)))
 
     def seen(self) -> Mapping[str, Any]:
@@ -99,7 +103,8 @@ class RoomDriver:
             state = call.get()
         except CallNotFound:
             return {"exists": False}
-        return {**looks(state), **within(call, state), **happened(call)}
+        seen = {**looks(state), **within(call, state), "attendance": attended(call)}
+        return {**seen, "history": counted(call)} if self._tells else seen
 
     def allowed(self, by: Claim) -> list[str] | str | None:
         """What the call tells them of their own capabilities."""
@@ -244,14 +249,16 @@ def within(call: CallHandle, state: CallState) -> dict[str, Any]:
     }
 
 
-def happened(call: CallHandle) -> dict[str, Any]:
-    """What is on record: how many events of each name, and who was there how often and long."""
+def counted(call: CallHandle) -> Mapping[str, int]:
+    """How many events of each name the history has."""
+    return dict(Counter(one.name for one in call.history()))
+
+
+def attended(call: CallHandle) -> Mapping[str, tuple[int, float, bool]]:
+    """How often each user came, for how many seconds, and whether they are there still."""
     return {
-        "history": dict(Counter(one.name for one in call.history())),
-        "attendance": {
-            one.user_id: (one.entries, one.seconds, one.left_at is None)
-            for one in call.attendance().users
-        },
+        one.user_id: (one.entries, one.seconds, one.left_at is None)
+        for one in call.attendance().users
     }
 
 

@@ -1,6 +1,6 @@
 """Races: several clients ask one call for things at once, in threads or in processes.
 
-The large size, for a store of your own:
+The large size, for a store of your own, or with `postgresql` alone on a server of its own:
 `python -m greenroom.testing.races sqlite:///races.db --histories 1000`.
 """
 
@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from random import Random
 from time import monotonic_ns, sleep
 from typing import Any, Final
@@ -19,10 +20,11 @@ from greenroom import Greenroom
 from greenroom.domain.errors import CallNotFound, Refused
 from greenroom.domain.operations.members import Member
 from greenroom.testing.clock import VirtualClock
-from greenroom.testing.driver import OBSERVER, RoomDriver, looks
+from greenroom.testing.driver import OBSERVER, RoomDriver, counted, looks
 from greenroom.testing.history import START, Wish, wish
 from greenroom.testing.linearizability import Did, order, told
 from greenroom.testing.model import CallModel, Outcome
+from greenroom.testing.postgres import PrivatePostgres
 from greenroom.testing.processes import Workers
 
 _LOOKED_AT: Final = ("exists", "ended", "backstage", "blocked", "session")
@@ -33,7 +35,8 @@ _HEAD_START: Final = 2_000_000
 class RaceDriver(RoomDriver):
     """A room whose one call several ask at once; safe for many threads.
 
-    Beside the wishes of a call's handle there are two reads: `look` at the call, and `who` is in.
+    Beside the wishes of a call's handle there are three reads: `look` at the call, `who` is in,
+    and `review` all that is on record.
 
     Args:
         room: it lives in; closed by whoever opened it.
@@ -48,8 +51,8 @@ class RaceDriver(RoomDriver):
     def do(self, asked: Wish) -> Did:
         """Carry it out, and note from when to when."""
         begin = monotonic_ns()
-        if asked.name in {"look", "who"}:
-            seen = self.look() if asked.name == "look" else self.who()
+        if asked.name in {"look", "who", "review"}:
+            seen: Mapping[str, Any] = getattr(self, asked.name)()
             return Did(asked, begin, monotonic_ns(), Outcome(), seen)
         outcome = self.carry_out(asked)
         return Did(asked, begin, monotonic_ns(), outcome)
@@ -70,6 +73,10 @@ class RaceDriver(RoomDriver):
         except Refused:
             return {"exists": False}
         return {"participants": sorted((one.user_id, *one.muted) for one in page.items)}
+
+    def review(self) -> Mapping[str, Any]:
+        """How many events of each name there are: none was lost, and none came twice."""
+        return {"history": counted(self.call(OBSERVER))}
 
 
 def races(seed: int, *, clients: int = 3, each: int = 4) -> list[list[Wish]]:
@@ -109,6 +116,7 @@ def in_threads(
             driven = driver(room, cid_of(one))
             model = founded(driven)
             history = _raced(driven, races(one, clients=clients), pool)
+            history.append(driven.do(_REVIEW))
             if order(model, history) is None:
                 yield one, history
 
@@ -138,6 +146,7 @@ def in_processes(
                 for worker in everybody
             ]
             history = [did for part in playing for did in part.result()]
+            history.append(RaceDriver(room, cid_of(one)).do(_REVIEW))
             if order(model, history) is None:
                 yield one, history
     finally:
@@ -153,15 +162,23 @@ def cid_of(seed: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Race for many calls of a store, and tell what could not have happened one by one."""
     parser = argparse.ArgumentParser(prog="greenroom.testing.races", description=main.__doc__)
-    parser.add_argument("url", help="of a store that races may be left in")
+    parser.add_argument(
+        "url", help="of a store that races may be left in; `postgresql` for a server of its own"
+    )
     parser.add_argument("--histories", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=0, help="so many, in place of 3 threads")
     said = parser.parse_args(arguments)
-    with Greenroom.open(said.url, clock=VirtualClock(START), timers=False) as room:
+    with ExitStack() as opened:
+        url: str = said.url
+        if url == "postgresql":
+            server = opened.enter_context(PrivatePostgres(fsync=False))
+            url = opened.enter_context(server.database())
+        clock = VirtualClock(START)
+        room = opened.enter_context(Greenroom.open(url, clock=clock, timers=False))
         if said.processes:
-            with Workers(said.processes) as workers:
-                found = [*in_processes(room, said.url, workers, said.histories, seed=said.seed)]
+            workers = opened.enter_context(Workers(said.processes))
+            found = [*in_processes(room, url, workers, said.histories, seed=said.seed)]
         else:
             found = [*in_threads(room, said.histories, seed=said.seed)]
     for seed, history in found:
@@ -208,6 +225,8 @@ _ASKED: Final[Sequence[Callable[[Random], Wish]]] = (
     lambda _: wish("thierry", "who"),
 )
 """What is asked for in a race."""
+_REVIEW: Final = wish("thierry", "review")
+"""What is looked at when it is over."""
 
 
 if __name__ == "__main__":
