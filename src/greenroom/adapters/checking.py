@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Decoder
 
 from greenroom.adapters.codec import Row, decode
+from greenroom.adapters.key_store import open_keys
+from greenroom.adapters.keyring import BOUND, HOW_TO_NAME
 from greenroom.adapters.sealing import KEY_BYTES, Sealed, SubjectKey
 from greenroom.adapters.tables import Tables, open_tables
-from greenroom.domain.errors import StoreError
+from greenroom.domain.errors import KeysUnavailable, NotOurStore, StoreError
+from greenroom.domain.keys import KeyStore
 from greenroom.domain.message import StreamId
 from greenroom.domain.streams import ERASING, erased_by, subjects
 
@@ -22,6 +26,9 @@ Progress = Callable[[str, int, int], None]
 
 MOST_NAMED: Final = 20
 """Faults that are named; the others are counted."""
+FindSecrets = Callable[[Collection[int]], Mapping[int, bytes]]
+"""The secrets of these numbers, where they are not in the store."""
+
 _PLACES: Final = 10_000
 """Rows without documents that are read at once."""
 _RECORDS: Final = 1_000
@@ -59,7 +66,38 @@ class Findings:
             self.faults.append(said)
 
 
-def check(url: str, progress: Progress = lambda *_: None) -> Findings:
+_BOUND: Final = "SELECT secret FROM subject_keys WHERE subject = ?"
+
+
+@contextmanager
+def _asked_for(keys: KeyStore | str | None) -> Iterator[KeyStore | None]:
+    """The key store that is named; closed in the end where it is by its URL."""
+    if not isinstance(keys, str):
+        yield keys
+        return
+    with closing(open_keys(keys, create=False)) as opened:
+        yield opened
+
+
+def _finder(tables: Tables, keys: KeyStore | None) -> FindSecrets:
+    """Finds secrets that are not in the store.
+
+    Raises:
+        KeysUnavailable, NotOurStore: they are elsewhere, which nobody, or another one, has named.
+    """
+    bound = tables.ask(_BOUND, BOUND)
+    if not bound:
+        return lambda _: {}
+    if keys is None:
+        raise KeysUnavailable(f"the keys of this store are elsewhere; {HOW_TO_NAME}")
+    if keys.identity != bytes(bound[0][0]):
+        raise NotOurStore("these are the keys of another store; name this one's")
+    return keys.find
+
+
+def check(
+    url: str, progress: Progress = lambda *_: None, *, keys: KeyStore | str | None = None
+) -> Findings:
     """Look at every row of the store at `url`; others may work with it meanwhile.
 
     Versions rise by one in each stream, and positions with them; none is missing; every document
@@ -69,16 +107,19 @@ def check(url: str, progress: Progress = lambda *_: None) -> Findings:
     Args:
         url: of a store that outlives a process.
         progress: told how far it is, from time to time.
+        keys: where its keys are, if not in the store.
 
     Raises:
         InvalidInput: no such URL.
         WrongSchema, NotOurStore: the store is not of this greenroom.
+        KeysUnavailable: its keys are elsewhere, and cannot be asked for there.
         StoreError: there is no store, or it cannot be used at all.
     """
-    with open_tables(url) as tables:
+    with open_tables(url) as tables, _asked_for(keys) as key_store:
         tables.must_be_current()
+        find = _finder(tables, key_store)
         found = Findings(position=tables.position())
-        for step in _STEPS:
+        for step in (*_STEPS, partial(_read_records, find=find), *_FURTHER_STEPS):
             try:
                 step(tables, found, progress)
             except StoreError as error:  # what is damaged cannot be read either: go on with others
@@ -121,12 +162,14 @@ _BY_STREAM: Final = (
 _COUNT: Final = "SELECT count(*) FROM stored_events WHERE event_position <= ?"
 
 
-def _read_records(tables: Tables, found: Findings, progress: Progress) -> None:
+def _read_records(
+    tables: Tables, found: Findings, progress: Progress, *, find: FindSecrets
+) -> None:
     """In the order of the log: every document, and every key it needs."""
     last = 0
     erasures = _Erasures(tables)
     while rows := tables.ask(_LOG, last, found.position, _RECORDS):
-        keys = _Keys(tables, rows)
+        keys = _Keys(tables, rows, find)
         for row in rows:
             if row[0] != last + 1:
                 found.fault(f"nothing stands between positions {last} and {row[0]}")
@@ -183,7 +226,7 @@ def _sealed(row: Row) -> Sealed | None:
 class _Keys:
     """The keys that a page of records may need, looked up at once."""
 
-    def __init__(self, tables: Tables, rows: Sequence[Row]) -> None:
+    def __init__(self, tables: Tables, rows: Sequence[Row], find: FindSecrets) -> None:
         about = {one for row in rows if b'"sealed"' in row[4] for one in subjects(StreamId(row[1]))}
         self._held: Mapping[str, SubjectKey] = {}
         if about:
@@ -191,9 +234,12 @@ class _Keys:
             question = (
                 f"SELECT subject, key_id, secret FROM subject_keys WHERE subject IN ({places})"
             )
+            keys = tables.ask(question, *about)
+            apart = find([key_id for _, key_id, secret in keys if not secret])
             self._held = {
-                subject: SubjectKey(key_id, secret)
-                for subject, key_id, secret in tables.ask(question, *about)
+                subject: SubjectKey(key_id, secret or apart[key_id])
+                for subject, key_id, secret in keys
+                if secret or key_id in apart
             }
 
     def __call__(self, subjects: Sequence[str]) -> Sequence[SubjectKey | None]:
@@ -249,8 +295,11 @@ _ASTRAY: Final = (
 
 def _look_at_keys(tables: Tables, found: Findings, progress: Progress) -> None:
     progress("keys", 0, 0)
+    apart = bool(tables.ask(_BOUND, BOUND))
     short = tables.ask(
-        "SELECT subject FROM subject_keys WHERE length(secret) <> ? LIMIT 1000", KEY_BYTES
+        "SELECT subject FROM subject_keys WHERE length(secret) NOT IN (?, ?) LIMIT 1000",
+        KEY_BYTES,
+        0 if apart else KEY_BYTES,
     )
     for (subject,) in short:
         found.fault(f"the key of {subject} is damaged")
@@ -274,7 +323,8 @@ def _look_at_outbox(tables: Tables, found: Findings, progress: Progress) -> None
 _STEPS: Final = (
     _look_for_damage,
     _follow_streams,
-    _read_records,
+)
+_FURTHER_STEPS: Final = (
     _find_requests,
     _look_at_keys,
     _look_at_outbox,

@@ -1,8 +1,9 @@
 """A store copied to another place, so that nobody who uses it notices the difference.
 
 Positions stay as they are: answers, causes and requests cite them. Requests, keys, the store's
-secret and the outbox go along: repeats are answered, cursors hold, erased stays erased, nobody
-hears anything twice. Snapshots do not, and views are made anew.
+secret, the outbox and refused attempts go along: repeats are answered, cursors hold, erased stays
+erased, nobody hears anything twice. Snapshots do not, and views are made anew. Keys that are apart
+stay where they are, and serve the copy as well.
 
 Records come first, page by page, each with the mark of how far the copy is: killed at any point,
 it goes on from there. Then everything that changes, keys last. In the end every row of both sides
@@ -25,12 +26,15 @@ from typing import Final
 
 from msgspec import msgpack
 
+from greenroom.adapters.copying_attempts import copy_attempts
+from greenroom.adapters.moving_keys import MovingKeys, batched
 from greenroom.adapters.outbox_tables import SCHEMA as OUTBOX_SCHEMA
 from greenroom.adapters.outbox_tables import entries, follower, rings
 from greenroom.adapters.tables import COPY_MARK, TableRow, Tables, open_tables
 from greenroom.adapters.targets import Target, open_target
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 from greenroom.domain.instants import micros
+from greenroom.domain.keys import KeyStore
 from greenroom.projections.views import Views
 
 PAGE: Final = 1_000
@@ -85,10 +89,8 @@ _OUTBOX: Final = (
     Table(entries.name, tuple(entries.c.keys()), ("id",)),
     Table(rings.name, tuple(rings.c.keys()), ("cid", "ring"), " COLLATE BYTEWISE"),
 )
-_SECRETS: Final = (
-    Table("store_secret", ("secret",), ("secret",)),
-    Table("subject_keys", ("key_id", "subject", "secret"), ("subject",)),
-)
+_SECRET: Final = Table("store_secret", ("secret",), ("secret",))
+_KEYS: Final = Table("subject_keys", ("key_id", "subject", "secret"), ("subject",))
 
 
 @dataclass(slots=True)
@@ -108,7 +110,13 @@ class Copied:
     """SHA-256 over all rows, of all tables, in order, each as MessagePack."""
 
 
-def copy(source_url: str, target_url: str, progress: Progress = lambda *_: None) -> Copied:
+def copy(
+    source_url: str,
+    target_url: str,
+    progress: Progress = lambda *_: None,
+    *,
+    to_keys: KeyStore | None = None,
+) -> Copied:
     """Copy a store to an empty place, or go on with such a copy.
 
     The source stays as it is. It should not be written meanwhile: what is written is copied as
@@ -118,9 +126,12 @@ def copy(source_url: str, target_url: str, progress: Progress = lambda *_: None)
         source_url: of a store that outlives a process.
         target_url: of a missing or empty file, or of a database without a store.
         progress: told how far it is, after every page.
+        to_keys: where the copy is to have its keys, apart from it; None for as the source has
+            them.
 
     Raises:
         InvalidInput: no such URLs.
+        KeysUnavailable: `to_keys` cannot be asked.
         WrongSchema: the source is not of this greenroom; migrate it first.
         NotOurStore: there is no whole store at the source; or the target holds something else:
             another program's data, a store, a copy of another store.
@@ -130,19 +141,22 @@ def copy(source_url: str, target_url: str, progress: Progress = lambda *_: None)
     with open_tables(source_url) as source:
         source.must_be_current()
         with open_target(target_url) as target:
-            return _Copying(source, target, progress).done()
+            return _Copying(source, target, progress, to_keys).done()
 
 
 class _Copying:
     """One attempt to copy all that is still missing."""
 
-    def __init__(self, source: Tables, target: Target, progress: Progress) -> None:
+    def __init__(
+        self, source: Tables, target: Target, progress: Progress, to_keys: KeyStore | None
+    ) -> None:
         self._source = source
         self._target = target
         self._progress = progress
         self._with_outbox = source.has(follower.name)
         outbox = _OUTBOX if self._with_outbox else ()
-        self._changing: Sequence[Table] = (_REQUESTS, *outbox, *_SECRETS)
+        self._changing: Sequence[Table] = (_REQUESTS, *outbox, _SECRET, _KEYS)
+        self._moving = None if to_keys is None else MovingKeys(source, to_keys)
         self._reached = 0
         """Up to which position the target has the records."""
 
@@ -162,6 +176,8 @@ class _Copying:
                 f"{self._source.name} is being written all the time: stop whoever does so,"
                 " and copy again, which goes on from here"
             )
+        noted = self._source.attempts_at if self._source.has_attempts() else None
+        copied.rows |= copy_attempts(noted, self._target.attempts_at, self._progress)
         self._finish()
         copied.position = self._reached
         return copied
@@ -232,11 +248,18 @@ class _Copying:
             with self._turn():
                 self._target.ask(f"DELETE FROM {table.name}")
             done, of = 0, self._source.number(f"SELECT count(*) FROM {table.name}")
-            for rows in table.pages(self._source):
+            for rows in self._pages(table):
                 with self._turn():
                     self._target.insert(table.name, table.columns, rows)
                 done += len(rows)
                 self._progress(table.name, done, of)
+
+    def _pages(self, table: Table) -> Iterator[list[TableRow]]:
+        """What the target is to have of a table: all of the source, keys apart where they go."""
+        pages = table.pages(self._source)
+        if table is not _KEYS or self._moving is None:
+            return pages
+        return batched(self._moving.rows(pages), PAGE)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -272,7 +295,7 @@ class _Copying:
         ours, theirs = _Sum(), _Sum()
         for table in tables:
             before = ours.rows
-            sides = zip_longest(table.pages(self._source), table.pages(self._target))
+            sides = zip_longest(self._pages(table), table.pages(self._target))
             for mine, its in ((one or [], other or []) for one, other in sides):
                 if ours.add(mine) != theirs.add(its):
                     if self._stamp() != stamp:

@@ -19,6 +19,9 @@ PATIENCE: Final = timedelta(minutes=1)
 """How long a transaction may be open before it is worth naming."""
 
 
+_KEYS: Final = "SELECT count(*) FROM subject_keys WHERE substr(subject, 1, 5) IN ('user-', 'call-')"
+
+
 @dataclass(frozen=True, slots=True)
 class CopyStatus:
     """A copy into this store that is not finished."""
@@ -119,7 +122,7 @@ def status(url: str, *, patience: timedelta = PATIENCE) -> StoreStatus:
             events=tables.number("SELECT count(*) FROM stored_events"),
             streams=tables.number(_STREAMS),
             requests=_requests(tables),
-            subject_keys=tables.number("SELECT count(*) FROM subject_keys"),
+            subject_keys=tables.number(_KEYS),
             bytes=tables.size(),
             views=_views(tables, position),
             outbox=_outbox(tables, position),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from greenroom.adapters.stores import open_store
 from greenroom.adapters.tables import open_tables
+from greenroom.domain.keys import KeyStore
 from greenroom.projections.views import PROJECTIONS, Views
 
 
@@ -24,7 +25,12 @@ class Migrated:
     """Up to which the views have seen the log."""
 
 
-def migrate(url: str, progress: Callable[[int, int], None] = lambda *_: None) -> Migrated:
+def migrate(
+    url: str,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    *,
+    keys: KeyStore | str | None = None,
+) -> Migrated:
     """Bring the store at `url` up to date, and its views; what is current stays as it is.
 
     Opening a room does the same. Doing it before lets nobody wait for it, and tells what it was.
@@ -33,18 +39,20 @@ def migrate(url: str, progress: Callable[[int, int], None] = lambda *_: None) ->
     Args:
         url: of a store that outlives a process.
         progress: told the position that the views have reached, and the last one.
+        keys: where its keys are, if not in the store.
 
     Raises:
         InvalidInput: no such URL.
         WrongSchema: a newer greenroom made the store or its views.
         NotOurStore: something else stands there.
+        KeysUnavailable: its keys are elsewhere, and cannot be asked for there.
         StoreError: there is no store, or it cannot be used.
     """
     with open_tables(url) as tables:
         before = tables.must_be_store()
         stood = {name: version for name, version, _ in tables.views_positions()}
         views_at = tables.views_at
-    with closing(open_store(url, create=False)) as store:
+    with closing(open_store(url, create=False, keys=keys)) as store:
         until = store.position()
         views = Views.open(views_at, secret=store.secret, head=store.position)
         with closing(views):

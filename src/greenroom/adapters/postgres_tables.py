@@ -57,6 +57,15 @@ class PostgresTables(Tables):
         """In the same database."""
         return self._url
 
+    @property
+    def attempts_at(self) -> str:
+        """In the same database."""
+        return self._url
+
+    def has_attempts(self) -> bool:
+        """Whether there is a table of them."""
+        return self.has("greenroom_attempts")
+
     def schema(self) -> int:
         """Which schema the store has; 0 where there is none."""
         with self.speaking():

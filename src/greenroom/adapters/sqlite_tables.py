@@ -48,6 +48,15 @@ class SQLiteTables(Tables):
         """Beside it."""
         return self.path.with_name(f"{self.path.stem}.views{self.path.suffix}")
 
+    @property
+    def attempts_at(self) -> Path:
+        """In a file beside it."""
+        return self.path.with_name(f"{self.path.stem}.attempts{self.path.suffix}")
+
+    def has_attempts(self) -> bool:
+        """Whether there is such a file."""
+        return self.attempts_at.exists()
+
     def schema(self) -> int:
         """Which schema the store has; 0 for an empty file."""
         with speaking(self.path):

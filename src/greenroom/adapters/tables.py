@@ -82,6 +82,15 @@ class Tables(ABC):
     def views_at(self) -> Path | str:
         """Where a room keeps the views of this store."""
 
+    @property
+    @abstractmethod
+    def attempts_at(self) -> Path | str:
+        """Where refused attempts stand, once there are any."""
+
+    @abstractmethod
+    def has_attempts(self) -> bool:
+        """Whether any were ever noted."""
+
     @abstractmethod
     def schema(self) -> int:
         """Which schema the store has; 0 where there is none.

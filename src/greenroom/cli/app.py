@@ -35,6 +35,7 @@ from greenroom.cli.audit import app as audit
 from greenroom.cli.demo import command as demo
 from greenroom.cli.failing import Guarded
 from greenroom.cli.media import app as media
+from greenroom.cli.options import KEYS, KeysOption
 from greenroom.cli.output import out
 
 _HELP: Final = """
@@ -85,8 +86,10 @@ def greenroom(
             is_eager=True,
         ),
     ] = False,
+    keys: KeysOption = None,
 ) -> None:
     """What comes before every command."""
+    KEYS.set(keys)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character shows its number instead of ending the program.
         if isinstance(stream, io.TextIOWrapper):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -10,11 +12,13 @@ import typer
 
 from greenroom.adapters.copying import Copied
 from greenroom.adapters.copying import copy as carry_over
+from greenroom.adapters.key_store import open_keys
 from greenroom.adapters.migration import migrate
-from greenroom.cli.options import DebugOption, JsonOption
+from greenroom.cli.options import KEYS, DebugOption, JsonOption
 from greenroom.cli.output import document, filled, out, table
 from greenroom.cli.progress import steps
 from greenroom.domain.errors import StoreError
+from greenroom.domain.keys import KeyStore
 
 _WORDS: Final = {
     "store_secret": "secret",
@@ -22,6 +26,8 @@ _WORDS: Final = {
     "greenroom_effects": "notifications",
     "greenroom_effects_follower": "notifications noted",
     "greenroom_effects_rings": "rings",
+    "greenroom_attempts": "refused attempts",
+    "greenroom_attempts_counted": "refused attempts counted",
 }
 
 
@@ -31,31 +37,50 @@ def copy(
     target: Annotated[
         str, typer.Option("--to", metavar="URL", help="A missing file, or an empty database.")
     ],
+    to_keys: Annotated[
+        str | None,
+        typer.Option(
+            "--to-keys", metavar="URL", help="Where the copy is to have its keys, apart from it."
+        ),
+    ] = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
 ) -> None:
     """Copy a store, SQLite to PostgreSQL or back: users notice no difference.
 
-    Positions, answers under request ids, cursors, erasures and notifications stay as they are.
+    Positions, answers under request ids, cursors, erasures, notifications and refused attempts
+    stay as they are. Keys that are elsewhere stay there, and serve the copy (name them by --keys);
+    --to-keys moves keys out of the store.
     Stop whoever writes to the source first. Interrupted at any point, the same command goes on;
     until it is done and both sides were compared row by row, no room opens on the target.
 
     [dim]greenroom copy --from sqlite:///calls.db --to postgresql://user@host/calls[/dim]
     """
     begun = time.monotonic()
-    with steps(_WORDS) as told:
+    keys = to_keys or KEYS.get()
+    with steps(_WORDS) as told, _opened(to_keys) as apart:
         try:
-            copied = carry_over(source, target, told)
+            copied = carry_over(source, target, told, to_keys=apart)
         except StoreError as error:
             if type(error) is StoreError:
                 error.add_note("The source is as it was; the same command goes on from here.")
             raise
-        migrate(target, lambda position, of: told("views", position, of))
+        migrate(target, lambda position, of: told("views", position, of), keys=keys)
     seconds = time.monotonic() - begun
     if as_json:
         document({**asdict(copied), "seconds": round(seconds, 3)})
     else:
         _show(copied, seconds)
+
+
+@contextmanager
+def _opened(url: str | None) -> Iterator[KeyStore | None]:
+    """The key store at `url`, made where it is missing; None for none."""
+    if url is None:
+        yield None
+        return
+    with closing(open_keys(url)) as keys:
+        yield keys
 
 
 def _show(copied: Copied, seconds: float) -> None:

@@ -22,7 +22,7 @@ from greenroom.adapters.migration import migrate as bring_up_to_date
 from greenroom.adapters.stores import open_store
 from greenroom.adapters.tables import Holder, open_tables
 from greenroom.cli.failing import REFUSED, Guarded
-from greenroom.cli.options import DEFAULT_STORE, DebugOption, JsonOption, StoreOption
+from greenroom.cli.options import DEFAULT_STORE, KEYS, DebugOption, JsonOption, StoreOption
 from greenroom.cli.output import document, filled, out, printable, sign, table
 from greenroom.cli.progress import steps
 from greenroom.domain.errors import InvalidInput, StoreError
@@ -71,7 +71,9 @@ def migrate(
     Opening a room does the same; stop applications with an older greenroom first.
     """
     with _helping(), steps({}) as told:
-        done = bring_up_to_date(store, lambda position, of: told("views", position, of))
+        done = bring_up_to_date(
+            store, lambda position, of: told("views", position, of), keys=KEYS.get()
+        )
     if as_json:
         document(done)
     else:
@@ -92,7 +94,7 @@ def check(
     running application.
     """
     with _helping(), steps({"file": "pages of the file"}) as told:
-        found = look_at_all(store, told)
+        found = look_at_all(store, told, keys=KEYS.get())
     if as_json:
         document({"whole": found.whole, **asdict(found)})
     else:
@@ -122,7 +124,7 @@ def prune(
             tables.must_be_store()
         now = datetime.now(UTC)
         before = now - min(length, now - EPOCH)
-        with closing(open_store(store, create=False)) as opened:
+        with closing(open_store(store, create=False, keys=KEYS.get())) as opened:
             while some := opened.prune_requests(before, PRUNED_AT_ONCE):
                 pruned += some
                 told("pruned", pruned, 0)

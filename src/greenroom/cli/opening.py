@@ -8,6 +8,7 @@ from typing import Final
 
 from greenroom import Greenroom, UserHandle
 from greenroom.call_handle import CallHandle
+from greenroom.cli.options import KEYS
 from greenroom.domain import checks
 from greenroom.domain.errors import CallNotFound, InvalidInput, StoreError
 from greenroom.domain.message import CallId
@@ -44,6 +45,7 @@ def opened(
             notifier=notifier,
             timers=timers,
             refusals=FORGETTING_NOTHING,
+            keys=KEYS.get(),
         )
     except StoreError as error:
         error.add_note("Name another with --store or GREENROOM_STORE; `greenroom demo` makes some.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -28,6 +29,17 @@ StoreOption = Annotated[
         envvar="GREENROOM_STORE",
         help="The store: [cyan]sqlite:///relative.db[/cyan] or [cyan]sqlite:////absolute.db[/cyan].",
         rich_help_panel=_COMMON,
+    ),
+]
+KEYS: Final[ContextVar[str | None]] = ContextVar("keys", default=None)
+"""Where the keys of the store are; None for in the store itself."""
+KeysOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keys",
+        metavar="URL",
+        envvar="GREENROOM_KEYS",
+        help="Where the keys of personal data are, if not in the store: given before the command.",
     ),
 ]
 AddressOption = Annotated[

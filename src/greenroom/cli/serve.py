@@ -13,7 +13,7 @@ import typer
 from greenroom.aio import Greenroom
 from greenroom.aio.room import Coming
 from greenroom.cli.opening import opened
-from greenroom.cli.options import AddressOption, DebugOption, RecordingsOption
+from greenroom.cli.options import KEYS, AddressOption, DebugOption, RecordingsOption
 from greenroom.cli.output import err
 from greenroom.domain.errors import InvalidInput, MediaError
 from greenroom.doorkeeper import FORGETTING_NOTHING
@@ -93,6 +93,8 @@ def serve(
     media = _workers(url) if media_workers else _here(address, recordings)
     servers = _ice_servers(ice or ())
 
+    keys = None if store is None else KEYS.get()
+
     def opening() -> Coming:
         return Greenroom.open(
             url,
@@ -100,6 +102,7 @@ def serve(
             media=media(),
             ice_servers=servers,
             refusals=FORGETTING_NOTHING,
+            keys=keys,
         )
 
     alone = host in serving.HERE

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import replace
 from typing import Any, Final
 
-from greenroom.adapters.stores import PostgresStore, SQLiteStore
+from greenroom.adapters.stores import LogStore, PostgresStore, SQLiteStore
 from greenroom.domain.ports import EventStore
 from greenroom.whatif.changes import Change, Supposed
 from greenroom.whatif.differences import Mode, Tally
@@ -21,23 +21,29 @@ _told: Any = None
 """In a process of its own: where it tells how far it is."""
 
 
-def address_of(store: EventStore, changes: Sequence[Change]) -> str | None:
+Address = tuple[str, str | None]
+"""The URL of a store, and that of its keys where they are not in it."""
+
+
+def address_of(store: EventStore, changes: Sequence[Change]) -> Address | None:
     """Where other processes find the log; None where they cannot, or not what is supposed."""
     try:
         pickle.dumps(changes)
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
     match store:
-        case SQLiteStore(path=path):
-            return f"sqlite:///{path}"
-        case PostgresStore(url=url):
-            return url
+        case LogStore(keys_named=True, keys_at=None):
+            return None
+        case SQLiteStore(path=path, keys_at=keys):
+            return f"sqlite:///{path}", keys
+        case PostgresStore(url=url, keys_at=keys):
+            return url, keys
         case _:
             return None
 
 
 def run_shared(
-    address: str,
+    address: Address,
     changes: Sequence[Change],
     span: Span,
     mode: Mode,
@@ -76,10 +82,13 @@ def _begin(told: Any) -> None:
     _told = told
 
 
-def _share(address: str, changes: Sequence[Change], span: Span, mode: Mode, shown: int) -> Tally:
+def _share(
+    address: Address, changes: Sequence[Change], span: Span, mode: Mode, shown: int
+) -> Tally:
     from greenroom.engine import Greenroom  # noqa: PLC0415 - which imports this
 
-    with Greenroom.open(address, timers=False, create=False, refusals=None) as room:
+    url, keys = address
+    with Greenroom.open(url, timers=False, create=False, refusals=None, keys=keys) as room:
         core = room._core  # noqa: SLF001 - the same house
         return run(
             Source(core.desk.store, core.index, core.doorkeeper.all),

@@ -36,6 +36,8 @@ class WorkerSettings:
 
     store: str
     """URL of a store that outlives a process."""
+    keys: str | None = None
+    """URL of its keys, where they are not in the store."""
     host: str = "127.0.0.1"
     """Address of this machine where the other processes ask."""
     addresses: tuple[str, ...] = ()
@@ -64,7 +66,11 @@ def work(settings: WorkerSettings, parent: Connection) -> None:
         listening.bind((settings.host, 0))
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         with Greenroom.open(
-            settings.store, create=False, timers=False, refusals=FORGETTING_NOTHING
+            settings.store,
+            create=False,
+            timers=False,
+            refusals=FORGETTING_NOTHING,
+            keys=settings.keys,
         ) as room:
             core = room._core  # noqa: SLF001 - the same house
             media = AiortcMedia(

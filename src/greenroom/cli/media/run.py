@@ -15,6 +15,7 @@ import typer
 from greenroom.cli.opening import inside, opened
 from greenroom.cli.options import (
     DEFAULT_STORE,
+    KEYS,
     AddressOption,
     DebugOption,
     RecordingsOption,
@@ -129,6 +130,7 @@ def run(
         raise MediaError("it needs extras: pip install 'greenroom[http,media]'") from error
     settings = WorkerSettings(
         store=store,
+        keys=KEYS.get(),
         host=_reachable(host),
         addresses=tuple(address or ()),
         recordings=recordings,
