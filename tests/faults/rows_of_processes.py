@@ -11,11 +11,24 @@ _CLOCKS: Final = "tests/faults/test_clock_jumps.py"
 _EVERY: Final = "tests/faults/test_every_statement.py"
 _KILLS: Final = "tests/engine/test_projection_kills.py"
 _INSTANTS: Final = "tests/engine/test_instants.py"
+_STOPPED: Final = "tests/faults/test_stopped.py"
 _TIMERS: Final = "tests/engine/test_timers.py"
 _PARKING: Final = "tests/projections/test_parking.py"
 _SAME: Final = "tests/faults/test_same_everywhere.py"
 
 OF_PROCESSES: Final[Sequence[Row]] = (
+    Row(
+        fault="one of two workers stopped",
+        made="SIGSTOP of a `greenroom worker` for 2 s (large: 10 s); and before single statements"
+        " of a command and of a ticker, while another process does the same",
+        checked="all that was due is done once, everybody is told once; others wait no longer than"
+        " it is stopped, and are refused nothing",
+        tests=(
+            f"{_STOPPED}::test_of_two_workers_one_is_stopped_and_nothing_is_done_twice_nor_left",
+            f"{_STOPPED}::test_stopped_at_any_statement_it_holds_up_others_no_longer_than_it_is_stopped",
+            f"{_STOPPED}::test_of_two_tickers_one_is_stopped_at_any_statement_and_all_is_done_once",
+        ),
+    ),
     Row(
         fault="projections that crash",
         made="The driver fails, or the process is killed, before every single statement of catching"
