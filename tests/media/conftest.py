@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -85,7 +86,7 @@ class Room:
     def signal(self, name: str) -> Signal:
         return Signal(self.media, entry_of(name))
 
-    def lost(self, name: str, timeout: float = 10) -> bool:
+    def lost(self, name: str, timeout: float = 60) -> bool:
         return self.witness.heard(lambda heard: entry_of(name) in heard.losses, timeout)
 
     def close(self) -> None:
@@ -104,7 +105,17 @@ class Signal:
         return self.media.offer(self.entry_id, offer)
 
 
-def sees_and_hears(peer: Peer, sign: Sign, timeout: float = 10) -> bool:
+def eventually(true: Callable[[], bool]) -> bool:
+    """Wait until it is so; False where it did not come about in a minute."""
+    ends = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def sees_and_hears(peer: Peer, sign: Sign, timeout: float = 60) -> bool:
     """Whether enough of somebody comes through to be sure of them."""
     return peer.until(lambda: peer.sees[sign] > 2 and peer.hears[sign] > 5, timeout)
 

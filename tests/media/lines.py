@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from aiortc.rtcrtpparameters import (
@@ -142,3 +143,10 @@ def numbers(packets: Sequence[RtpPacket]) -> list[int]:
     """Sequence numbers from the first one on, counted beyond 65,535."""
     first = packets[0].sequence_number
     return [(packet.sequence_number - first) & 0xFFFF for packet in packets]
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Let the loop go on until it is so; an error where it does not come about in a minute."""
+    async with asyncio.timeout(60):
+        while not reached():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.002)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.media.conftest import Room, entry_of, sees_and_hears
+from tests.media.conftest import Room, entry_of, eventually, sees_and_hears
 
 from greenroom.media.allowance import PACKETS, Allowance, rest
 
@@ -78,11 +78,13 @@ def with_a_socket(story: Callable[[Any, Inbox, socket.socket], Any]) -> None:
 
 def test_a_socket_that_rests_is_read_again_afterwards() -> None:
     async def story(transport: Any, inbox: Inbox, sender: socket.socket) -> None:
+        began = time.monotonic()
         assert rest(transport, 0.1)
         sender.send(b"1")
-        await asyncio.sleep(0.05)
-        assert inbox.came == []
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(60):
+            while not inbox.came:  # noqa: ASYNC110 - it has no event for that
+                await asyncio.sleep(0.005)
+        assert time.monotonic() - began >= 0.1
         assert inbox.came == [b"1"]
 
     with_a_socket(story)
@@ -116,7 +118,7 @@ def test_who_floods_the_others_with_sound_takes_nothing_from_them(
     assert sees_and_hears(alice, "red")
     room.allow("jaewoong", "audio")
     with subprocess.Popen(
-        [sys.executable, FLOODING, "6"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, FLOODING, "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as flooding:
         assert flooding.stdin
         assert flooding.stdout
@@ -128,17 +130,17 @@ def test_who_floods_the_others_with_sound_takes_nothing_from_them(
         told.start()
         while not sent:
             time.sleep(0.01)
-        before, began = alice.hears["red"], time.monotonic()
-        time.sleep(3)
-        heard, seconds = alice.hears["red"] - before, time.monotonic() - began
+        began = time.monotonic()
+        alice.watch(0)
+        assert alice.until(lambda: alice.hears["red"] > 100)
+        assert alice.until(lambda: sum(sent) > 5 * PACKETS["audio"])
         (line,) = room.media.lines()[entry_of("jaewoong")]
-        flooding.wait()
+        seconds = time.monotonic() - began
+        if max(sent) > 10_000:
+            assert eventually(lambda: "entry-jaewoong sends too much" in caplog.text)
+        flooding.kill()
         told.join()
-    assert sum(sent) > 5 * PACKETS["audio"]
-    assert heard / seconds > 25  # of 50 frames a second; the machine is busy with the flood
-    assert line.packets < PACKETS["audio"] * 8
+    assert line.packets < PACKETS["audio"] * (seconds + 5)
     assert line.refused
-    assert line.lost > line.refused
+    assert all(one.refused == 0 for one in room.media.lines()[entry_of("thierry")])
     assert thierry.until(lambda: thierry.sees["green"] > 5)
-    if max(sent) > 10_000:
-        assert "entry-jaewoong sends too much" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from time import monotonic
 from unittest.mock import patch
 
 import pytest
@@ -41,6 +42,7 @@ from tests.media.lines import (
     publish,
     slot,
     track,
+    until,
 )
 
 from greenroom.media import incoming as incoming_module
@@ -192,7 +194,7 @@ def test_a_picture_begins_with_a_key_frame_and_one_is_asked_for() -> None:
         outgoing.carry(incoming)
         publish(incoming, 1)
         assert viewer.packets == []
-        await asyncio.sleep(0.02)
+        await until(lambda: bool(publisher.feedback))
         assert [type(packet) for packet in publisher.feedback] == [RtcpPsfbPacket]
         publish(incoming, 2, KEY)
         publish(incoming, 3)
@@ -209,15 +211,13 @@ def test_key_frames_asked_for_in_a_rush_are_asked_for_once_now_and_once_later(
 
     async def scenario() -> None:
         incoming, publisher = track()
-        for _ in range(5):
-            incoming.want_key_frame()
-        await asyncio.sleep(0.05)
-        assert len(publisher.feedback) == 1
-        for _ in range(5):
-            incoming.want_key_frame()
-        await asyncio.sleep(0.02)
-        assert len(publisher.feedback) == 1
-        await asyncio.sleep(0.1)
+        began = monotonic()
+        for times in (1, 2):
+            for _ in range(5):
+                incoming.want_key_frame()
+            await until(lambda: len(publisher.feedback) == times)  # noqa: B023 - called at once
+        assert monotonic() - began >= 0.1
+        await asyncio.sleep(0.15)
         assert len(publisher.feedback) == 2
         incoming.stop()
 
@@ -316,12 +316,12 @@ def test_a_viewer_that_lost_the_picture_has_a_key_frame_asked_for() -> None:
         incoming, publisher = track()
         outgoing, _ = slot()
         outgoing.carry(incoming)
-        await asyncio.sleep(0.02)
+        await until(lambda: bool(publisher.feedback))
         publisher.said.clear()
         incoming._key_frame_at = 0
         lost = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=9, media_ssrc=1002)
         outgoing.hear(lost)
-        await asyncio.sleep(0.02)
+        await until(lambda: bool(publisher.feedback))
         [ask] = [packet for packet in publisher.feedback if isinstance(packet, RtcpPsfbPacket)]
         assert (ask.fmt, ask.media_ssrc) == (RTCP_PSFB_PLI, SSRC)
         incoming.stop()
@@ -433,7 +433,8 @@ def test_what_stays_missing_is_asked_for_again_and_given_up_in_the_end(
         incoming, publisher = track()
         publish(incoming, 10, KEY)
         publish(incoming, 12)
-        await asyncio.sleep(0.15)
+        await until(lambda: len(publisher.feedback) >= 8)
+        await asyncio.sleep(0.05)
         asks = [one for one in publisher.feedback if isinstance(one, RtcpRtpfbPacket)]
         assert [ask.lost for ask in asks] == [[11]] * 8
         incoming.stop()

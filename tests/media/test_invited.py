@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.media.conftest import SIGNS, Room, entry_of, sees_and_hears
+from tests.media.conftest import SIGNS, Room, entry_of, eventually, sees_and_hears
 
 from greenroom.domain.errors import MediaError
 from greenroom.media.port import Source
@@ -34,7 +34,7 @@ class Invitee:
     def told(self, times: int) -> bool:
         """Whether it is told so many times in all to ask again."""
         return self.room.witness.heard(
-            lambda heard: len(heard.told("outdated", entry_of(self.name))) == times, timeout=5
+            lambda heard: len(heard.told("outdated", entry_of(self.name))) == times
         )
 
     def sources(self) -> list[Source | None]:
@@ -110,9 +110,7 @@ def test_it_takes_the_place_of_one_that_received_and_gives_it_to_the_next(room: 
         lambda heard: [one.epoch for one in heard.told("ended", entry_of("alice"))] == [1, 2]
     )
     assert room.witness.losses == []
-    assert alice.peer.until(lambda: alice.peer.state == "closed", 5) or (
-        alice.peer.state == "closed"
-    )
+    assert eventually(lambda: alice.peer.state == "closed")
     with pytest.raises(MediaError, match="new one"):
         alice.take()
 
@@ -122,8 +120,7 @@ def test_what_may_not_be_sent_is_not_received(room: Room) -> None:
     alice = invited(room, "alice")
     assert sees_and_hears(alice.peer, "red")
     room.allow("thierry", "video")
-    alice.peer.watch(0.1)
-    assert alice.peer.watch(0.4) == ({"red"}, set())
+    assert alice.peer.comes_to({"red"}, set())
     assert alice.sources() == [None, Source(entry_of("thierry"), "video")]
     room.allow("thierry", "audio", "video")
     alice.peer.watch(0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
-from tests.media.conftest import EVERYTHING, SIGNS, entry_of, sees_and_hears
+from tests.media.conftest import EVERYTHING, SIGNS, entry_of, eventually, sees_and_hears
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
@@ -67,9 +66,7 @@ class Hall:
     def look_again(self, name: str, peer: Peer) -> None:
         """Have somebody take the next invitation, once told to."""
         times = len(self.accepted)
-        assert self.witness.heard(
-            lambda heard: bool(heard.told("outdated", entry_of(name))), timeout=5
-        ), times
+        assert self.witness.heard(lambda heard: bool(heard.told("outdated", entry_of(name)))), times
         invitation = self.media.invite(entry_of(name), self.accepted[name])
         assert invitation is not None
         assert invitation.number > self.accepted[name]
@@ -121,7 +118,7 @@ def test_people_come_and_go_and_lines_are_used_again(hall: Hall) -> None:
     hall.media.close(entry_of("thierry"))
     assert hall.sources("alice") == [None, None, *both("charlie")]
     hall.look_again("alice", alice)
-    assert alice.watch(0.5) == ({"blue"}, {"blue"})
+    assert alice.comes_to({"blue"}, {"blue"})
     hall.send("jaewoong")
     hall.look_again("alice", alice)
     assert hall.sources("alice") == [*both("jaewoong"), *both("charlie")]
@@ -137,7 +134,7 @@ def test_who_sends_is_invited_to_the_others_and_not_to_themselves(hall: Hall) ->
     assert hall.witness.heard(lambda heard: bool(heard.told("outdated", entry_of("thierry"))))
     thierry = hall.watch("thierry")
     assert sees_and_hears(thierry, "green")
-    assert thierry.watch(0.4) == ({"green"}, {"green"})
+    assert thierry.comes_to({"green"}, {"green"})
     epochs = [one.epoch for one in hall.witness.told("connected", entry_of("thierry"))]
     assert epochs == [1, 2]
     assert hall.witness.told("ended") == []
@@ -148,8 +145,7 @@ def test_what_may_no_longer_be_sent_stops_at_once_and_comes_back_when_granted(ha
     alice = hall.watch("alice")
     assert sees_and_hears(alice, "red")
     hall.allow("thierry", frozenset({"video"}))
-    alice.watch(0.1)
-    assert alice.watch(0.4) == ({"red"}, set())
+    assert alice.comes_to({"red"}, set())
     assert hall.witness.heard(
         lambda heard: [one.kind for one in heard.told("unpublished")] == ["audio"]
     )
@@ -165,7 +161,7 @@ def test_sending_anew_does_not_undo_it(hall: Hall) -> None:
     alice = hall.watch("alice")
     assert hall.sources("alice") == [Source(entry_of("thierry"), "video")]
     assert alice.until(lambda: alice.sees["red"] > 2)
-    assert alice.watch(0.4) == ({"red"}, set())
+    assert alice.comes_to({"red"}, set())
     assert [one.epoch for one in hall.witness.told("ended", entry_of("thierry"))] == [1]
 
 
@@ -174,8 +170,8 @@ def test_who_is_closed_is_disconnected_and_seen_no_more(hall: Hall) -> None:
     assert sees_and_hears(alice, "red")
     for name in ("thierry", "alice"):
         hall.media.close(entry_of(name))
-    assert alice.watch(0.5) == (set(), set()) or alice.watch(0.3) == (set(), set())
-    assert sending.until(lambda: sending.state == "closed", 5) or sending.state == "closed"
+    assert alice.comes_to(set(), set())
+    assert eventually(lambda: sending.state == "closed")
     assert hall.witness.losses == []
 
 
@@ -257,10 +253,8 @@ def test_a_janus_that_is_gone_loses_everybody_once_and_serves_again_when_it_is_b
         janus.stop()
         assert hall.witness.heard(lambda heard: len(heard.told("ended")) == 2)
         assert sorted(hall.witness.losses) == [entry_of("alice"), entry_of("thierry")]
-        began = time.monotonic()
         with pytest.raises(MediaError, match="reached"):
             hall.media.offer(entry_of("thierry"), hall.peer("thierry").offer(others=0))
-        assert time.monotonic() - began < 2
         hall.allow("thierry", frozenset({"audio"}))
         assert hall.media.entries() == {entry_of("alice"), entry_of("thierry")}
         assert hall.media.statistics() == {}

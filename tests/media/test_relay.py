@@ -24,7 +24,7 @@ class Slow(Witness):
         self.threads: set[str] = set()
 
     def connected(self, entry_id: EntryId, epoch: int, fingerprint: str) -> None:
-        assert self.may_hear.wait(5)
+        assert self.may_hear.wait(60)
         self.threads.add(threading.current_thread().name)
         super().connected(entry_id, epoch, fingerprint)
 

@@ -155,7 +155,7 @@ def way() -> Iterator[tuple[socket.socket, socket.socket]]:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs,
     ):
         theirs.bind(("127.0.0.1", 0))
-        theirs.settimeout(5)
+        theirs.settimeout(60)
         ours.setblocking(False)
         yield ours, theirs
 

