@@ -16,7 +16,7 @@ def test_many_threads_may_be_the_first_to_read() -> None:
             [sys.executable, "-m", "tests.adapters.first_readers"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
         assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr

@@ -127,7 +127,7 @@ def test_several_processes_may_make_the_same_store_at_once(path: Path) -> None:
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-    secrets = {child.communicate(timeout=60)[0] for child in children}
+    secrets = {child.communicate(timeout=150)[0] for child in children}
     assert [child.returncode for child in children] == [0, 0, 0, 0]
     assert len(secrets) == 1
 
@@ -213,7 +213,7 @@ def test_a_disk_that_fails_records_nothing(path: Path) -> None:
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert child.returncode == 0, child.stderr
     assert "nothing was recorded" in child.stdout

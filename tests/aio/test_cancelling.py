@@ -163,7 +163,7 @@ async def test_what_is_in_the_store_already_is_recorded_all_the_same(
     def cancel(_: Sequence[Append]) -> None:
         if len(script.batches) == 1:
             loop.call_soon_threadsafe(joining.cancel)
-            assert gone.wait(20)
+            assert gone.wait(120)
 
     script.meanwhile = cancel
     with pytest.raises(asyncio.CancelledError):
@@ -182,7 +182,7 @@ async def test_what_waits_for_the_store_is_taken_back_with_all_that_rests_on_it(
     call = room.as_user("thierry").call("default", "123")
     await call.create(max_participants=1)
     script, going_on = scripted(room, monkeypatch), threading.Event()
-    script.meanwhile = lambda _: going_on.wait(20)
+    script.meanwhile = lambda _: going_on.wait(120)
     first = asyncio.create_task(room.as_user("thierry").call("default", "other").create())
     await until(lambda: script.batches)
     joining = asyncio.create_task(room.as_user("alice").call("default", "123").join())

@@ -19,7 +19,7 @@ def meeting(room: aio.Greenroom, user: str = "thierry") -> aio.CallHandle:
 async def heard(room: aio.Greenroom, many: int) -> list[HistoryEvent]:
     """The first so many events that a follower hears of."""
     events = []
-    async with aclosing(meeting(room).follow_history(seconds=30)) as following:
+    async with aclosing(meeting(room).follow_history(seconds=120)) as following:
         async for event in following:
             events.append(event)
             if len(events) == many:

@@ -80,7 +80,7 @@ async def test_whoever_waits_outside_for_too_long_is_turned_away(
     room = await rooms.open(url, timers=False, in_flight=3)
     thierry = room.as_user("thierry")
     script, going_on = scripted(room, monkeypatch), threading.Event()
-    script.meanwhile = lambda _: going_on.wait(20)
+    script.meanwhile = lambda _: going_on.wait(120)
     inside = [asyncio.create_task(thierry.call("default", f"in-{n}").create()) for n in range(3)]
     await until(lambda: script.batches)
     with pytest.raises(errors.Overloaded, match="3 commands are on their way"):
@@ -182,7 +182,7 @@ async def test_whoever_was_just_added_is_rung_with_all_others(
     call = room.as_user("thierry").call("default", "123")
     await call.create(member_ids=["alice"])
     script, looked_up = scripted(room, monkeypatch), threading.Event()
-    script.meanwhile = lambda _: looked_up.wait(20)
+    script.meanwhile = lambda _: looked_up.wait(120)
     members = desk(room).members
 
     def slowly(cid: Any) -> Any:

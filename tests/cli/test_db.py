@@ -236,7 +236,7 @@ class TestHolders:
             asking.start()
             found = wait_for(lambda: told(run, "db", "status", "--store", url)["holders"], 2)
             stuck.rollback()
-            asking.join(20)
+            asking.join(60)
         holder, waiting = sorted(found, key=lambda one: "append lock" not in one["why"])
         assert holder["application_name"] == "stuck"
         assert holder["pid"] == stuck.info.backend_pid
@@ -261,7 +261,7 @@ class TestHolders:
         report.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         for one in (report, idle):
             one.execute("SELECT 1")
-        assert list(status(url).holders) == []
+        assert list(status(url, patience=timedelta(minutes=5)).holders) == []
         found = status(url, patience=timedelta(0)).holders
         assert {(one.application_name, one.why) for one in found} == {
             ("report", ("old snapshot", "idle in transaction")),
@@ -285,7 +285,7 @@ class TestHolders:
 
 def wait_for(look: Callable[[], list[Any]], many: int) -> list[Any]:
     """What there is to see, once there is as much of it."""
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while len(found := look()) < many:
         assert monotonic() < deadline, f"{found} is all there is"
         sleep(0.05)

@@ -23,7 +23,7 @@ def greenroom(*arguments: str, **environment: str) -> subprocess.CompletedProces
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         env={**os.environ, **environment},
     )
 
@@ -67,7 +67,7 @@ def test_an_answer_that_nobody_reads_to_the_end_is_no_error(clinic: str) -> None
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         env={**os.environ, "GREENROOM_STORE": clinic},
     )
     assert result.stdout.startswith('{"seq":1,')

@@ -33,7 +33,7 @@ def test_media_is_served_for_what_another_process_records(tmp_path: Path) -> Non
         gone = answered(f"{url}/media/whip", method="POST", content=offer, headers=headers)
         assert (gone.status_code, gone.json()["code"]) == (403, "entry_not_found")
         server.send_signal(signal.SIGTERM)
-        said, complained = server.communicate(timeout=30)
+        said, complained = server.communicate(timeout=90)
         assert (server.returncode, said) == (0, "")
         assert complained.startswith(f"{url}/ serves {store}")
         assert "Traceback" not in complained
@@ -60,7 +60,7 @@ def test_a_key_that_can_be_guessed_is_refused(
 ) -> None:
     monkeypatch.setenv("GREENROOM_OPERATOR_KEY", "secret")
     with serving("--demo", "--store", f"sqlite:///{tmp_path / 'demo.db'}") as (_, server):
-        _, complained = server.communicate(timeout=30)
+        _, complained = server.communicate(timeout=90)
         assert server.returncode == 2
         assert "operator_key" in complained
 
@@ -72,7 +72,7 @@ def test_the_demo_says_that_it_is_one(tmp_path: Path) -> None:
         stranger = answered(f"{url}/", method="GET", headers={"Host": "example.org"})
         assert stranger.status_code == 400
         server.send_signal(signal.SIGINT)
-        _, complained = server.communicate(timeout=30)
+        _, complained = server.communicate(timeout=90)
         assert "whoever names a user acts as that user" in complained
         assert server.returncode == 0
 
@@ -173,6 +173,6 @@ def test_clients_are_told_of_turn_servers_with_credentials_of_their_own(
 @pytest.mark.slow
 def test_a_store_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     with serving("--store", f"sqlite:///{tmp_path / 'none.db'}") as (_, server):
-        _, complained = server.communicate(timeout=30)
+        _, complained = server.communicate(timeout=90)
         assert server.returncode == 3
         assert "store_error" in complained

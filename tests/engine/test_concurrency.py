@@ -70,7 +70,7 @@ def test_two_processes_on_one_file_admit_exactly_as_many_as_the_call_takes(
         )
         for first in (0, 20)
     ]
-    answers = [process.communicate(timeout=60)[0].split() for process in started]
+    answers = [process.communicate(timeout=150)[0].split() for process in started]
     assert [process.returncode for process in started] == [0, 0]
     assert sorted({*answers[0], *answers[1]}) == ["full", "in"]
     assert (answers[0] + answers[1]).count("in") == 10

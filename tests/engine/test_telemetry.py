@@ -487,7 +487,7 @@ def test_each_batch_of_the_views_is_a_span(rooms: Rooms, spans: Spans) -> None:
 
 def run(source: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=150
     )
     return done.stdout.split()
 

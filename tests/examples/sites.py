@@ -78,7 +78,7 @@ class Site:
         async def visiting() -> T:
             limits = httpx2.Limits(max_connections=100)
             async with httpx2.AsyncClient(
-                base_url=self._address, limits=limits, timeout=60, trust_env=False, verify=NO_TLS
+                base_url=self._address, limits=limits, timeout=150, trust_env=False, verify=NO_TLS
             ) as http:
                 return await act(Client(http))
 
@@ -151,5 +151,5 @@ def program(command: tuple[str, ...], store: str) -> Iterator[int]:
             yield listener.getsockname()[1]
         finally:
             server.terminate()
-            _, said = server.communicate(timeout=60)
+            _, said = server.communicate(timeout=150)
     assert server.returncode == 0, said

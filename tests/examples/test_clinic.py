@@ -19,9 +19,8 @@ def test_the_clinic_keeps_to_its_rules() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("bug", Bug, ids=lambda bug: bug.name)
-def test_a_mistake_is_found_within_a_minute(bug: Bug) -> None:
+def test_a_mistake_is_found(bug: Bug) -> None:
     with pytest.raises(Disagreement) as found:
         run_state_machine_as_test(machine_with(bug), settings=UNTIL_FOUND)
     assert "a test that shows it:" in str(found.value)

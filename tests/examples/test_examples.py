@@ -119,7 +119,7 @@ def test_runs_by_itself_and_says_what_it_should(name: str, tmp_path: Path) -> No
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert run.returncode == 0, run.stderr

@@ -321,7 +321,7 @@ def test_a_child_of_a_process_with_an_open_room_opens_its_own(tmp_path: Path) ->
         env={**os.environ, "GREENROOM_URL": store},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert (child.returncode, child.stderr) == (0, "")

@@ -38,7 +38,7 @@ def test_a_hostile_offer_is_refused_and_the_entry_lives_on(
     before, began = room.position, time.thread_time()
     with pytest.raises(errors.MediaError):
         entry.offer(HOSTILE[what])  # type: ignore[arg-type]  # that is the point
-    assert time.thread_time() - began < 0.5
+    assert time.thread_time() - began < 5
     assert room.position == before
     assert entry.offer(offer_sdp(*TWO_WAY)).startswith("v=0")
 

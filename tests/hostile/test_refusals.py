@@ -396,7 +396,7 @@ QUERIES: Final = {
 TABLE: Final = {**IDS, **TIMES, **JSON, **NAMES, **QUERIES}
 
 
-MOST_SECONDS: Final = 0.05
+MOST_SECONDS: Final = 0.5
 MOST_BYTES: Final = 1_000_000
 """At once, while something is refused; none of it is kept."""
 

@@ -126,7 +126,7 @@ class Visitor:
         self._site = site
         self.page: Page = browser.new_page(viewport={"width": 1280, "height": 800})
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(60_000)
         self.page.add_init_script(_WATCHED)
         self.page.goto(site.url)
 
@@ -169,6 +169,12 @@ class Visitor:
             lambda now: now["frames"] > before["frames"] + 5 and now["energy"] > before["energy"]
         )
 
+    def receives_nothing(self) -> bool:
+        """Whether not a byte of media comes within a second."""
+        before = self.received()["bytes"]
+        self.page.wait_for_timeout(1_000)
+        return self.received()["bytes"] == before
+
     def eventually(self, condition: Callable[[dict[str, float]], bool]) -> bool:
         """Whether what was received comes to be like that."""
         return eventually(lambda: condition(self.received()))
@@ -181,7 +187,7 @@ class Visitor:
         return eventually(
             lambda: (
                 (first := video.evaluate(at)) > 0
-                and eventually(lambda: video.evaluate(at) > first, 2)
+                and eventually(lambda: video.evaluate(at) > first, 10)
             )
         )
 
@@ -211,7 +217,7 @@ def visit(playwright: Playwright, site: Site, user: str, sign: Sign, devices: Pa
     return Visitor(browser, site, user)
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 60) -> bool:
     """Whether it comes true in time."""
     end = time.monotonic() + timeout
     while not condition():

@@ -181,7 +181,7 @@ def test_pages_of_other_sites_can_do_nothing_here(asked: Demo, kind: str | None)
 
 @pytest.mark.slow
 def test_the_history_is_told_as_it_grows_and_from_where_it_was_left() -> None:
-    with demo() as site, httpx2.Client(base_url=site.url, timeout=10) as client:
+    with demo() as site, httpx2.Client(base_url=site.url, timeout=60) as client:
         path = "/api/users/thierry/calls/default/1"
         call = site.room.as_user("thierry").call("default", "1")
         call.create()

@@ -106,7 +106,7 @@ def test_who_waits_is_invited_when_somebody_comes(site: Site, pool: ThreadPoolEx
     _, ticket, _ = invited(site)
     waiting = later(pool, site, ticket, after=1)
     publish(site, "tommaso")
-    offered = waiting.result(5)
+    offered = waiting.result(60)
     assert (offered.status_code, offered.text.count("m=audio")) == (201, 2)
 
 
@@ -114,7 +114,7 @@ def test_who_waits_and_is_put_out_is_told(site: Site, pool: ThreadPoolExecutor) 
     _, ticket, _ = invited(site)
     waiting = later(pool, site, ticket, after=1)
     site.room.system("moderation").call("default", site.call_id).kick("thierry")
-    refused = waiting.result(5)
+    refused = waiting.result(60)
     assert (refused.status_code, code(refused)) == (403, "entry_not_found")
 
 
@@ -124,16 +124,16 @@ def test_who_asks_once_more_relieves_the_one_that_waits(
     _, ticket, _ = invited(site)
     first = later(pool, site, ticket, after=1)
     second = later(pool, site, ticket, after=1)
-    assert first.result(5).status_code == 204
+    assert first.result(60).status_code == 204
     publish(site, "tommaso")
-    assert second.result(5).status_code == 201
+    assert second.result(60).status_code == 201
 
 
 def test_entries_wait_beside_each_other(site: Site, pool: ThreadPoolExecutor) -> None:
     thierry, alice = site.join("thierry").ticket(), site.join("alice").ticket()
     waiting = [later(pool, site, ticket) for ticket in (thierry, alice)]
     publish(site, "tommaso")
-    assert [one.result(5).status_code for one in waiting] == [201, 201]
+    assert [one.result(60).status_code for one in waiting] == [201, 201]
 
 
 def test_a_client_that_goes_leaves_nothing_that_waits(site: Site) -> None:
@@ -159,7 +159,7 @@ def test_a_client_that_goes_leaves_nothing_that_waits(site: Site) -> None:
     began = time.monotonic()
     assert site.client.portal is not None
     site.client.portal.call(site.client.app, scope, receive, send)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
     assert sent[0]["status"] == 204
 
 
@@ -237,7 +237,7 @@ def test_a_hostile_answer_is_refused_at_once_and_the_invitation_stands(
     began = time.process_time()
     sdp = TEXTS[what].replace("sendrecv", "recvonly").replace("actpass", "active")
     assert answer(site, entry.ticket(), where, sdp).status_code in (400, 413, 422)
-    assert time.process_time() - began < 0.05
+    assert time.process_time() - began < 1
     assert answer(site, entry.ticket(), where).status_code == 204
 
 
@@ -296,5 +296,5 @@ def test_a_room_that_closes_lets_nobody_wait(pool: ThreadPoolExecutor) -> None:
     with opened() as site:
         waiting = later(pool, site, site.join().ticket())
         site.room.close()
-        refused = waiting.result(5)
+        refused = waiting.result(60)
         assert (refused.status_code, code(refused)) == (503, "store_closed")

@@ -45,7 +45,7 @@ def ffmpeg(site: Site, entry: Entry, sign: str, directory: Path) -> Iterator[Non
     try:
         yield
     finally:
-        sending.communicate(b"stop\n", timeout=30)
+        sending.communicate(b"stop\n", timeout=90)
     assert sending.returncode == 0
 
 
@@ -123,7 +123,7 @@ def test_a_client_that_never_ends_its_offer_is_not_waited_for(
     monkeypatch.setattr(reading, "PATIENCE", 0.2)
     ticket = join(site, "thierry").ticket()
     host, port = site.url.removeprefix("http://").rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as slow:
+    with socket.create_connection((host, int(port)), timeout=60) as slow:
         slow.sendall(
             f"POST /media/whip HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {ticket}\r\n"
             "Content-Type: application/sdp\r\nContent-Length: 1000\r\n\r\nv=0".encode()

@@ -140,7 +140,7 @@ def test_stopping_tells_every_end(room: Room) -> None:
 
 
 @pytest.mark.slow
-def test_a_track_that_is_taken_away_is_gone_within_200_ms_and_comes_back(room: Room) -> None:
+def test_a_track_that_is_taken_away_is_gone_and_comes_back(room: Room) -> None:
     thierry = room.enter("thierry")
     room.enter("alice")
     assert sees_and_hears(thierry, "green")
@@ -217,7 +217,7 @@ def test_a_full_thread_refuses_who_is_new_and_serves_who_is_there() -> None:
 
 
 @pytest.mark.slow
-def test_a_peer_that_says_nothing_any_more_is_lost_within_five_seconds(room: Room) -> None:
+def test_a_peer_that_says_nothing_any_more_is_lost(room: Room) -> None:
     thierry = room.enter("thierry")
     room.enter("alice")
     assert sees_and_hears(thierry, "green")

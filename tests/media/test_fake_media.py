@@ -114,7 +114,7 @@ def test_no_media_library_is_loaded_before_real_media_is_wanted() -> None:
     modules = "greenroom, greenroom.media.port, greenroom.media.reactor, greenroom.testing.media"
     program = f"import sys, {modules}; print({{'aiortc', 'av', 'aioice'}} & set(sys.modules))"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=150
     )
     assert run.stdout.strip() == "set()"
 

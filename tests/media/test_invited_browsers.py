@@ -92,7 +92,7 @@ class Watcher:
 
     def watches(self, *senders: Entry) -> bool:
         """Whether the pictures of just these move, each on its line."""
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             if self._carried() != {sender.entry_id for sender in senders}:
                 self.take()

@@ -101,7 +101,7 @@ def test_the_program_writes_a_fixture_and_a_test_that_passes(store: str, tmp_pat
     into = tmp_path / "tests"
     greenroom = [sys.executable, "-m", "greenroom", "capture", "default:appointment-7"]
     subprocess.run(
-        [*greenroom, "--redact", "--into", into, "--store", store], check=True, timeout=60
+        [*greenroom, "--redact", "--into", into, "--store", store], check=True, timeout=150
     )
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", into],

@@ -17,11 +17,12 @@ from greenroom.media_link import MediaLink
 from greenroom.testing.media import FakeMedia
 from greenroom.workers.router import MediaRouter, WorkerMedia
 
-LEASE = 2.0
+LEASE = 10.0
+SHORT = 5.0
 """Seconds; a worker that is gone is missed so soon."""
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 15) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 60) -> bool:
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
@@ -33,7 +34,7 @@ def eventually(condition: Callable[[], bool], timeout: float = 15) -> bool:
 class LocalWorker:
     """What a worker process is, without the process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lease: float) -> None:
         self.media = FakeMedia()
         self._stack = ExitStack()
         listening = self._stack.enter_context(socket.socket())
@@ -41,7 +42,7 @@ class LocalWorker:
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self.room = self._stack.enter_context(Greenroom.open(url, timers=False))
         core = self.room._core
-        self.link = core.media = MediaLink(self.media, url=self.url, adopts=False, lease=LEASE)
+        self.link = core.media = MediaLink(self.media, url=self.url, adopts=False, lease=lease)
         self.link.start(core)
         self._serving = self._stack.enter_context(ExitStack())
         self._serving.enter_context(served(control_app(self.link, core.signatures()), listening))
@@ -63,7 +64,7 @@ class Site:
     def __init__(self, url: str) -> None:
         self._url = url
         self.workers: list[LocalWorker] = []
-        self.room = Greenroom.open(url, media=WorkerMedia(timeout=5, patience=6))
+        self.room = Greenroom.open(url, media=WorkerMedia(timeout=60, patience=60))
 
     @property
     def router(self) -> MediaRouter:
@@ -71,8 +72,8 @@ class Site:
         assert isinstance(router, MediaRouter)
         return router
 
-    def hire(self) -> LocalWorker:
-        self.workers.append(LocalWorker(self._url))
+    def hire(self, lease: float = LEASE) -> LocalWorker:
+        self.workers.append(LocalWorker(self._url, lease))
         return self.workers[-1]
 
     def lease(self, cid: str) -> Lease | None:

@@ -60,21 +60,21 @@ def lives(pid: int) -> bool:
 
 def test_who_dies_is_buried_and_somebody_else_is_in_their_place(yard: Yard) -> None:
     with yard.at_work(2, labourers.toil):
-        assert eventually(lambda: len(yard.told("toils")) == 2, 30)
+        assert eventually(lambda: len(yard.told("toils")) == 2)
         victim, other = yard.told("toils")
         os.kill(victim, signal.SIGKILL)
-        assert eventually(lambda: yard.buried == [f"worker-{victim}"], 10)
-        assert eventually(lambda: len(yard.told("toils")) == 3, 30)
+        assert eventually(lambda: yard.buried == [f"worker-{victim}"])
+        assert eventually(lambda: len(yard.told("toils")) == 3)
         assert lives(other)
     assert not any(map(lives, yard.told("toils")))
 
 
 def test_who_makes_way_is_replaced_at_once_and_ends_in_peace(yard: Yard) -> None:
     with yard.at_work(1, labourers.make_way):
-        assert eventually(lambda: len(yard.told("toils")) == 2, 30)
-        assert eventually(lambda: len(yard.told("left")) == 1, 30)
+        assert eventually(lambda: len(yard.told("toils")) == 2)
+        assert eventually(lambda: len(yard.told("left")) == 1)
         first, _ = yard.told("toils")
-        assert eventually(lambda: yard.buried == [f"worker-{first}"], 10)
+        assert eventually(lambda: yard.buried == [f"worker-{first}"])
         time.sleep(1)
         assert len(yard.told("toils")) == 2
 
@@ -84,7 +84,7 @@ def test_who_cannot_begin_is_tried_again_after_longer_and_longer(
 ) -> None:
     monkeypatch.setattr(crews, "_LONGEST_PAUSE", 1.0)
     with yard.at_work(1, labourers.stumble):
-        assert eventually(lambda: len(yard.told("stumbles")) == 3, 60)
+        assert eventually(lambda: len(yard.told("stumbles")) == 3)
     assert yard.buried == []
 
 
@@ -93,5 +93,5 @@ def test_who_does_not_hear_of_the_end_is_killed(
 ) -> None:
     monkeypatch.setattr(crews, "_GOODBYE", 0.3)
     with yard.at_work(1, labourers.dawdle):
-        assert eventually(lambda: len(yard.told("toils")) == 1, 30)
+        assert eventually(lambda: len(yard.told("toils")) == 1)
     assert not any(map(lives, yard.told("toils")))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.media.playing import heard
-from tests.workers.conftest import Site, eventually
+from tests.workers.conftest import SHORT, Site, eventually
 from tests.workers.test_processes import Site as Works
 
 from greenroom import CallHandle
@@ -49,11 +49,11 @@ def test_workers_without_a_folder_say_so_before_anything_is_begun(site: Site) ->
 
 @pytest.mark.slow
 def test_who_takes_a_call_over_goes_on_with_its_recording(site: Site) -> None:
-    first = site.hire()
+    first = site.hire(SHORT)
     call = entered(site)
     call.start_recording()
     assert eventually(lambda: first.media.recordings() == {RECORDING})
-    second = site.hire()
+    second = site.hire(SHORT)
     first.fall_silent()
     assert eventually(lambda: second.media.recordings() == {RECORDING})
     assert eventually(lambda: len(call.recordings()[0].resumed_at) == 1)
@@ -73,7 +73,7 @@ def test_a_recording_survives_the_worker_that_writes_it(tmp_path: Path) -> None:
         works.connect("1")
         works.peers["1", "thierry"].watch(2)
         call.end()
-        assert eventually(lambda: len(call.recordings()[0].tracks) == 8, 30)
+        assert eventually(lambda: len(call.recordings()[0].tracks) == 8)
         [recording] = call.recordings()
     finally:
         works.close()
