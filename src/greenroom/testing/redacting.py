@@ -23,6 +23,7 @@ from greenroom.domain.message import (
     Team,
     UserId,
 )
+from greenroom.domain.session_events import RecordedFile
 
 _NUMBERED: Final[Mapping[Any, str]] = {
     UserId: "user",
@@ -34,14 +35,18 @@ _NUMBERED: Final[Mapping[Any, str]] = {
 """Ids that are replaced by a number of their kind, the same one wherever they stand."""
 _CONFIGURED: Final = frozenset({"call_type", "based_on", "settings", "grants", "indexed_custom"})
 """Fields that the embedder's configuration says, and no person."""
-_ANSWERS: Final = frozenset({"busy", "decline", "cancel", "timeout"})
+_WORDED: Final = frozenset({"title", "body"})
+"""Settings that are words for people."""
+_KNOWN: Final = frozenset({"busy", "decline", "cancel", "timeout", "opus", "VP8", "H264"})
+"""Words that are nobody's own: answers that the rules know, and codecs."""
 
 
 class Redaction:
     """Replaces the ids and the words of one call's records; the same id by the same number.
 
     Roles, instants, settings, grants and reasons stay: the rules depend on them. Custom data and
-    names are dropped, free words are `redacted`, parts of the system keep their names.
+    names are dropped, free words are `redacted`, those of notifications too, and files of
+    recordings are numbered. Parts of the system keep their names.
 
     Args:
         cid: of the call.
@@ -81,6 +86,8 @@ class Redaction:
         )
 
     def _field(self, name: str, value: Any, hint: Any) -> Any:
+        if name == "settings":
+            return _without_words(value)
         return value if name in _CONFIGURED else self._value(value, hint)
 
     def _value(self, value: Any, hint: Any) -> Any:
@@ -95,6 +102,10 @@ class Redaction:
             return self._number(_NUMBERED[hint], value)
         if origin is tuple:
             return tuple(self._value(one, inner[0]) for one in value)
+        if isinstance(value, RecordedFile):
+            name = self._number("file", value.name)
+            codec, failure = _word(value.codec), _word(value.failure)
+            return replace(value, name=name, codec=codec, sha256="redacted", failure=failure)
         if isinstance(value, Struct):
             hints = get_type_hints(type(value))
             changed = {
@@ -103,7 +114,7 @@ class Redaction:
             }
             return type(value)(**changed)
         if hint is str:
-            return value if value in _ANSWERS or not value else "redacted"
+            return _word(value)
         assert isinstance(value, bool | int | float | datetime | Enum | str), hint
         return value
 
@@ -123,3 +134,18 @@ class Redaction:
             return value
         of_kind = sum(1 for one, _ in self._numbers if one == kind)
         return self._numbers.setdefault((kind, value), f"{kind}-{of_kind + 1}")
+
+
+def _word(value: str) -> str:
+    """What somebody has said; what is nobody's own stays."""
+    return value if value in _KNOWN or not value else "redacted"
+
+
+def _without_words(settings: Any) -> Any:
+    """Settings without the words of notifications."""
+    if not isinstance(settings, Mapping):
+        return settings
+    return {
+        name: _word(value) if name in _WORDED and isinstance(value, str) else _without_words(value)
+        for name, value in settings.items()
+    }
