@@ -48,10 +48,11 @@ def main() -> None:
         if not largest:
             time.sleep(600)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        assert witness.heard(lambda heard: bool(heard.told("recording_failed")), 30)
+        assert witness.heard(lambda heard: bool(heard.told("recording_failed")), 60)
         media.stop_recording(RECORDING)
         assert witness.heard(lambda heard: len(heard.told("recorded")) == 2)
-        say(what="still", hears="red" in alice.watch(1)[1])
+        alice.watch(0)
+        say(what="still", hears=alice.until(lambda: alice.hears["red"] > 5))
     for one in witness.told("recording_failed"):
         say(what="recording_failed", because=one.because)
     for one in witness.told("recorded"):

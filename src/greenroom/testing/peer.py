@@ -158,15 +158,18 @@ class Peer:
         with self._news:
             return set(self.sees), set(self.hears)
 
-    def comes_to(
-        self, sees: Collection[Sign], hears: Collection[Sign], timeout: float = 60
-    ) -> bool:
-        """Wait until these are all whom it sees and hears for 0.4 s; False where they never are."""
-        ends = time.monotonic() + timeout
-        while self.watch(0.4) != (set(sees), set(hears)):
-            if time.monotonic() > ends:
-                return False
-        return True
+    def comes_to(self, sees: Collection[Sign], hears: Collection[Sign]) -> bool:
+        """Wait until these are all whom it sees and hears for 0.4 s; False after a minute."""
+        wanted, ends = (set(sees), set(hears)), time.monotonic() + 60
+        while (found := self.watch(0.4)) != wanted and time.monotonic() < ends:
+            pass
+        return found == wanted
+
+    @property
+    def behind(self) -> float:
+        """Seconds that it is late with what it sends, as after its machine has stalled."""
+        tracks = [one.track for one in self._connection.getSenders()]
+        return max((one.behind for one in tracks if isinstance(one, _Paced)), default=0.0)
 
     @property
     def state(self) -> str:
@@ -307,6 +310,12 @@ class _Paced(MediaStreamTrack):
         self.sign: Sign = sign
         self._started = 0.0
         self._number = -1
+
+    @property
+    def behind(self) -> float:
+        """Seconds that the next frame is overdue; 0 before the first."""
+        due = self._started + (self._number + 1) * self.step / self.rate
+        return max(0.0, time.monotonic() - due) if self._started else 0.0
 
     async def recv(self) -> Frame:
         """The next frame, when it is due."""
