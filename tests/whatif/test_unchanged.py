@@ -11,15 +11,26 @@ from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
 from tests.whatif.conftest import START
 
 from greenroom import Greenroom, errors, whatif
+from greenroom.domain.streams import EVENTS
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.history import Wish
 from greenroom.testing.strategies import cids, courses
 from greenroom.whatif import Mode
+from greenroom.whatif.wishes import TOLD_AGAIN
 
 OTHERS = "livestream:124"
 AS_IT_IS = whatif.rule("team", lambda _facts, _there, as_it_is: as_it_is)
 NO_STRANGERS = whatif.revoke("default", role="user", capability="join-call")
 NO_HOSTS = whatif.revoke("livestream", role="host", capability="join-backstage")
+
+
+FOLLOWS = {"session.started", "session.ended", "member.missed"}
+"""What nobody asks for: it comes with something else, or with time."""
+
+
+def test_whatever_is_recorded_of_calls_is_told_again() -> None:
+    of_calls = {name for name in EVENTS if not name.startswith(("type.", "user."))}
+    assert {event.name for event in TOLD_AGAIN} == of_calls - FOLLOWS
 
 
 def everything_comes_out_as_it_was(cid: str, course: Sequence[Wish], other: Sequence[Wish]) -> None:

@@ -21,7 +21,8 @@ from greenroom.whatif.deeds import Deed, Record
 from greenroom.whatif.differences import Counted, Difference, Kind, Mode, Tally
 from greenroom.whatif.falling_due import fire_due
 from greenroom.whatif.quick import Quick
-from greenroom.whatif.wishes import Wanted, Wish, wish_of, wish_of_attempt
+from greenroom.whatif.refused import wish_of_attempt
+from greenroom.whatif.wishes import Wanted, Wish, wish_of
 from greenroom.whatif.worlds import Calls, CallWorld, Commons
 
 T = TypeVar("T", bound=CallTurn)

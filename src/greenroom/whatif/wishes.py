@@ -12,7 +12,6 @@ from typing import Any, Final
 from msgspec import Struct
 
 from greenroom.domain.access import Capability
-from greenroom.domain.attempts import Attempt
 from greenroom.domain.call_events import (
     CallCreated,
     CallDeleted,
@@ -46,8 +45,8 @@ from greenroom.domain.membership import (
     RingRejected,
 )
 from greenroom.domain.merge import same_json
-from greenroom.domain.message import SYSTEM, Actor, EntryId, Event, Json, Role, StreamId, UserId
-from greenroom.domain.operations import life, media, people, presence, rings
+from greenroom.domain.message import Actor, Event, Json, Role, StreamId, UserId
+from greenroom.domain.operations import life, media, people, presence, recording, rings
 from greenroom.domain.operations.members import put_members
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.operations.timers import TIMED
@@ -62,6 +61,11 @@ from greenroom.domain.session_events import (
     MediaPublished,
     MediaUnpublished,
     Pinned,
+    RecordingEnd,
+    RecordingResumed,
+    RecordingStarted,
+    RecordingStopped,
+    TrackRecorded,
     Unpinned,
     UsersMuted,
     UserUnmuted,
@@ -81,7 +85,7 @@ class Wish(Struct, frozen=True, gc=False):
     claim: Claim
     operation: Wanted
     asked: bool = True
-    """Whether somebody asked; not where time was up, or media had something to report."""
+    """Whether somebody asked; not where time was up, or media or a recorder had to report."""
 
 
 def wish_of(deed: Deed, load: Load) -> Wish | None:
@@ -100,29 +104,7 @@ def wish_of(deed: Deed, load: Load) -> Wish | None:
         return None
     if operation is None:
         return None
-    asked = not isinstance(own[0].event, _OF_MEDIA)
-    return Wish(_claim(own, load), operation, asked)
-
-
-def wish_of_attempt(attempt: Attempt) -> Wish | None:
-    """What was refused; None where what is kept of it is not all that was asked for."""
-    operation: Wanted
-    match attempt.operation:
-        case "join" if not attempt.calls_out:
-            entry_id = EntryId(f"refused-at-{attempt.position}-{attempt.user_id}")
-            create = life.new_call() if attempt.create else None
-            operation = presence.join(entry_id, create=create)
-        case "go_live":
-            operation = life.go_live()
-        case "stop_live":
-            operation = life.stop_live()
-        case "end":
-            operation = life.end()
-        case _:
-            return None
-    name = attempt.user_id.removeprefix(SYSTEM)
-    system = name != attempt.user_id
-    return Wish(Claim(name, attempt.role, attempt.teams, system), operation)
+    return Wish(_claim(own, load), operation, asked=not _reports(own[0].event))
 
 
 def _claim(own: Sequence[Record], load: Load) -> Claim:
@@ -303,6 +285,23 @@ def _measured(event: Any, *_: Any) -> Wanted:
     return media.measured(event.entry_id, event.session, event.epoch, event.statistics)
 
 
+def _stopped_recording(event: Any, *_: Any) -> Wanted | None:
+    """What stops a recording of itself: somebody, or that it cannot be written."""
+    match event.reason:
+        case RecordingEnd.STOPPED:
+            return recording.stop()
+        case RecordingEnd.FAILED:
+            return recording.failed(event.session, event.recording, event.because)
+        case _:
+            return None
+
+
+def _reports(event: Event) -> bool:
+    """Whether nobody asked for it: it is how things are."""
+    failed = isinstance(event, RecordingStopped) and event.reason is RecordingEnd.FAILED
+    return failed or isinstance(event, _REPORTS)
+
+
 _MADE: Final[Mapping[type[Event], Callable[..., Wanted | None]]] = {
     Joined: _join,
     CallCreated: _create,
@@ -343,10 +342,32 @@ _MADE: Final[Mapping[type[Event], Callable[..., Wanted | None]]] = {
     MediaLost: lambda event, *_: media.lost(event.entry_id, event.epoch),
     MediaMeasured: _measured,
     Left: _out,
+    RecordingStarted: lambda *_: recording.start(),
+    RecordingStopped: _stopped_recording,
+    RecordingResumed: lambda event, *_: recording.resumed(event.session, event.recording),
+    TrackRecorded: lambda event, *_: recording.recorded(
+        event.session,
+        event.recording,
+        event.file,
+        entry_id=event.entry_id,
+        user_id=event.user_id,
+        epoch=event.epoch,
+        kind=event.kind,
+    ),
 }
 """What each event says was asked for; of several, the first that is named here."""
-_OF_MEDIA: Final = (MediaConnected, MediaPublished, MediaUnpublished, MediaLost, MediaMeasured)
+_REPORTS: Final = (
+    MediaConnected,
+    MediaPublished,
+    MediaUnpublished,
+    MediaLost,
+    MediaMeasured,
+    RecordingResumed,
+    TrackRecorded,
+)
 _TIMERS: Final = Claim("timers", system=True)
+TOLD_AGAIN: Final = frozenset(_MADE)
+"""The events that say what was asked for; what else there is of calls follows from them."""
 
 
 def difference(before: Json, after: Json) -> dict[str, Any]:
