@@ -23,6 +23,10 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["check", "slow"]
 
 
+FUZZED = [
+    *("filter", "sort", "cursor", "archive", "bundle", "record"),
+    *("offer", "answer", "fragment", "custom", "instant"),
+]
 FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
 
 
@@ -73,3 +77,12 @@ def faults(session: nox.Session) -> None:
         session.run(PYTHON, "-m", "pytest", *noting, *tests, env=env)
     finally:  # the page says as well what failed
         session.run(PYTHON, "-m", "tests.faults.page", str(notes), size)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz what reads strangers' words: a minute each, or `nox -s fuzz -- 10 filter cursor`."""
+    seconds, *names = session.posargs or ["60"]
+    for name in names or FUZZED:
+        command = ["tests/fuzz/fuzz.py", name, f"-max_total_time={seconds}", "-verbosity=0"]
+        session.run(PYTHON, *command, env={"PYTHONPATH": "."})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -21,7 +22,8 @@ SRC = ROOT / "src"
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """What the command prints; what it complains of is the failure's message."""
     line = [*map(str, command)]
-    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=cwd)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=cwd, env=env)
     if done.returncode:
         pytest.fail(f"{line[:4]} failed:\n{done.stdout[-2_000:]}{done.stderr[-4_000:]}")
     return done.stdout
@@ -93,3 +95,69 @@ def test_every_module_can_be_imported_from_the_installed_wheel(
 
 def test_the_command_line_starts(installed: Path, tmp_path: Path) -> None:
     assert "demo" in run(installed.with_name("greenroom"), "--help", cwd=tmp_path)
+
+
+A_CALL = """
+import sys
+from pathlib import Path
+from greenroom import Greenroom
+from greenroom.audit.single_file import single_file
+
+with Greenroom.open(sys.argv[1], timers=False) as room:
+    call = room.as_user("thierry").call("default", "visit")
+    call.create()
+    call.join().leave()
+Path("verify.py").write_bytes(single_file())
+"""
+
+
+def test_a_call_is_reported_and_proved_by_what_was_installed(
+    installed: Path, tmp_path: Path
+) -> None:
+    greenroom, store, ledger = installed.with_name("greenroom"), "sqlite:///calls.db", "ledger"
+    run(installed, "-c", A_CALL, store, cwd=tmp_path)
+    asked = ("default:visit", "--store", store, "--ledger", ledger)
+    run(greenroom, "audit", "key", "--origin", "example.org", "--ledger", ledger, cwd=tmp_path)
+    run(greenroom, "audit", "report", *asked, "-o", "call.html", cwd=tmp_path)
+    assert "thierry" in (tmp_path / "call.html").read_text("utf-8")
+    run(greenroom, "audit", "checkpoint", *asked[1:], cwd=tmp_path)
+    run(greenroom, "audit", "export", *asked, "-o", "call.zip", cwd=tmp_path)
+    judged = run(installed, "-I", "verify.py", "call.zip", cwd=tmp_path)
+    assert judged.startswith("CONSISTENT")
+
+
+A_PAGE = """
+from starlette.testclient import TestClient
+from greenroom.http.demo.app import demo_app
+client = TestClient(demo_app(lambda request: None, hosts=["testserver"]))
+print(client.get("/").text, client.get("/static/main.js").status_code)
+"""
+
+
+def test_the_demos_page_is_served_from_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    page = run(installed, "-c", A_PAGE, cwd=tmp_path)
+    assert "<title>" in page
+    assert page.endswith("200\n")
+
+
+A_TEST_OF_THEIRS = """
+from datetime import timedelta
+from hypothesis import given, strategies as st
+from greenroom.domain.session_events import Joined
+
+def test_they_have_our_fixtures(greenroom, clock):
+    call = greenroom.as_user("thierry").call("default", "visit")
+    call.create()
+    clock.advance(timedelta(hours=1))
+    assert call.get().cid == "default:visit"
+
+@given(event=st.from_type(Joined))
+def test_hypothesis_knows_our_events(event):
+    assert event.name == "session.joined"
+"""
+
+
+def test_pytest_and_hypothesis_find_what_is_there_for_them(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(A_TEST_OF_THEIRS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ngreenroom_stores = memory\n")
+    assert "2 passed" in run(installed, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path)
