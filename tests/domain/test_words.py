@@ -1,0 +1,204 @@
+"""What an error says to people: the fact that refuses, and what to do about it."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Final
+
+import pytest
+from tests.domain.story import at
+
+from greenroom.domain import checks, errors
+from greenroom.domain.errors import GreenroomError, InvalidInput, Refused
+from greenroom.domain.reasons import Fact, Reason, refusal_in
+
+SAID: Final[list[tuple[GreenroomError, str]]] = [
+    (
+        errors.CallNotFound("default:1"),
+        "there is no call default:1; create it first, or join with create=True",
+    ),
+    (
+        errors.WrongTeam("ward-7"),
+        "the call is for team 'ward-7' only; the user must carry that team",
+    ),
+    (errors.Blocked("charlie"), "charlie is blocked in this call; unblock them first"),
+    (
+        errors.NotAllowed("charlie", "kick-user"),
+        "charlie lacks kick-user; grant it to one of their roles, or to them",
+    ),
+    (
+        errors.CallEnded(at(60)),
+        (
+            "the call ended at 2026-01-01T12:01:00+00:00;"
+            " go live to open it again, or hold join-ended-call"
+        ),
+    ),
+    (
+        errors.NotLiveYet(at(60)),
+        "the call is in backstage; it opens at 2026-01-01T12:01:00+00:00",
+    ),
+    (errors.NotLiveYet(None), "the call is in backstage; it opens on going live"),
+    (errors.CallFull(2), "the call is full: 2 participants at most"),
+    (errors.EntryNotFound("entry-1"), "there is no entry entry-1 in the call now; join again"),
+    (errors.NotPresent("charlie"), "charlie is not in the call now"),
+    (
+        errors.MemberNotFound("charlie"),
+        "charlie is not a member of this call; add them first",
+    ),
+    (errors.NotRung("charlie"), "charlie has no ring to answer or withdraw in this call"),
+    (errors.AnswerFinal("charlie"), "charlie has joined already; the answer to the ring stands"),
+    (
+        errors.RequestsDisabled("send-audio"),
+        "asking for send-audio is off (access_request_enabled); a host may grant it all the same",
+    ),
+    (
+        errors.RingingDisabled("livestream"),
+        (
+            "calls of type 'livestream' do not ring;"
+            " set ring.auto_cancel_timeout_ms and ring.missed_call_timeout_ms"
+        ),
+    ),
+    (
+        errors.CallTypeNotFound("class"),
+        "there is no call type 'class'; create it with room.call_types.create",
+    ),
+    (
+        errors.CallTypeExists("class"),
+        "call type 'class' exists already; change it with update, grant, revoke",
+    ),
+    (
+        errors.TicketExpired(at(60)),
+        "the ticket expired at 2026-01-01T12:01:00+00:00; ask for another",
+    ),
+    (errors.InvalidInput("role", "a role"), "role: expected a role"),
+    (
+        errors.InvalidInput("role", "a role", "host"),
+        "role: expected a role; did you mean 'host'?",
+    ),
+    (errors.Repeated("r-1"), "request 'r-1' was recorded before"),
+    (
+        errors.RequestMismatch("r-1"),
+        "request id 'r-1' belongs to another command; use a new one",
+    ),
+    (
+        errors.WrongSchema(3, 2),
+        "the store has schema 3, not 2 as expected; upgrade greenroom",
+    ),
+    (
+        errors.WrongSchema(1, 2),
+        "the store has schema 1, not 2 as expected; migrate the store",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), SAID, ids=[words[:40] for _, words in SAID])
+def test_an_error_says_what_refuses_and_what_to_do(error: GreenroomError, words: str) -> None:
+    assert str(error) == words
+
+
+def test_every_error_with_words_of_its_own_is_listed() -> None:
+    theirs = {
+        error
+        for error in vars(errors).values()
+        if isinstance(error, type)
+        and issubclass(error, GreenroomError)
+        and "__init__" in vars(error)
+        and error.__module__ == errors.__name__
+    }
+    assert {type(error) for error, _ in SAID} == theirs
+
+
+def test_a_refusal_travels_with_the_reasons_it_found() -> None:
+    refusal = errors.Blocked("charlie")
+    reason = Reason("not_blocked", False, "blocked in this call")
+    refusal.explained_by(lambda: (reason,), at(60))
+    travelled = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - our own
+    assert travelled.reasons == (reason,)
+    assert travelled.at == at(60)
+    assert "_find" not in vars(travelled)
+
+
+def test_a_refusal_whose_reasons_are_gone_travels_without() -> None:
+    refusal = errors.Blocked("charlie")
+
+    def gone() -> tuple[Reason, ...]:
+        raise errors.StoreClosed("the room was closed")
+
+    refusal.explained_by(gone, at(60))
+    travelled = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - our own
+    assert isinstance(travelled, Refused)
+    assert str(travelled) == str(refusal)
+    assert travelled.reasons == ()
+
+
+def test_the_first_rule_whose_last_fact_speaks_against_it_refuses() -> None:
+    passes = Reason("exists", True, "", (Fact("deleted", False), Fact("restored", True)), None)
+    refuses = Reason("not_blocked", False, "", (Fact("blocked", False),), "blocked")
+    later = Reason("capacity", False, "", (Fact("full", False),), "call_full")
+    assert refusal_in([passes]) is None
+    assert refusal_in([passes, refuses, later]) == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"audio": 1}, "settings.audio: expected an object of settings"),
+        (
+            {"adio": {}},
+            "settings.adio: expected a group of settings; did you mean 'audio'?",
+        ),
+        (
+            {"limits": {"max_participant": 1}},
+            (
+                "settings.limits.max_participant: expected a setting of limits;"
+                " did you mean 'max_participants'?"
+            ),
+        ),
+        (
+            {"limits": {"max_participants": "two"}},
+            "settings.limits.max_participants: expected Input should be a valid integer",
+        ),
+        (
+            {"ring": {"auto_cancel_timeout_ms": 0}},
+            "settings.ring.auto_cancel_timeout_ms: expected ",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_told_with_its_place(settings: object, words: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        checks.settings(settings)
+    assert str(refused.value).startswith(words)
+
+
+def test_names_are_compared_by_their_first_128_characters() -> None:
+    assert checks.nearest("hosst", ["host", "user"]) == "host"
+    assert checks.nearest("x" * 128 + "host", ["x" * 128]) == "x" * 128
+    assert checks.nearest("zzz", ["host"]) is None
+    assert checks.nearest(7, ["host"]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, "a datetime"),
+        (at(0).replace(tzinfo=None), "an aware datetime: give it a time zone, e.g. "),
+        (at(0).replace(year=1969), "an instant between the years 1970 and 2200"),
+        (at(0).replace(year=2200), "an instant between the years 1970 and 2200"),
+    ],
+)
+def test_an_instant_is_aware_and_of_our_times(value: object, expected: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        checks.instant(value, "starts_at")
+    assert refused.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize("value", ["ab", b"ab", bytearray(b"ab"), memoryview(b"ab"), {"a": 1}, 7])
+def test_what_is_no_list_is_none(value: object) -> None:
+    with pytest.raises(InvalidInput, match="user_ids: expected a list"):
+        checks.user_ids(value, "user_ids")
+
+
+@pytest.mark.parametrize("value", [b"ab", bytearray(b"ab"), memoryview(b"ab")])
+def test_bytes_are_no_json(value: object) -> None:
+    with pytest.raises(InvalidInput, match=r"custom\.a: expected JSON: null, true, a number"):
+        checks.custom({"a": value}, "custom", 100)
