@@ -10,6 +10,9 @@ from tests.faults.row import Row
 _CRASHES: Final = "tests/engine/test_crashes.py"
 _ERRORS: Final = "tests/faults/test_io_errors.py"
 _POWER: Final = "tests/faults/test_power_cut.py"
+_LINES: Final = "tests/faults/test_lines.py"
+_LOST: Final = "tests/adapters/test_postgres_lost.py"
+_RESTORE: Final = "tests/faults/test_restore.py"
 _KILLS: Final = "tests/adapters/test_store_kill9.py"
 
 OF_STORES: Final[Sequence[Row]] = (
@@ -61,5 +64,35 @@ OF_STORES: Final[Sequence[Row]] = (
         made="the same, on the way to a new store and all that stands beside it",
         checked="it is said so, and the room opens when the disk is mended",
         tests=(f"{_ERRORS}::test_a_room_that_could_not_be_opened_can_be_when_the_disk_is_mended",),
+    ),
+    Row(
+        fault="connection cut at any byte",
+        made=(
+            "a proxy breaks the line to PostgreSQL after so many bytes of questions, or of answers;"
+            " for a moment, or until it is mended"
+        ),
+        checked="a position, `OutcomeUnknown`, or that nothing was recorded: what is told is true",
+        tests=(
+            f"{_LINES}::test_what_is_told_of_a_command_is_true_wherever_the_line_breaks",
+            f"{_LOST}::test_a_line_with_faults_at_random_loses_nothing_and_repeats_nothing",
+        ),
+    ),
+    Row(
+        fault="restore of an older backup",
+        made=(
+            "the file alone, beside its views; the schema of the store from a dump; the whole"
+            " server; the log alone, beside everything else of its store"
+        ),
+        checked=(
+            "`greenroom db check` names it, `greenroom db repair` puts it right; what was lost can"
+            " be asked for anew"
+        ),
+        tests=(
+            f"{_RESTORE}::test_views_ahead_of_a_restored_file_are_named_and_filled_anew",
+            f"{_RESTORE}::test_a_room_that_is_opened_on_a_restored_file_says_so_and_is_right",
+            f"{_RESTORE}::test_views_ahead_of_a_restored_schema_are_named_and_filled_anew",
+            f"{_RESTORE}::test_of_a_log_that_was_restored_alone_all_that_knows_of_more_is_named",
+            f"{_RESTORE}::test_a_restored_copy_of_the_whole_server_needs_nothing",
+        ),
     ),
 )

@@ -165,6 +165,18 @@ class SqlAttempts:
             connection.execute(delete(attempts).where(attempts.c.at < micros(before)))
             connection.execute(delete(counts).where(counts.c.minute < micros(before) - _MINUTE))
 
+    def past(self, position: int) -> int:
+        """How many of those kept verbatim were decided past that position."""
+        wanted = select(func.count()).where(attempts.c.position > position)
+        with self._database.reading() as connection:
+            return int(connection.execute(wanted).scalar_one())
+
+    def forget_past(self, position: int) -> int:
+        """Forget those kept verbatim that were decided past that position; how many there were."""
+        with self._database.writing() as connection:
+            gone = delete(attempts).where(attempts.c.position > position)
+            return int(connection.execute(gone).rowcount)
+
     def close(self) -> None:
         """Release the connection. Twice is fine."""
         self._database.close()

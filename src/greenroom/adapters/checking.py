@@ -11,9 +11,11 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Decoder
 
+from greenroom.adapters.attempts import SqlAttempts
 from greenroom.adapters.codec import Row, decode
 from greenroom.adapters.key_store import open_keys
 from greenroom.adapters.keyring import BOUND, HOW_TO_NAME
+from greenroom.adapters.repairing import UNFOUNDED, views_ahead
 from greenroom.adapters.sealing import KEY_BYTES, Sealed, SubjectKey
 from greenroom.adapters.tables import Tables, open_tables
 from greenroom.domain.errors import KeysUnavailable, NotOurStore, StoreError
@@ -317,7 +319,30 @@ def _look_at_outbox(tables: Tables, found: Findings, progress: Progress) -> None
     if len(read) != 1:
         found.fault(f"the outbox says {len(read)} times how far it has read the log, not once")
     elif read[0][0] > head:
-        found.fault(f"the outbox has read up to position {read[0][0]}, but the log ends at {head}")
+        found.fault(
+            f"the outbox has read up to position {read[0][0]}, but the log ends at {head}: {_OLDER}"
+        )
+
+
+def _look_beside(tables: Tables, found: Findings, progress: Progress) -> None:
+    """What has seen more than the log holds: an older backup of the log was restored."""
+    progress("beside", 0, 0)
+    head = tables.position()
+    if ahead := views_ahead(tables, head):
+        found.fault(
+            f"the log ends at {head}, and views have seen more of it ({', '.join(ahead)}): {_OLDER}"
+        )
+    unfounded = tables.ask(f"SELECT stream FROM snapshots WHERE {UNFOUNDED} LIMIT 1000")
+    for (stream,) in unfounded:
+        found.fault(f"a snapshot of {stream} is of a later version than it has: {_OLDER}")
+    if tables.has_attempts():
+        with closing(SqlAttempts.open(tables.attempts_at)) as noted:
+            many = noted.past(head)
+        if many:
+            found.fault(f"{many} refused attempts were decided past the end of the log: {_OLDER}")
+
+
+_OLDER: Final = "an older backup was restored; `greenroom db repair` puts that right"
 
 
 _STEPS: Final = (
@@ -328,4 +353,5 @@ _FURTHER_STEPS: Final = (
     _find_requests,
     _look_at_keys,
     _look_at_outbox,
+    _look_beside,
 )

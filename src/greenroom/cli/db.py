@@ -19,6 +19,8 @@ from greenroom.adapters.inspection import StoreStatus
 from greenroom.adapters.inspection import status as look_at
 from greenroom.adapters.migration import Migrated
 from greenroom.adapters.migration import migrate as bring_up_to_date
+from greenroom.adapters.repairing import Repaired
+from greenroom.adapters.repairing import repair as put_right
 from greenroom.adapters.stores import open_store
 from greenroom.adapters.tables import Holder, open_tables
 from greenroom.cli.failing import REFUSED, Guarded
@@ -101,6 +103,26 @@ def check(
         _show_findings(found)
     if not found.whole:
         raise typer.Exit(REFUSED)
+
+
+@app.command("repair", cls=Guarded)
+def repair(
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
+) -> None:
+    """After an older backup was restored: bring what stands beside the log back to where it ends.
+
+    Views are filled anew; answers to requests, snapshots and refused attempts that refer to what is
+    gone are forgotten. No record is changed. Stop applications first.
+    """
+    with _helping(), steps({}) as told:
+        done = put_right(store, lambda position, of: told("views", position, of), keys=KEYS.get())
+    if as_json:
+        document(done)
+    else:
+        _show_repaired(done)
 
 
 @app.command("prune", cls=Guarded)
@@ -257,6 +279,26 @@ def _show_migrated(done: Migrated) -> None:
     if done.views_anew:
         console.print(f"Filled anew: {', '.join(done.views_anew)}.")
     console.print(f"The views stand at position {done.position:,}.")
+
+
+def _show_repaired(done: Repaired) -> None:
+    console = out()
+    if not done.anything:
+        console.print(f"Nothing had seen more than the log, which ends at {done.position:,}.")
+        return
+    console.print(f"The log ends at {done.position:,}; what had seen more of it was put right.")
+    if done.views_anew:
+        console.print(f"  Filled anew: {', '.join(done.views_anew)}.")
+    if done.outbox_from is not None:
+        console.print(f"  The outbox reads on from there; it had come to {done.outbox_from:,}.")
+    counts = (
+        (done.requests, "answers to requests"),
+        (done.snapshots, "snapshots"),
+        (done.attempts, "refused attempts"),
+    )
+    for count, what in counts:
+        if count:
+            console.print(f"  Forgotten: {count:,} {what}.")
 
 
 def _show_findings(found: Findings) -> None:

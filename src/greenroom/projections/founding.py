@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from greenroom.projections.making import make, make_anew
 from greenroom.projections.projection import Projection
 from greenroom.projections.sqlite import SQLiteDatabase
 from greenroom.projections.standing import BOOKKEEPING, identity, parked, positions
+
+_log = logging.getLogger(__name__)
 
 Head = Callable[[], int] | int | None
 """Where the log ends; None for wherever."""
@@ -75,8 +78,16 @@ def _ours(connection: Connection, store: bytes, head: Head) -> bool:
         return False
     if head is None:
         return True
-    reached = connection.execute(select(positions.c.position)).scalars().all()
-    return max(reached, default=0) <= (head() if callable(head) else head)
+    reached = max(connection.execute(select(positions.c.position)).scalars(), default=0)
+    end = head() if callable(head) else head
+    if reached > end:
+        _log.warning(
+            "the views had seen the log up to %d, but it ends at %d, as where an older backup was"
+            " restored: they are filled anew",
+            reached,
+            end,
+        )
+    return reached <= end
 
 
 def database_at(where: Path | str | None, limit: timedelta) -> Database:
