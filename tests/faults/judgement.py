@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import monotonic, sleep
@@ -55,6 +55,11 @@ class Notes:
         self.acknowledged.add(request_id)
         return True
 
+    def ask_all(self, room: Greenroom, request_ids: Iterable[str], how: Ask) -> None:
+        """Ask for each of these once."""
+        for request_id in request_ids:
+            self.ask(room, request_id, how)
+
     def settle(self, room: Greenroom, how: Ask) -> None:
         """Ask again for everything that is not acknowledged, until it is."""
         deadline = monotonic() + PATIENCE
@@ -96,6 +101,19 @@ def judge_log(store: EventStore, notes: Notes) -> None:
     assert {one: done[one] for one in notes.acknowledged if done[one] != 1} == {}
     assert {one: done[one] for one in notes.failed if done[one]} == {}, "said not to be recorded"
     assert {one: done[one] for one in notes.open if done[one] > 1} == {}
+
+
+def wait_for(room: Greenroom) -> None:
+    """Until its store answers again."""
+    deadline = monotonic() + PATIENCE
+    while True:
+        try:
+            room._store.position()
+        except errors.StoreError:
+            assert monotonic() < deadline
+            sleep(0.05)
+        else:
+            return
 
 
 def contiguous(store: EventStore) -> None:

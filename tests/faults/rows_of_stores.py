@@ -10,6 +10,11 @@ from tests.faults.row import Row
 _CRASHES: Final = "tests/engine/test_crashes.py"
 _ERRORS: Final = "tests/faults/test_io_errors.py"
 _POWER: Final = "tests/faults/test_power_cut.py"
+_AT_COMMITS: Final = "tests/faults/test_kills.py"
+_FULL: Final = "tests/faults/test_disk_full.py"
+_SERVER: Final = "tests/faults/test_server_faults.py"
+_SHARING: Final = "tests/adapters/test_postgres_sharing.py"
+_HOLDERS: Final = "tests/cli/test_db.py::TestHolders"
 _LINES: Final = "tests/faults/test_lines.py"
 _LOST: Final = "tests/adapters/test_postgres_lost.py"
 _RESTORE: Final = "tests/faults/test_restore.py"
@@ -38,6 +43,18 @@ OF_STORES: Final[Sequence[Row]] = (
         ),
     ),
     Row(
+        fault="kill -9 exactly before and after a commit",
+        made="SIGKILL in the process, right before what makes a command durable, and right after",
+        checked="before it nothing of the command is there, after it all is, answered or not",
+        tests=(f"{_AT_COMMITS}::test_whoever_is_killed_at_a_commit_has_done_all_of_it_or_nothing",),
+    ),
+    Row(
+        fault="a process of the PostgreSQL server dies",
+        made="`pg_terminate_backend` and SIGKILL of a backend that a room asks, while it asks",
+        checked="the room goes on by itself",
+        tests=(f"{_AT_COMMITS}::test_a_process_of_the_server_dies_and_whoever_asked_it_goes_on",),
+    ),
+    Row(
         fault="power cut",
         made=(
             "all writes and syncs of some days, taken at SQLite's own seam to its files"
@@ -64,6 +81,46 @@ OF_STORES: Final[Sequence[Row]] = (
         made="the same, on the way to a new store and all that stands beside it",
         checked="it is said so, and the room opens when the disk is mended",
         tests=(f"{_ERRORS}::test_a_room_that_could_not_be_opened_can_be_when_the_disk_is_mended",),
+    ),
+    Row(
+        fault="disk full",
+        made=(
+            "a file system of 64 MB in memory is filled up, and given space again; where none may"
+            " be mounted, by a limit on the size of files"
+        ),
+        checked="it is said so; the room goes on without being opened again",
+        tests=(f"{_FULL}::test_what_fills_a_small_disk_is_told_and_goes_on_when_there_is_space",),
+    ),
+    Row(
+        fault="error of the server, at each statement and at the commit",
+        made="a trigger raises disk_full, io_error, out_of_memory, deadlock_detected and others",
+        checked="nothing was recorded, and it is said so",
+        tests=(f"{_SERVER}::test_whatever_the_server_answers_what_is_told_is_true",),
+    ),
+    Row(
+        fault="too few connections, a slow line, a deadlock",
+        made=(
+            "a server that takes no more; a proxy that delays each portion; somebody who holds what"
+            " an append wants, and wants what it holds"
+        ),
+        checked="errors are typed and come in bounded time; the room goes on",
+        tests=(
+            f"{_SERVER}::test_where_the_server_takes_no_more_connections_it_is_said_so",
+            f"{_SERVER}::test_over_a_slow_line_everything_takes_longer_and_nothing_else",
+            f"{_SERVER}::test_in_a_deadlock_with_somebody_else_one_gives_way_and_all_goes_on",
+        ),
+    ),
+    Row(
+        fault="commits out of order, transactions held open elsewhere",
+        made="several processes append at once; others hold locks, snapshots, or sit idle",
+        checked="whoever follows the log skips nothing; `greenroom db status` names who holds back",
+        tests=(
+            f"{_SHARING}::test_whoever_follows_the_log_sees_every_position_in_its_turn",
+            f"{_HOLDERS}::test_whoever_holds_the_append_lock_is_named",
+            f"{_HOLDERS}::test_whoever_locks_a_table_is_named",
+            f"{_HOLDERS}::test_old_snapshots_and_idle_transactions_are_named",
+            f"{_HOLDERS}::test_a_prepared_transaction_has_a_name_and_no_process",
+        ),
     ),
     Row(
         fault="connection cut at any byte",
