@@ -15,6 +15,7 @@ _FULL: Final = "tests/faults/test_disk_full.py"
 _SERVER: Final = "tests/faults/test_server_faults.py"
 _SHARING: Final = "tests/adapters/test_postgres_sharing.py"
 _HOLDERS: Final = "tests/cli/test_db.py::TestHolders"
+_OPEN: Final = "tests/faults/test_held_open.py"
 _LINES: Final = "tests/faults/test_lines.py"
 _LOST: Final = "tests/adapters/test_postgres_lost.py"
 _RESTORE: Final = "tests/faults/test_restore.py"
@@ -115,6 +116,7 @@ OF_STORES: Final[Sequence[Row]] = (
         made="several processes append at once; others hold locks, snapshots, or sit idle",
         checked="whoever follows the log skips nothing; `greenroom db status` names who holds back",
         tests=(
+            f"{_OPEN}::test_what_is_appended_while_others_hold_on_is_seen_in_its_turn_by_all",
             f"{_SHARING}::test_whoever_follows_the_log_sees_every_position_in_its_turn",
             f"{_HOLDERS}::test_whoever_holds_the_append_lock_is_named",
             f"{_HOLDERS}::test_whoever_locks_a_table_is_named",

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 LOG: Final = ("calls.db",)
 MOST: Final = 5
 """Requests among which the disk fails: one of each kind."""
-STEP: Final = sized(ci=9, large=1)
+STEP: Final = sized(ci=9, large=2)
 """Opening a new room takes some hundred operations."""
 
 

@@ -23,8 +23,8 @@ from greenroom.testing.postgres import PrivatePostgres
 
 pytestmark = pytest.mark.slow
 
-DEATHS: Final = sized(ci=6, large=60)
-KILLS: Final = sized(ci=4, large=40)
+DEATHS: Final = sized(ci=6, large=30)
+KILLS: Final = sized(ci=4, large=20)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

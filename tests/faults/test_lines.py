@@ -17,7 +17,7 @@ from greenroom.adapters import postgres_writing
 
 pytestmark = pytest.mark.slow
 
-STEP: Final = sized(ci=41, large=1)
+STEP: Final = sized(ci=41, large=4)
 """Bytes from one break to the next."""
 
 

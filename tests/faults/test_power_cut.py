@@ -21,7 +21,7 @@ from greenroom import Greenroom
 
 pytestmark = pytest.mark.slow
 
-CUTS: Final = sized(ci=60, large=2_000)
+CUTS: Final = sized(ci=60, large=1_000)
 
 
 def recorded(directory: Path) -> Disk:

@@ -137,7 +137,7 @@ def consulted(url: str) -> None:
         kinds: tuple[Kind, ...] = ("audio", "video")
         for kind in kinds:
             media.finish(going, entry.entry_id, UserId(entry.user_id), kind)
-        media.fail_recording(going, "no space on /home/thierry")
+        media.fail_recording(going, "no space on /srv/thierry")
         call.grant_permissions("alice", ["screenshare"])
         media.lose(entry.entry_id)
         clock.advance(timedelta(hours=1))
@@ -155,7 +155,7 @@ def test_media_recordings_and_a_type_of_ones_own_are_captured_without_anybody(
         ]
     captured.save(tmp_path / "captured.json")
     text = (tmp_path / "captured.json").read_text()
-    assert [secret for secret in (*SECRETS, "/home", "entry-id") if secret in text] == []
+    assert [secret for secret in (*SECRETS, "/srv", "entry-id") if secret in text] == []
     with Captured.load(tmp_path / "captured.json").room(
         f"sqlite:///{tmp_path / 'again.db'}"
     ) as room:
