@@ -32,7 +32,7 @@ FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
 
 @nox.session
 def check(session: nox.Session) -> None:
-    """Format, lint, layers, types, doctests, fast tests: under a minute, before each commit."""
+    """Format, lint, layers, types, doctests, fast tests: a minute or two, before each commit."""
     steps = {
         "format": ["-m", "ruff", "format", "--check", "."],
         "lint": ["-m", "ruff", "check", "."],

@@ -22,7 +22,7 @@ from greenroom.testing.postgres import PrivatePostgres
 PATIENT = timedelta(minutes=1)
 """Longer than any machine stalls."""
 
-settings.register_profile("fast", max_examples=25, deadline=None)
+settings.register_profile("fast", max_examples=10, deadline=None)
 settings.register_profile(
     "ci",
     max_examples=100,

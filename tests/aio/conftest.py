@@ -71,7 +71,7 @@ def rooms(clock: VirtualClock) -> Rooms:
     return Rooms(clock)
 
 
-@pytest.fixture(params=["memory", "sqlite", POSTGRES])
+@pytest.fixture(params=["memory", pytest.param("sqlite", marks=pytest.mark.slow), POSTGRES])
 def url(request: pytest.FixtureRequest) -> str:
     return _place(request)
 

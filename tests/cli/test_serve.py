@@ -100,7 +100,10 @@ def test_whoever_is_connected_when_the_server_is_stopped_is_told_so(tmp_path: Pa
             place = f"{url}{invited.headers['location']}"
             with Peer("green") as watcher:
                 accepted = httpx2.patch(
-                    place, content=watcher.answer(invited.text), headers=shown(guest) | SDP
+                    place,
+                    content=watcher.answer(invited.text),
+                    headers=shown(guest) | SDP,
+                    timeout=60,
                 )
                 assert accepted.status_code == 204
                 asks = f"{url}/media/invitations?after={place[-1]}&wait=60"

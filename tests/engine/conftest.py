@@ -1,6 +1,7 @@
 """Rooms to test: in memory, and on stores that can be opened again: a file, and PostgreSQL.
 
-All on PostgreSQL is slow: it starts a server, which all tests of a run share.
+All on PostgreSQL is slow: it starts a server, which all tests of a run share. So is what holds
+wherever a room stands, once it was seen in memory.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("file_url", places, indirect=True)
 
 
-@pytest.fixture(params=["memory", "sqlite", POSTGRES])
+@pytest.fixture(params=["memory", pytest.param("sqlite", marks=pytest.mark.slow), POSTGRES])
 def url(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[str]:
     yield _place(request)
     rooms.close()  # before their database is gone

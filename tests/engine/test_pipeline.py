@@ -104,7 +104,7 @@ def test_a_commit_takes_no_more_than_a_batch(
 
 
 def test_the_next_batch_is_decided_while_one_is_in_the_store(clerk: Clerk, script: Script) -> None:
-    in_store, seen = threading.Barrier(2, timeout=10), threading.Barrier(2, timeout=10)
+    in_store, seen = threading.Barrier(2, timeout=60), threading.Barrier(2, timeout=60)
 
     def hold(_: Sequence[Append]) -> None:
         if len(script.batches) == 1:
@@ -478,18 +478,18 @@ def test_closing_finishes_what_is_being_recorded(clerk: Clerk, script: Script) -
 
     def hold(_: Sequence[Append]) -> None:
         in_store.set()
-        assert going_on.wait(10)
+        assert going_on.wait(60)
 
     script.meanwhile = hold
     recording = clerk.decide(FIRST)
     with ThreadPoolExecutor(2) as threads:
         leading = threads.submit(clerk.pipeline.lead, recording)
-        assert in_store.wait(10)
+        assert in_store.wait(60)
         waiting = clerk.decide(SECOND)
         closing = threads.submit(clerk.pipeline.close)
         going_on.set()
-        closing.result(10)
-        assert leading.result(10)
+        closing.result(60)
+        assert leading.result(60)
     assert kinds(recording) == ["recorded"]
     assert kinds(waiting) in (["recorded"], [StoreClosed])  # the leader may have been quicker
     assert (SECOND in events_by_stream(clerk.store)) == (kinds(waiting) == ["recorded"])

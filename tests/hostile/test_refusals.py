@@ -401,7 +401,9 @@ MOST_BYTES: Final = 1_000_000
 """At once, while something is refused; none of it is kept."""
 
 
-@pytest.fixture(scope="module", params=["memory", "sqlite", POSTGRES])
+@pytest.fixture(
+    scope="module", params=["memory", pytest.param("sqlite", marks=pytest.mark.slow), POSTGRES]
+)
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
     with new_stores(request)() as url, House.build(url) as built:
         built.call.add_members([Member(f"crowd-{n}") for n in range(30)])

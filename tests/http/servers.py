@@ -36,7 +36,7 @@ def answered(url: str, **request: Any) -> httpx2.Response:
     deadline = time.monotonic() + 60
     while True:
         try:
-            return httpx2.request(url=url, timeout=15, **request)
+            return httpx2.request(url=url, timeout=60, **request)
         except httpx2.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.1)

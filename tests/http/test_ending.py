@@ -52,7 +52,7 @@ class Site:
         """Tell it to end, as a signal would."""
 
         def tell() -> None:
-            asked.wait(30)
+            asked.wait(60)
             self.server.should_exit = True
 
         threading.Thread(target=tell).start()
@@ -86,7 +86,7 @@ def site(grace: float) -> Iterator[Site]:
 
 
 def test_a_stream_ends_well_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    with site(grace=60) as here, httpx2.stream("GET", f"{here.url}/stream") as told:
+    with site(grace=60) as here, httpx2.stream("GET", f"{here.url}/stream", timeout=60) as told:
         lines = told.iter_lines()
         assert next(lines) == "one"
         here.server.should_exit = True
@@ -110,9 +110,9 @@ def test_what_was_being_sent_is_read_and_answered(caplog: pytest.LogCaptureFixtu
 
         def body() -> Iterator[bytes]:
             yield b"first "
-            assert here.asked.wait(30)
+            assert here.asked.wait(60)
             here.server.should_exit = True
-            assert here.ends.wait(30)
+            assert here.ends.wait(60)
             yield b"second"
 
         told = httpx2.post(f"{here.url}/read", content=body(), timeout=60)

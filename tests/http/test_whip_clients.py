@@ -76,14 +76,14 @@ class Client:
     def offer(self, at: str, sdp: str) -> str:
         """The answer to an offer."""
         headers = self._shown | {"Content-Type": "application/sdp"}
-        begun = httpx2.post(f"{self._site.url}media/{at}", content=sdp, headers=headers)
+        begun = httpx2.post(f"{self._site.url}media/{at}", content=sdp, headers=headers, timeout=60)
         assert begun.status_code == 201, begun.text
         self._sessions[at] = httpx2.URL(self._site.url).join(begun.headers["location"])
         return begun.text
 
     def hang_up(self, at: str) -> None:
         """End the session there."""
-        assert httpx2.delete(self._sessions[at], headers=self._shown).status_code == 200
+        assert httpx2.delete(self._sessions[at], headers=self._shown, timeout=60).status_code == 200
 
 
 def test_a_peer_publishes_by_whip_and_another_watches_by_whep(site: Site) -> None:
@@ -146,7 +146,9 @@ def test_candidates_that_trickle_in_reach_the_connection(site: Site) -> None:
         ]
         headers = {"Authorization": f"Bearer {entry.ticket()}"}
         sdp = {"Content-Type": "application/sdp"}
-        begun = httpx2.post(f"{site.url}media/whip", content=bare(offer), headers=headers | sdp)
+        begun = httpx2.post(
+            f"{site.url}media/whip", content=bare(offer), headers=headers | sdp, timeout=60
+        )
         assert begun.status_code == 201, begun.text
         peer.take(bare(begun.text))  # neither knows where the other is
         time.sleep(0.5)
@@ -157,6 +159,6 @@ def test_candidates_that_trickle_in_reach_the_connection(site: Site) -> None:
             "If-Match": begun.headers["etag"],
         }
         said = "\r\n".join(fragment) + "\r\n"
-        taken = httpx2.patch(session, content=said, headers=headers | named)
+        taken = httpx2.patch(session, content=said, headers=headers | named, timeout=60)
         assert taken.status_code == 204, taken.text
         assert eventually(lambda: peer.state == "connected")

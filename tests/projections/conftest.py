@@ -29,7 +29,7 @@ def place(kind: str, request: pytest.FixtureRequest) -> Where:
     return where / "calls.views.db" if kind == "file" else None
 
 
-@pytest.fixture(params=["memory", "file", POSTGRES])
+@pytest.fixture(params=["memory", pytest.param("file", marks=pytest.mark.slow), POSTGRES])
 def where(request: pytest.FixtureRequest) -> Where:
     """Of new views, of every kind."""
     return place(request.param, request)

@@ -60,7 +60,7 @@ class Stage:
 @pytest.fixture(
     params=[
         "memory",
-        "file",
+        pytest.param("file", marks=pytest.mark.slow),
         pytest.param("file, restarting", marks=pytest.mark.slow),
         pytest.param("postgres", marks=pytest.mark.slow),
         pytest.param("postgres, restarting", marks=pytest.mark.slow),

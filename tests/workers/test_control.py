@@ -44,7 +44,7 @@ def test_a_worker_answers_its_store_and_no_stranger(site: Site) -> None:
     worker = site.hire()
     ours = site.room._core.signatures()
     strangers = Signatures(b"x" * 32)
-    with httpx2.Client(base_url=worker.url) as client:
+    with httpx2.Client(base_url=worker.url, timeout=60) as client:
         assert client.post(ASK, content=STATS).status_code == 401
         for path, body in ((ASK, STATS), (NEWS, b"")):
             ask = client.post if path == ASK else client.get

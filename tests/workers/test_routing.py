@@ -269,7 +269,7 @@ def signed(site: Site, body: bytes) -> dict[str, str]:
 def test_what_is_no_question_harms_no_worker(site: Site, asked: Asked) -> None:
     worker = site.hire()
     asking = site.router._asking
-    with httpx2.Client(base_url=worker.url) as client:
+    with httpx2.Client(base_url=worker.url, timeout=60) as client:
         body = encode(asked)
         told = client.post(ASK, content=body, headers=signed(site, body))
         assert told.json()["code"] == "invalid_input"

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
-_STARTS_WITHIN: Final = 20.0
-_STOPS_WITHIN: Final = 10.0
+_STARTS_WITHIN: Final = 60.0
+_STOPS_WITHIN: Final = 60.0
 _PLUGIN: Final = "libjanus_videoroom.so"
 _TRANSPORT: Final = "libjanus_websockets.so"
 _LIBRARIES: Final = ("/usr/lib/*/janus", "/usr/lib/janus", "/usr/local/lib/janus")

@@ -113,7 +113,7 @@ class MediaLifeContract(_Exam):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert media.entries() == {f"entry-u{n}" for n in range(8)}
 
 
