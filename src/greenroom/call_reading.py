@@ -212,8 +212,8 @@ class CallReading:
     def recordings(self) -> list[Recording]:
         """The recordings of the call in order, with the files that are finished. Needs `read-call`.
 
-        Files are told of in the moment after they are finished. Greenroom takes none away: that
-        is the application's, and so is who may have them.
+        Files are told of in the moment after they are finished. Greenroom takes none away, but
+        those of who is erased; who may have them is up to the application.
         """
         reader = HistoryReader(self.cid, wanted(kinds=RECORDING))
         self._readable()

@@ -22,11 +22,12 @@ from greenroom.domain.attempts import Attempts
 from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import EntryNotFound, KeysUnavailable, StoreClosed, StoreError
-from greenroom.domain.message import CallId, Decided, EntryId, Event, Recorded, StreamId
+from greenroom.domain.message import CallId, Decided, EntryId, Event, Recorded, StreamId, UserId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.ports import Clock, Drive, EventStore
+from greenroom.domain.ports import Clock, Drive, EventStore, Head
+from greenroom.domain.streams import user_stream
 from greenroom.domain.turn import Claim, Folded, Turn
 from greenroom.domain.user import UserErased
 from greenroom.doorkeeper import Doorkeeper
@@ -209,6 +210,19 @@ class LiveCore(Core):
     def picked(self, positions: Iterable[int]) -> Iterator[Event]:
         """The events at these positions of the log, which rise."""
         return (record.event for _, record in self._store.pick(positions))
+
+    def heads(self, after: int) -> Iterator[Head]:
+        """What stands past `after`, without what it says."""
+        return self._store.heads(after)
+
+    def position(self) -> int:
+        """Of the last record."""
+        return self._store.position()
+
+    def erased_at(self, user_id: UserId) -> datetime | None:
+        """When a user was erased last; None for somebody who never was."""
+        events = self._store.events(user_stream(user_id))
+        return max((one.at for one in events if isinstance(one, UserErased)), default=None)
 
     def feed(self, after: int) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs past `after`."""

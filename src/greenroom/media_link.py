@@ -115,6 +115,7 @@ class MediaLink(MediaReports):
             self._reactor.settle()
             for cid in self._reactor.calls():
                 self.recordings.take(cid)
+            self.recordings.erase_files_of(core)
         self._tell()
 
     def follow(self) -> None:

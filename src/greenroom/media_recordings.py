@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import MediaError
@@ -12,6 +12,10 @@ from greenroom.domain.operations import recording as reports
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.session_events import RecordingStarted, RecordingStopped
 from greenroom.media.port import MediaPort, MediaRecording
+from greenroom.media_erasing import MAY_ERASE, ErasedFiles, erased_files
+
+if TYPE_CHECKING:
+    from greenroom.live import LiveCore
 
 
 class MediaRecordings:
@@ -35,8 +39,17 @@ class MediaRecordings:
         self._turn: Final = turn
         self._mine: Final = mine
         self._note: Final = note
+        self._files: ErasedFiles | None = None
+        self._erasing = False
+        """Whether something was recorded since `settle` that files may have to go for."""
         self._changed: set[CallId] = set()
         """Calls whose recording was begun or stopped since `settle`: no other process had it."""
+
+    def erase_files_of(self, core: LiveCore) -> None:
+        """Take away the files of whoever is erased in that room, where media has files here."""
+        self._files = erased_files(self._media, core)
+        if self._files is not None:
+            self._files.settle()
 
     def obstacle(self) -> str:
         """Why nothing here could record; empty where it could."""
@@ -50,11 +63,15 @@ class MediaRecordings:
         """Take note of what was recorded."""
         if isinstance(event, RecordingStarted | RecordingStopped):
             self._changed.add(event.cid)
+        self._erasing = self._erasing or event.name in MAY_ERASE
 
     def settle(self) -> None:
-        """Begin and stop what was begun and stopped on record."""
+        """Begin and stop what was begun and stopped on record; erase what was erased."""
         while self._changed:
             self._settle(self._changed.pop())
+        if self._erasing and self._files is not None:
+            self._files.settle()
+        self._erasing = False
 
     def take(self, cid: CallId) -> None:
         """Go on with the recording of a call that somebody else carried until now, if it is on."""
@@ -68,9 +85,11 @@ class MediaRecordings:
                 self._media.stop_recording(one)
 
     def reconcile(self) -> None:
-        """Stop whatever should not be recorded."""
+        """Stop whatever should not be recorded; erase what was being written when it was erased."""
         for cid in self.calls():
             self._settle(cid)
+        if self._files is not None:
+            self._files.settle(again=True)
 
     def _settle(self, cid: CallId, *, resumed: bool = False) -> None:
         wanted = self._wanted(cid) if self._mine(cid) else None

@@ -49,6 +49,8 @@ class AiortcMedia:
         recordings: Path | str | None = None,
     ) -> None:
         self._relay = Relay("greenroom-media-news")
+        self.recordings_folder = None if recordings is None else Path(recordings)
+        """Where files go; None where nothing is recorded."""
         self._recorder = None if recordings is None else Recorder(Path(recordings), self._relay)
         self._stage = Stage(
             addresses=None if addresses is None else tuple(addresses),

@@ -12,9 +12,11 @@ from greenroom.audit.residue import Residue
 from greenroom.audit.residue import residue as look_for
 from greenroom.cli.audit.options import read_all
 from greenroom.cli.failing import REFUSED
+from greenroom.cli.opening import inside, opened
 from greenroom.cli.options import DEFAULT_STORE, DebugOption, JsonOption, StoreOption
 from greenroom.cli.output import document, out, printable, sign
 from greenroom.domain.errors import InvalidInput
+from greenroom.media_erasing import ErasedFiles
 
 
 def residue(
@@ -29,6 +31,16 @@ def residue(
             "--words", metavar="FILE", help="The words, one a line; - for standard input."
         ),
     ] = Path("-"),
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            "--recordings",
+            metavar="DIR",
+            help="Where recordings are: files of erased users and calls are named as well.",
+            file_okay=False,
+            exists=True,
+        ),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -42,12 +54,22 @@ def residue(
     """
     wanted = _words(words)
     found = [one for where in (store, *(places or ())) for one in look_for(wanted, where)]
+    files = [] if recordings is None else _left(store, recordings)
     if as_json:
-        document({"words": len(wanted), "found": found})
+        document({"words": len(wanted), "found": found, "recordings": files})
     else:
         _show(found, len(wanted))
-    if found:
+        for file in files:
+            said = f"recorded of somebody who was erased: {file}"
+            out().print(sign(passed=False), printable(said), markup=False, soft_wrap=True)
+    if found or files:
         raise typer.Exit(REFUSED)
+
+
+def _left(store: str, folder: Path) -> list[str]:
+    """Recorded files of who was erased."""
+    with opened(store) as room:
+        return [str(path) for path in ErasedFiles(folder.absolute(), inside(room)).left()]
 
 
 def _words(path: Path) -> list[str]:
