@@ -80,10 +80,11 @@ class WhatIf:
     ) -> Tally:
         store, supposed = self._core.desk.store, self._supposed
         address = address_of(store, supposed.changes) if processes > 1 else None
+        source = Source(store, self._core.index, self._core.doorkeeper.all)
         if address is None:
-            source = Source(store, self._core.index, self._core.doorkeeper.all)
             return run(source, supposed, span, mode, shown=shown, progress=progress)
         return run_shared(
+            source,
             address,
             supposed.changes,
             span,

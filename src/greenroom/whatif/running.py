@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Final
 from zlib import crc32
@@ -23,6 +24,8 @@ Progress = Callable[[int, int], None]
 """Takes the position reached, and the one to be reached."""
 _TOLD_EVERY: Final = 2_000
 """Deeds."""
+_STREAMS: Final = 50_000
+"""Of which it is known whether they matter, without working it out again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ def run(
     commons = Commons(source.store, since, stands, supposed.changed)
     tally = Tally(shown)
     again = Again(supposed, commons, Calls(source.of_call), mode, tally)
-    of = None if span.calls is None and span.shares == 1 else span.concerns
+    whole = span.calls is None and span.shares == 1
+    of = None if whole else lru_cache(_STREAMS)(span.concerns)
     feed = source.store.feed(since, until=span.until, of=of)
     attempts = _Attempts(source.attempts(span.after, span.until), span)
     after = span.after

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from typing import Any, Final
+from signal import SIG_IGN, SIGINT, signal
+from typing import Any, Final, NamedTuple
 
 from greenroom.adapters.stores import LogStore, PostgresStore, SQLiteStore
+from greenroom.domain.errors import StoreError
 from greenroom.domain.ports import EventStore
 from greenroom.whatif.changes import Change, Supposed
 from greenroom.whatif.differences import Mode, Tally
@@ -17,8 +20,8 @@ from greenroom.whatif.running import Progress, Source, Span, run
 
 _TOLD_EVERY: Final = 0.1
 """Seconds."""
-_told: Any = None
-"""In a process of its own: where it tells how far it is."""
+_line: _Line
+"""In the other processes: how they tell how far they are, and hear that they may stop."""
 
 
 Address = tuple[str, str | None]
@@ -43,6 +46,7 @@ def address_of(store: EventStore, changes: Sequence[Change]) -> Address | None:
 
 
 def run_shared(
+    source: Source,
     address: Address,
     changes: Sequence[Change],
     span: Span,
@@ -52,34 +56,90 @@ def run_shared(
     processes: int,
     progress: Progress,
 ) -> Tally:
-    """The same as `run`, in so many processes."""
+    """The same as `run`, in so many processes; this is the first of them.
+
+    Args:
+        source: the log, for this process; each of the others reads its own share by itself.
+        address: of the log, for the others.
+        changes: what is supposed.
+        span: what is decided again.
+        mode: what each decision is made on.
+        shown: differences told one by one.
+        processes: at least two.
+        progress: told how far the slowest is.
+
+    Raises:
+        StoreError: the log cannot be read, or one of the processes died.
+    """
     context = multiprocessing.get_context("spawn")
-    told = context.SimpleQueue()
-    shares = [replace(span, share=number, shares=processes) for number in range(processes)]
-    with ProcessPoolExecutor(processes, context, _begin, (told,)) as pool:
-        running = [pool.submit(_share, address, changes, one, mode, shown) for one in shares]
-        _follow(running, told, [span.after] * processes, span.until, progress)
-        tallies = [one.result() for one in running]
-    progress(span.until, span.until)
-    return Tally(shown).merge(tallies)
+    line = _Line(context.SimpleQueue(), context.Event())
+    mine, *others = (replace(span, share=number, shares=processes) for number in range(processes))
+    reached = _Reached(line, processes, span, progress)
+    source.attempts(span.after, span.until)  # so that those this process holds are there to read
+    with ProcessPoolExecutor(len(others), context, _begin, (line,)) as pool:
+        try:
+            running = [pool.submit(_share, address, changes, one, mode, shown) for one in others]
+            own = run(source, Supposed(changes), mine, mode, shown=shown, progress=reached.by_me)
+            reached.await_all(running)
+            return Tally(shown).merge([own, *(one.result() for one in running)])
+        except BrokenProcessPool as error:
+            raise StoreError("a process that decided a share of the calls died") from error
+        finally:
+            line.stop.set()  # where this process was interrupted, nobody waits for the others
 
 
-def _follow(
-    running: Sequence[Future[Tally]], told: Any, reached: list[int], until: int, progress: Progress
-) -> None:
-    """Tell how far the slowest is, until all are done."""
-    left: set[Future[Tally]] = set(running)
-    while left:
-        _, left = wait(left, _TOLD_EVERY)
-        while not told.empty():
-            share, position = told.get()
-            reached[share] = position
-        progress(min(reached), until)
+class _Line(NamedTuple):
+    """What connects the processes."""
+
+    told: Any
+    """A queue of (share, position reached)."""
+    stop: Any
+    """An event: nobody wants to know any more."""
 
 
-def _begin(told: Any) -> None:
-    global _told  # noqa: PLW0603 - a queue cannot be handed over with the work itself
-    _told = told
+class _Reached:
+    """How far the shares are."""
+
+    def __init__(self, line: _Line, processes: int, span: Span, progress: Progress) -> None:
+        self._line = line
+        self._positions = [span.after] * processes
+        self._until = span.until
+        self._progress = progress
+
+    def by_me(self, position: int, _: int) -> None:
+        """This process, which has the first share, is there."""
+        self._positions[0] = position
+        self._tell()
+
+    def await_all(self, running: Iterable[Future[Tally]]) -> None:
+        """Tell of the others until all are done."""
+        left = set(running)
+        while left:
+            _, left = wait(left, _TOLD_EVERY)
+            self._tell()
+        self._progress(self._until, self._until)
+
+    def _tell(self) -> None:
+        while not self._line.told.empty():
+            share, position = self._line.told.get()
+            self._positions[share] = position
+        self._progress(min(self._positions), self._until)
+
+
+class _Stopped(Exception):  # noqa: N818 - the fact that it is
+    """The process that asked has been interrupted."""
+
+
+def _begin(line: _Line) -> None:
+    global _line  # noqa: PLW0603 - what connects them cannot be handed over with the work itself
+    _line = line
+    signal(SIGINT, SIG_IGN)  # whoever interrupts a program means the process that asked
+
+
+def _tell(share: int, position: int) -> None:
+    if _line.stop.is_set():
+        raise _Stopped
+    _line.told.put((share, position))
 
 
 def _share(
@@ -96,5 +156,5 @@ def _share(
             span,
             mode,
             shown=shown,
-            progress=lambda position, _: _told.put((span.share, position)),
+            progress=lambda position, _: _tell(span.share, position),
         )
