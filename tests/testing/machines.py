@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, TypeVar
 
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
 from greenroom import errors
 from greenroom.testing import (
     CallMachine,
@@ -18,6 +21,8 @@ from greenroom.testing import (
     Outcome,
     RoomDriver,
     Wish,
+    asked,
+    wish,
 )
 
 T = TypeVar("T")
@@ -40,6 +45,25 @@ class ForgetfulMachine(CallMachine):
 
     def driver(self) -> Driver:
         return ForgetfulDoor()
+
+
+class SmallForgetfulMachine(ForgetfulMachine):
+    """The same with few ways to ask, so that the shortest is soon found."""
+
+    asks = ()
+
+    @initialize()
+    def found(self) -> None:
+        self.begin("default:123")
+        self.ask(wish("thierry", "create"))
+
+    join = asked("join", st.builds(wish, st.sampled_from(("alice", "charlie")), st.just("join")))
+    kick = asked(
+        "kick",
+        st.builds(
+            lambda who: wish("thierry", "kick", user_id=who), st.sampled_from(("alice", "charlie"))
+        ),
+    )
 
 
 class BrokenDoor(RoomDriver):

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.testing.machines import BrokenMachine, ForgetfulMachine
+from tests.testing.machines import BrokenMachine, ForgetfulMachine, SmallForgetfulMachine
 
 from greenroom.testing import CallMachine, Disagreement, Driver, RoomDriver, ThreadedDriver, wish
 from greenroom.testing.postgres import PrivatePostgres
@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 FEW = settings(max_examples=4, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(FEW, max_examples=6, stateful_step_count=25)
 SOME = settings(FEW, max_examples=2)
+UNTIL_SHRUNK = settings(
+    FEW, max_examples=50, stateful_step_count=6, derandomize=True, database=None
+)
 
 
 def test_a_room_in_memory_keeps_to_the_rules() -> None:
@@ -132,13 +135,15 @@ def test_what_breaks_is_told_like_what_is_wrong() -> None:
 
 
 @pytest.mark.slow
-def test_the_test_that_it_writes_shows_the_fault_again(tmp_path: Path) -> None:
-    """Run by pytest as it was printed."""
+def test_what_it_finds_is_shrunk_to_a_test_that_shows_the_fault_again(tmp_path: Path) -> None:
+    """Found at random, made as short as can be, and run by pytest as it was printed."""
     with pytest.raises(Disagreement) as found:
-        ForgetfulMachine.replay(
-            "default:123", [wish("thierry", "create"), wish("thierry", "kick", user_id="alice")]
-        )
+        run_state_machine_as_test(SmallForgetfulMachine, settings=UNTIL_SHRUNK)
     told = str(found.value)
+    happened = told.partition("\nand then")[0].splitlines()[1:]
+    assert len(happened) == 2, told
+    assert happened[0].lstrip(" 1.").startswith("thierry creates the call")
+    assert " kicks (user_id=" in happened[1]
     written = tmp_path / "test_written.py"
     written.write_text(told.partition("a test that shows it:\n")[2])
     ran = subprocess.run(
@@ -149,6 +154,7 @@ def test_the_test_that_it_writes_shows_the_fault_again(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "1 failed" in ran.stdout
     assert "the rules say: ()" in ran.stdout
 
 

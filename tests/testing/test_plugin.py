@@ -1,4 +1,4 @@
-"""The fixtures, as a project would use them that has installed the extra `test`."""
+"""The fixtures, as the page on them shows and a project would use them that has installed the extra `test`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 
-OF_A_PROJECT = """
-from greenroom import Member
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "test-your-application.md"
+OF_A_PROJECT = PAGE.read_text().partition("## Fixtures\n")[2].partition("```python\n")[2]
+OF_A_PROJECT = f"""{OF_A_PROJECT.partition("```")[0]}
+
+import pytest
 
 
-def test_a_missed_call(greenroom, clock, notifier, fake_media):
-    call = greenroom.as_user("thierry").call("default", "1")
-    call.create(members=[Member("alice")])
-    call.join()
-    call.ring(["alice"])
-    clock.advance(seconds=15)
-    assert notifier.kinds_for("alice")[-1] == "call_missed"
-    assert fake_media is not None
+@pytest.mark.anyio
+async def test_a_test_that_is_a_coroutine(aio_greenroom):
+    async with aio_greenroom as room:
+        await room.as_user("thierry").call("default", "lunch").join(create=True)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
 """
+"""The file on the page, and a coroutine."""
 
 
 def ran(
@@ -47,6 +52,8 @@ def test_a_test_of_a_room_is_one_on_each_store(tmp_path: Path) -> None:
     run = ran(tmp_path)
     assert "test_a_missed_call[memory] PASSED" in run.stdout, run.stdout + run.stderr
     assert "test_a_missed_call[sqlite] PASSED" in run.stdout
+    assert "test_a_test_that_is_a_coroutine[sqlite] PASSED" in run.stdout
+    assert "10 passed" in run.stdout
     assert run.returncode == 0
 
 

@@ -6,7 +6,8 @@ alone, and closed after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
-    from greenroom import Greenroom
+    from greenroom import Greenroom, aio
     from greenroom.testing import FakeMedia, RecordingNotifier, VirtualClock
     from greenroom.testing.faults import FaultStore
     from greenroom.testing.postgres import PrivatePostgres
@@ -101,6 +102,25 @@ def greenroom(
 
     with Greenroom.open(greenroom_url, clock=clock, notifier=notifier, media=fake_media) as room:
         yield room
+
+
+@pytest.fixture
+def aio_greenroom(
+    greenroom_url: str, clock: VirtualClock, notifier: RecordingNotifier, fake_media: FakeMedia
+) -> AbstractAsyncContextManager[aio.Greenroom]:
+    """The same for tasks: `async with aio_greenroom as room`, on whichever loop the test runs."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[aio.Greenroom]:
+        from greenroom import aio  # noqa: PLC0415 - see above
+
+        room = await aio.Greenroom.open(
+            greenroom_url, clock=clock, notifier=notifier, media=fake_media
+        )
+        async with room:
+            yield room
+
+    return opened()
 
 
 @pytest.fixture
