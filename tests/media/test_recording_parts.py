@@ -25,6 +25,7 @@ from greenroom.media.packets import Kept
 from greenroom.media.port import MediaRecording, RecordedTrack
 from greenroom.media.recording import recorder as recorder_module
 from greenroom.media.recording import taps
+from greenroom.media.recording.alignment import MOST, Alignment, Known, Report
 from greenroom.media.recording.files import TrackFile, may_begin
 from greenroom.media.recording.frames import Frame
 from greenroom.media.recording.opus import SILENCE, concealed, samples
@@ -239,7 +240,9 @@ def test_pictures_of_whatever_strangers_send_are_none_or_bytes(
 class Desk:
     """A writer of one track, and what came of it."""
 
-    def __init__(self, folder: Path, track: RecordedTrack, codec: str) -> None:
+    def __init__(
+        self, folder: Path, track: RecordedTrack, codec: str, alignment: Alignment | None = None
+    ) -> None:
         self.files: list[RecordedFile] = []
         self.failures: list[str] = []
         self.wanted = 0
@@ -248,7 +251,8 @@ class Desk:
             lambda _whose, because: self.failures.append(because),
             self._want,
         )
-        self.writer = TrackWriter(Whose(RECORDING, track, 0.0), codec, folder, outcomes)
+        whose = Whose(RECORDING, track, 0.0, alignment or Alignment())
+        self.writer = TrackWriter(whose, codec, folder, outcomes)
 
     def _finished(self, file: RecordedFile, claim: Claim) -> None:
         self.files.append(file)
@@ -279,6 +283,93 @@ def test_sound_goes_to_a_file_that_plays_and_says_when_it_begins(tmp_path: Path)
     assert file.starts_after == 1.5
     assert file.seconds == pytest.approx(2, abs=0.03)
     assert heard(tmp_path / file.name).share("red") > 0.95
+
+
+AT_SENDER = 3_900_000_000.0
+"""What a sender's clock showed when it began to send, in seconds."""
+
+
+def late_pictures(desk: Desk, *, late: float) -> None:
+    """Half a second of pictures, made from the beginning, all of which come late."""
+    for number, picture in enumerate(pictures()[:8]):
+        packets = split(picture, number * 50, number * 6_000)
+        desk.take([one._replace(at=one.at + late) for one in packets])
+
+
+@pytest.mark.parametrize("told_at", ["before the file begins", "after"])
+def test_pictures_that_were_longer_on_their_way_than_sound_are_in_line_with_it(
+    tmp_path: Path, told_at: str
+) -> None:
+    together = Alignment()
+    sound = Desk(tmp_path, SOUND, "opus", together)
+    picture = Desk(tmp_path, PICTURE, "VP8", together)
+    reports = ((sound, Report(AT_SENDER + 2, 96_000)), (picture, Report(AT_SENDER + 1, 90_000)))
+    if told_at != "after":
+        for desk, report in reports:
+            desk.writer.hear(report)
+    sound.sound(0.5)
+    late_pictures(picture, late=0.3)
+    for desk, report in reports:
+        desk.writer.hear(report._replace(at=report.at + 0.4))  # busy, and too late with it
+        desk.writer.hear(report)
+    for desk in (picture, sound):
+        desk.writer.close()
+    assert sound.files[0].starts_after == pytest.approx(0, abs=0.001)
+    assert picture.files[0].starts_after == pytest.approx(0, abs=0.001)
+
+
+def test_without_the_senders_word_files_begin_when_they_came(tmp_path: Path) -> None:
+    together = Alignment()
+    sound = Desk(tmp_path, SOUND, "opus", together)
+    picture = Desk(tmp_path, PICTURE, "VP8", together)
+    sound.writer.hear(Report(AT_SENDER, 0))
+    sound.sound(0.5)
+    late_pictures(picture, late=0.3)
+    for desk in (sound, picture):
+        desk.writer.close()
+    assert sound.files[0].starts_after == 0
+    assert picture.files[0].starts_after == pytest.approx(0.3)
+
+
+def test_another_stream_is_not_placed_by_what_was_said_of_the_one_before(tmp_path: Path) -> None:
+    together = Alignment()
+    picture = Desk(tmp_path, PICTURE, "H264", together)
+    picture.writer.hear(Report(AT_SENDER + 0.2, 0))
+    picture.writer.begin_again("VP8")
+    late_pictures(picture, late=0)
+    together.note("its sound", Known(leads=True, arrived=0.0, sent=AT_SENDER))
+    picture.writer.close()
+    assert picture.files[0].starts_after == 0
+
+
+INSTANTS = st.floats(0, 5e9)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e6), INSTANTS, st.integers(0, 2**32 - 1)), max_size=5),
+    st.integers(0, 2**32 - 1),
+)
+def test_whatever_a_sender_says_nothing_is_moved_far(
+    said: list[tuple[float, float, int]], origin: int
+) -> None:
+    together = Alignment()
+    for number, (arrived, at, timestamp) in enumerate(said):
+        sent = Report(at, timestamp).sent_at(origin, 90_000)
+        together.note(number, Known(number == 2, arrived, sent))
+    for number, (arrived, _, _) in enumerate(said):
+        assert abs(together.begins(number, arrived) - arrived) <= MOST
+    assert together.begins("a stranger", 5.0) == 5.0
+
+
+@given(st.lists(st.floats(0, MOST), min_size=1, max_size=6), st.floats(0, 1e4), INSTANTS)
+def test_what_was_made_at_the_same_time_begins_at_the_same_time(
+    delays: list[float], began: float, at: float
+) -> None:
+    together = Alignment()
+    for number, delay in enumerate(delays):
+        together.note(number, Known(number == 1, began + delay, at))
+    begin = {round(together.begins(n, began + delay), 3) for n, delay in enumerate(delays)}
+    assert max(begin) - min(begin) <= 0.002
 
 
 def test_a_track_without_a_packet_leaves_no_file(tmp_path: Path) -> None:

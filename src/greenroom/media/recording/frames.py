@@ -26,6 +26,11 @@ class Frames(Protocol):
     rate: int
     """Units of its clock, a second."""
 
+    @property
+    def origin(self) -> int:
+        """The timestamp at the beginning of the file."""
+        ...
+
     def take(self, packet: Arrived) -> Iterator[Frame]:
         """What is whole with this packet."""
         ...

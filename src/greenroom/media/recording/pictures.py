@@ -43,6 +43,11 @@ class Pictures:
         self._broken = True
         self._asked_at = float("-inf")
 
+    @property
+    def origin(self) -> int:
+        """The timestamp at the beginning of the file."""
+        return self._timeline.origin
+
     def take(self, packet: Arrived) -> Iterator[Frame]:
         """The picture that ends with this packet, or before it."""
         if self._first is not None and packet.timestamp != self._first.timestamp:

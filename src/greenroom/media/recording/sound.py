@@ -24,6 +24,11 @@ class Sound:
         self._before = SILENCE
         self._end: int | None = None
 
+    @property
+    def origin(self) -> int:
+        """The timestamp at the beginning of the file."""
+        return self._timeline.origin
+
     def take(self, packet: Arrived) -> Iterator[Frame]:
         """It, after whatever makes up for what is missing before it."""
         length = samples(packet.payload)

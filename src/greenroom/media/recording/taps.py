@@ -10,10 +10,12 @@ from time import monotonic
 
 from aiortc.rtp import RtcpSenderInfo
 
+from greenroom.domain.message import EntryId
 from greenroom.media.incoming import Forward, Incoming
 from greenroom.media.packets import Kept
 from greenroom.media.participant import Participant
 from greenroom.media.port import MediaRecording, RecordedTrack
+from greenroom.media.recording.alignment import Alignment, Report
 from greenroom.media.recording.recorder import MOST_WAITING, Recorder
 from greenroom.media.recording.track import TrackWriter, Whose
 from greenroom.media.roster import Room
@@ -41,6 +43,8 @@ class Tap:
         if not self._listens:
             self._listens = True
             self._incoming.add(self)
+            if (report := self._incoming.last_report) is not None:
+                self.pass_on(report)
             self._incoming.want_key_frame()
 
     def rest(self) -> None:
@@ -66,7 +70,9 @@ class Tap:
         self._recorder.belt.bring(self._writer.begin_again, self._incoming.codec)
 
     def pass_on(self, info: RtcpSenderInfo) -> None:
-        """What is written is placed by the clock here."""
+        """What is written is placed by the clock here, and lined up by its sender's."""
+        report = Report(info.ntp_timestamp / (1 << 32), info.rtp_timestamp)
+        self._recorder.belt.bring(self._writer.hear, report)
 
     def _pour(self) -> Forward:
         """What brings packets to the belt, with nothing left to look up or to decide."""
@@ -94,6 +100,8 @@ class _Going:
     recording: MediaRecording
     began: float
     taps: dict[Incoming, Tap] = field(default_factory=dict)
+    alignments: dict[tuple[EntryId, int], Alignment] = field(default_factory=dict)
+    """By entry and epoch."""
 
 
 class Taps:
@@ -159,7 +167,8 @@ class Taps:
             entry = participant.entry
             assert self._recorder is not None, "something is recorded"  # noqa: S101 - a bug here
             track = RecordedTrack(entry.entry_id, entry.user_id, epoch, incoming.source.kind)
-            whose = Whose(going.recording, track, going.began)
+            aligned = going.alignments.setdefault((entry.entry_id, epoch), Alignment())
+            whose = Whose(going.recording, track, going.began, aligned)
             tap = going.taps[incoming] = Tap(incoming, self._recorder, whose)
         return tap
 

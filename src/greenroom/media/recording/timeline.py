@@ -37,3 +37,8 @@ class Timeline:
             place = by_clock
         self._timestamp, self._place = timestamp, place
         return place
+
+    @property
+    def origin(self) -> int:
+        """The timestamp, of 32 bits, of what would stand at place 0, as counted last."""
+        return (self._timestamp - self._place) % _WHOLE

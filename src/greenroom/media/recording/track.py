@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from greenroom.domain.session_events import RecordedFile
 from greenroom.media.packets import Kept
 from greenroom.media.port import MediaRecording, RecordedTrack
+from greenroom.media.recording.alignment import ENOUGH, Alignment, Known, Report
 from greenroom.media.recording.files import FAILURES, TrackFile, may_begin
 from greenroom.media.recording.frames import Frame, Frames
 from greenroom.media.recording.ordering import Arrived, Ordering
@@ -29,6 +30,8 @@ class Whose:
     track: RecordedTrack
     began: float
     """When the recording did, by the clock of the packets."""
+    alignment: Alignment = field(default_factory=Alignment)
+    """With the other tracks of its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ class TrackWriter:
         self._file: TrackFile | None = None
         self._claim: Claim | None = None
         self._starts_after = 0.0
+        self._origin = 0
+        """The timestamp at the beginning of the file."""
+        self._reports: list[Report] = []
         self._counted = (0, 0)
         """Lost and dropped, up to the file that is being written."""
         self._failure = ""
@@ -73,6 +79,15 @@ class TrackWriter:
         """Some packets came."""
         for one in packets:
             self._pass(self._order.put(Arrived(*one, at)))
+
+    def hear(self, report: Report) -> None:
+        """The sender says how its clock and its timestamps relate: the first few times count.
+
+        Later on, the clock of what it records with may have gone astray from the other.
+        """
+        if len(self._reports) < ENOUGH:
+            self._reports.append(report)
+            self._align()
 
     def look(self, now: float) -> None:
         """Once in a while: wait no longer for what does not come."""
@@ -90,6 +105,8 @@ class TrackWriter:
             self._finish()
             self._codec = codec
             self._frames = self._making()
+        if self._file is None:
+            self._reports.clear()  # they were about the stream that has ended
 
     def close(self) -> None:
         """There is no more."""
@@ -133,9 +150,18 @@ class TrackWriter:
         whose = self.whose
         self._starts_after = whose.recording.elapsed + max(0.0, at - whose.began)
         self._starts_after -= frame.place / self._frames.rate
+        self._origin = self._frames.origin
         note = Note.of(whose.recording, whose.track, self._codec, self._starts_after)
         claim = self._claim = Claim.made(self._folder, note)
         self._file = TrackFile(claim.path, self._codec, frame)
+        self._align()
+
+    def _align(self) -> None:
+        if self._reports and self._file is not None:
+            # A sender that is busy says when it got round to sending: the soonest is nearest.
+            sent = min(one.sent_at(self._origin, self._frames.rate) for one in self._reports)
+            known = Known(self._codec == "opus", self._starts_after, sent)
+            self.whose.alignment.note(self, known)
 
     def _finish(self) -> None:
         file, claim = self._file, self._claim
@@ -157,7 +183,7 @@ class TrackWriter:
         told = RecordedFile(
             name=claim.name,
             codec=self._codec,
-            starts_after=self._starts_after,
+            starts_after=self.whose.alignment.begins(self, self._starts_after),
             seconds=file.seconds,
             bytes=size,
             sha256=digest,
