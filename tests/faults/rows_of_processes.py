@@ -14,6 +14,9 @@ _INSTANTS: Final = "tests/engine/test_instants.py"
 _STOPPED: Final = "tests/faults/test_stopped.py"
 _TIMERS: Final = "tests/engine/test_timers.py"
 _PARKING: Final = "tests/projections/test_parking.py"
+_FORKED: Final = "tests/faults/test_forked.py"
+_FULL: Final = "tests/faults/test_full_house.py"
+_ORDER: Final = "tests/faults/test_out_of_order.py"
 _SAME: Final = "tests/faults/test_same_everywhere.py"
 
 OF_PROCESSES: Final[Sequence[Row]] = (
@@ -96,6 +99,38 @@ OF_PROCESSES: Final[Sequence[Row]] = (
         tests=(
             f"{_TIMERS}::test_a_ring_left_behind_is_finished_by_whoever_opens_the_store_next",
             f"{_TIMERS}::test_two_rooms_that_both_run_timers_fire_each_once",
+        ),
+    ),
+    Row(
+        fault="more want in than a call takes",
+        made="From threads and from processes people come and go, half as many again as there is"
+        " room for, while the call is ended, opened and changed, and they are blocked and removed",
+        checked="each admission is right where it stands in the log, each refusal at some moment"
+        " between question and answer",
+        tests=(
+            f"{_FULL}::test_from_threads_nobody_is_let_in_or_turned_away_wrongly",
+            f"{_FULL}::test_from_processes_nobody_is_let_in_or_turned_away_wrongly",
+        ),
+    ),
+    Row(
+        fault="messages twice, late, in any order",
+        made="Commands, and reports of media of three connections, one to three times each,"
+        " shuffled, by three threads; again after the end",
+        checked="each connection stands once and is over once, each request is done once; nothing"
+        " is news of what is over",
+        tests=(
+            f"{_ORDER}::test_each_connection_stands_once_and_is_over_once_and_each_request_is_done_once",
+        ),
+    ),
+    Row(
+        fault="processes that fork",
+        made="A server that loads the room and forks its workers; a process with timers and"
+        " threads at work that forks children, who use the room",
+        checked="children can do all that a room can; as many are let in as the call takes; the"
+        " parent goes on",
+        tests=(
+            f"{_FORKED}::test_a_server_that_forks_after_loading_lets_in_exactly_as_many_as_the_call_takes",
+            f"{_FORKED}::test_children_do_all_that_a_room_can_and_leave_their_parent_as_it_was",
         ),
     ),
     Row(

@@ -1,4 +1,4 @@
-"""The fixtures, as the page on them shows and a project would use them that has installed the extra `test`."""
+"""The fixtures, as their page shows them and as a project with the extra `test` uses them."""
 
 from __future__ import annotations
 
