@@ -201,7 +201,9 @@ class Desk:
 
         Raises:
             StoreClosed: nothing is decided any more.
+            LogRewritten: the log was set back since the room was opened.
         """
+        self.states.check()
         turn = command.turn(self._clock.now(), sight)
         try:
             command.operation.decide(turn)

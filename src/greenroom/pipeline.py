@@ -201,6 +201,7 @@ class Pipeline:
             batch = self._drop_fallen(batch)
         if not batch:
             return
+        seen = self.states.seen
         try:
             with self.telemetry.commit(batch) as committing:
                 commit = committing.note(self._store.record([one.append for one in batch]))
@@ -214,6 +215,7 @@ class Pipeline:
             self._record(batch[:middle], began)
             self._record(batch[middle:], began)
         else:
+            self.states.set_back |= commit.position > 0 and commit.before < seen
             self._settle(batch, commit.outcomes, commit.before, commit.position)
 
     def _settle(

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
+from greenroom.domain.errors import LogRewritten
 from greenroom.domain.message import StreamId
-from greenroom.domain.ports import EventStore
+from greenroom.domain.ports import EventStore, Head
 from greenroom.domain.streams import ERASING, decider_of
 from greenroom.domain.turn import Folded
 from greenroom.snapshots import load
@@ -18,6 +19,12 @@ CAPACITY: Final = 10_000
 """Streams kept by default; those go first that nobody has looked at since the last round."""
 _FURTHEST: Final = 50_000
 """Positions of others that are gone through; past that, reading anew is less work."""
+
+_NOWHERE: Final = Head(0, StreamId(""), 0, "")
+_SET_BACK: Final = (
+    "the log does not reach as far as it did: an older backup was restored, or a server took over"
+    " that lacks the last commits; close the room, and open it again"
+)
 
 
 class States:
@@ -43,19 +50,36 @@ class States:
         """How often streams of a kind were empty when they were first looked at, of late."""
         self.seen = store.position()
         """The last position that is taken into account."""
+        self.set_back = False
+        """Whether the log was found to be shorter than that: for good, as views have seen more."""
         self.written = 0
         """The last position that we wrote, or that somebody asked us about again."""
         self.erasures = 0
         """How many were seen; what was decided before the last must not be remembered."""
 
+    def check(self) -> None:
+        """Let nobody decide or look where the log was set back under us.
+
+        Raises:
+            LogRewritten: so it was.
+        """
+        if self.set_back:
+            raise LogRewritten(_SET_BACK)
+
     def follow(self) -> int:
         """Take note of what others have appended, up to now; the position of the last.
 
         Where nobody has appended anything, as with one look where the log ends.
+
+        Raises:
+            LogRewritten: the log is shorter than it was.
         """
         seen = self.seen
-        # Nobody waits for us meanwhile.
-        others = list(islice(self._store.heads(seen), _FURTHEST + 1))
+        # Nobody waits for us meanwhile. The last that is known comes along, as long as it is there.
+        known_and_others = self._store.heads(max(seen - 1, 0))
+        self.set_back |= seen > 0 and next(known_and_others, _NOWHERE).position != seen
+        self.check()
+        others = list(islice(known_and_others, _FURTHEST + 1))
         if not others:
             return seen
         far = len(others) > _FURTHEST

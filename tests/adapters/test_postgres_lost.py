@@ -181,7 +181,7 @@ def test_reading_is_done_again(
 
 
 def test_a_line_with_faults_at_random_loses_nothing_and_repeats_nothing(
-    line: Proxy, store: PostgresStore
+    line: Proxy, store: PostgresStore, tried: Callable[[str, int], None]
 ) -> None:
     chance = random.Random(4)
     for version in range(1, 61):
@@ -192,6 +192,7 @@ def test_a_line_with_faults_at_random_loses_nothing_and_repeats_nothing(
         assert store.append([pinned(version)], request=request) == range(version, version + 1)
     assert line.faults > 15
     assert everything(store) == [(version, STAGE, version) for version in range(1, 61)]
+    tried("postgresql", line.faults)
 
 
 def test_a_server_that_was_restarted_is_found_again() -> None:

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -31,23 +31,32 @@ PROCESSES.set_forkserver_preload(["tests.adapters.kill9_writer"])
 
 
 @pytest.mark.slow
-def test_five_kills_of_whoever_writes_to_a_file(tmp_path: Path) -> None:
+def test_five_kills_of_whoever_writes_to_a_file(
+    tmp_path: Path, tried: Callable[[str, int], None]
+) -> None:
     kill_writers_of_a_file(tmp_path / "calls.db", trials=5)
+    tried("sqlite", 5)
 
 
 @pytest.mark.slow
-def test_fifty_kills_of_whoever_writes_to_a_file(tmp_path: Path) -> None:
+def test_fifty_kills_of_whoever_writes_to_a_file(
+    tmp_path: Path, tried: Callable[[str, int], None]
+) -> None:
     kill_writers_of_a_file(tmp_path / "calls.db", trials=50)
+    tried("sqlite", 50)
 
 
 @pytest.mark.slow
-def test_twenty_kills_of_whoever_writes_to_a_server(postgres_url: str) -> None:
+def test_twenty_kills_of_whoever_writes_to_a_server(
+    postgres_url: str, tried: Callable[[str, int], None]
+) -> None:
     for _ in kill_writers(postgres_url, trials=20):
         pass
+    tried("postgresql", 20)
 
 
 @pytest.mark.slow
-def test_ten_kills_of_the_server_itself() -> None:
+def test_ten_kills_of_the_server_itself(tried: Callable[[str, int], None]) -> None:
     """Two writers go on through all of them; each crash is recovered from."""
     chance = random.Random(10)
     with PrivatePostgres(fsync=False) as server:
@@ -61,6 +70,7 @@ def test_ten_kills_of_the_server_itself() -> None:
             server.start()
         wait_for_writers(running)
         check(server.url(), kill(running))
+    tried("postgresql", 10)
 
 
 def kill_writers_of_a_file(path: Path, trials: int) -> None:

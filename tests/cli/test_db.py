@@ -268,7 +268,9 @@ class TestHolders:
             ("idle", ("idle in transaction",)),
         }
 
-    def test_a_prepared_transaction_has_a_name_and_no_process(self, run: Run) -> None:
+    def test_a_prepared_transaction_has_a_name_and_no_process(
+        self, run: Run, tried: Callable[[str, int], None]
+    ) -> None:
         with (
             PrivatePostgres(fsync=False, settings={"max_prepared_transactions": "1"}) as server,
             server.database() as url,
@@ -281,6 +283,7 @@ class TestHolders:
                 forgetful.execute("ROLLBACK PREPARED 'forgotten'")
             assert (found["pid"], found["application_name"]) == (None, "forgotten")
             assert (found["state"], found["why"]) == ("prepared", ["append lock"])
+        tried("postgresql", 1)
 
 
 def wait_for(look: Callable[[], list[Any]], many: int) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from itertools import count
@@ -100,7 +100,12 @@ def test_of_a_killed_process_all_is_there_that_it_was_told(
 
 @pytest.mark.parametrize("crash", [True, False], ids=["killed", "restarted"])
 def test_when_the_server_is_back_all_go_on_as_if_nothing_had_been(
-    three: list[Process], tmp_path: Path, over: Path, *, crash: bool
+    three: list[Process],
+    tmp_path: Path,
+    over: Path,
+    tried: Callable[[str, int], None],
+    *,
+    crash: bool,
 ) -> None:
     """What nobody knew the outcome of is settled by asking again under the same request id."""
     with (
@@ -131,3 +136,4 @@ def test_when_the_server_is_back_all_go_on_as_if_nothing_had_been(
             assert all(done[request_id] == 0 for request_id in notes(book, "failed"))
         call_of(room, "thierry").end()
         assert call_of(room, "thierry").query_participants().items == ()
+    tried("postgresql", times)

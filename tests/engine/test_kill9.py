@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -18,7 +19,9 @@ PROCESSES = multiprocessing.get_context("forkserver")
 
 
 @pytest.mark.slow
-def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
+def test_what_was_answered_is_there_after_a_kill(
+    tmp_path: Path, tried: Callable[[str, int], None]
+) -> None:
     url = f"sqlite:///{tmp_path / 'calls.db'}"
     with Greenroom.open(url) as room:
         room.as_user("thierry").call("default", "123").create(custom={"n": 0})
@@ -28,6 +31,7 @@ def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
         assert number > last, "a commander went back, or never answered"
         last = number
         check(url, number, position)
+    tried("sqlite", 8)
 
 
 def run_and_kill(url: str, seconds: float) -> tuple[int, int]:

@@ -33,6 +33,12 @@ class Noted:
 noted: Final[dict[str, Noted]] = {}
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Told to whoever runs the test: a server that it asks for is what it is about."""
+    if "postgres" in getattr(item, "fixturenames", ()):
+        item.user_properties.append(("store", "postgresql"))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Told to the process that began the run, whichever worker ran the test."""
     test, _, case = report.nodeid.partition("[")
@@ -44,7 +50,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     elif report.when == "call":
         one.passed += 1
         said: list[Any] = [value for name, value in report.user_properties if name == "tried"]
-        for store, times in said or [(_store_of(case), 1)]:
+        for store, times in said or [(_store_of(case, report), 1)]:
             one.tried[store] += times
 
 
@@ -64,7 +70,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         Path(place).write_text(json.dumps(told, indent=1))
 
 
-def _store_of(case: str) -> str:
-    if "postgres" in case:
+def _store_of(case: str, report: pytest.TestReport) -> str:
+    if "postgres" in case or ("store", "postgresql") in map(tuple, report.user_properties):
         return "postgresql"
     return "memory" if "memory" in case else "sqlite"

@@ -140,7 +140,7 @@ OF_STORES: Final[Sequence[Row]] = (
         fault="restore of an older backup",
         made=(
             "the file alone, beside its views; the schema of the store from a dump; the whole"
-            " server; the log alone, beside everything else of its store"
+            " server; the log alone, beside everything else of its store; under a room that is open"
         ),
         checked=(
             "`greenroom db check` names it, `greenroom db repair` puts it right; what was lost can"
@@ -151,6 +151,7 @@ OF_STORES: Final[Sequence[Row]] = (
             f"{_RESTORE}::test_a_room_that_is_opened_on_a_restored_file_says_so_and_is_right",
             f"{_RESTORE}::test_views_ahead_of_a_restored_schema_are_named_and_filled_anew",
             f"{_RESTORE}::test_of_a_log_that_was_restored_alone_all_that_knows_of_more_is_named",
+            f"{_RESTORE}::test_a_room_that_is_open_while_its_log_is_set_back_says_so",
             f"{_RESTORE}::test_a_restored_copy_of_the_whole_server_needs_nothing",
         ),
     ),

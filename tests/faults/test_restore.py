@@ -7,6 +7,7 @@ import logging
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -104,11 +105,7 @@ def test_views_ahead_of_a_restored_schema_are_named_and_filled_anew(
     live(postgres_url, BEFORE)
     dump = postgres._run("pg_dump", "--schema=greenroom", f"--dbname={postgres_url}")
     live(postgres_url, AFTER)
-    with psycopg.connect(postgres_url, autocommit=True) as database:
-        database.execute("DROP SCHEMA greenroom CASCADE")
-    file = postgres._directory / "dump.sql"
-    file.write_text(dump)
-    postgres._run("psql", "--quiet", f"--file={file}", f"--dbname={postgres_url}")
+    put_schema_back(postgres, postgres_url, dump)
     (fault,) = check(postgres_url).faults
     assert "views have seen more of it" in fault
     done = repair(postgres_url)
@@ -141,7 +138,9 @@ def test_of_a_log_that_was_restored_alone_all_that_knows_of_more_is_named(file_u
     judge_the_rest(file_url)
 
 
-def test_a_restored_copy_of_the_whole_server_needs_nothing() -> None:
+def test_a_restored_copy_of_the_whole_server_needs_nothing(
+    tried: Callable[[str, int], None],
+) -> None:
     """Store and views are of one moment."""
     with PrivatePostgres(fsync=False) as server:
         url = server.url()
@@ -157,3 +156,51 @@ def test_a_restored_copy_of_the_whole_server_needs_nothing() -> None:
         server.start()
         assert check(url).faults == []
         judge_the_rest(url)
+    tried("postgresql", 1)
+
+
+def test_a_room_that_is_open_while_its_log_is_set_back_says_so(
+    file_url: str, request: pytest.FixtureRequest
+) -> None:
+    """It remembers what is gone; opened again, it does not."""
+    live(file_url, BEFORE)
+    put_back = backed_up(file_url, request)
+    with Greenroom.open(file_url, timers=False) as room:
+        for request_id in AFTER:
+            ask(room, request_id)
+        put_back()
+        notes = Notes(acknowledged=set(BEFORE), failed=set(AFTER))
+        notes.ask_all(room, ["add:alice:98", "add:alice:99"], ask)  # it may notice by the first
+        assert isinstance(notes.told[-1], errors.LogRewritten)
+        assert "add:alice:99" in notes.failed
+        with pytest.raises(errors.LogRewritten, match="close the room"):
+            room.as_user("thierry").call(*CALL).query_members()
+    with Greenroom.open(file_url, timers=False) as room:
+        begin(room)
+        judge(room, notes, ask, url=file_url)
+
+
+def backed_up(url: str, request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Take a backup; what puts it back, whoever is at work."""
+    if url.startswith("sqlite"):
+        path = url.removeprefix("sqlite:///")
+        backup = sqlite3.connect(":memory:")
+        with closing(sqlite3.connect(path)) as file:
+            file.backup(backup)
+
+        def put_back() -> None:
+            with closing(sqlite3.connect(path)) as file, closing(backup):
+                backup.backup(file)
+
+        return put_back
+    server: PrivatePostgres = request.getfixturevalue("postgres")
+    dump = server._run("pg_dump", "--schema=greenroom", f"--dbname={url}")
+    return lambda: put_schema_back(server, url, dump)
+
+
+def put_schema_back(server: PrivatePostgres, url: str, dump: str) -> None:
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("DROP SCHEMA greenroom CASCADE")
+    file = server._directory / "dump.sql"
+    file.write_text(dump)
+    server._run("psql", "--quiet", f"--file={file}", f"--dbname={url}")

@@ -40,7 +40,7 @@ GreenroomError
     |-- StoreClosed             store_closed
     |-- KeysUnavailable         keys_unavailable       the keys of personal data cannot be asked for
     |-- NotOurStore             not_our_store
-    |-- LogRewritten            log_rewritten          it is not what a checkpoint says
+    |-- LogRewritten            log_rewritten          it is not what it was
     `-- WrongSchema             wrong_schema           .found .supported
 """
 
@@ -372,7 +372,7 @@ class NotOurStore(StoreError):
 
 
 class LogRewritten(StoreError):
-    """The log no longer begins with what a signed checkpoint says of it."""
+    """The log is not what it was: to a room that has it open, or by a signed checkpoint."""
 
     code = "log_rewritten"
 
