@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
@@ -41,7 +41,7 @@ class ForgetfulDoor(RoomDriver):
 
 class ForgetfulMachine(CallMachine):
     cids = ("default:123",)
-    asks = ("join", "kick")
+    asks: ClassVar[Collection[str]] = ("join", "kick")
 
     def driver(self) -> Driver:
         return ForgetfulDoor()
