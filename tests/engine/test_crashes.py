@@ -119,6 +119,7 @@ def test_when_the_server_is_back_all_go_on_as_if_nothing_had_been(
         three[2].open(url)
         three[2].ask(be_impatient)
         working.append(three[2].begin(work, "charlie", books[2], over))
+        times = 0
         for times in count(1):
             go_on(working, books)
             (server.kill if crash else server.stop)()

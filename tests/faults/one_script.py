@@ -49,8 +49,8 @@ _WORDS: Final = (
 def main(url: str) -> None:
     """Play the script in an empty store, and print what came of it."""
     lots = Random("keys and nonces")
-    vars(sealing)["os"] = SimpleNamespace(urandom=lots.randbytes)
-    vars(sealing)["secrets"] = SimpleNamespace(randbits=lots.getrandbits)
+    sealing.__dict__["os"] = SimpleNamespace(urandom=lots.randbytes)
+    sealing.__dict__["secrets"] = SimpleNamespace(randbits=lots.getrandbits)
     clock = VirtualClock(START)
     with Greenroom.open(url, clock=clock, ids=SequentialIds()) as room:
         play(room, clock)

@@ -76,7 +76,8 @@ class Statements:
                 return super().executemany(*arguments)
 
         class Connection(sqlite3.Connection):
-            def cursor(self, *_: Any) -> Any:
+            def cursor(self, factory: Any = None) -> Any:
+                del factory
                 return super().cursor(Cursor)
 
             def execute(self, *arguments: Any) -> Any:

@@ -134,7 +134,7 @@ def test_stopped_at_any_statement_it_holds_up_others_no_longer_than_it_is_stoppe
     room: Greenroom, file_url: str, statements: Statements, tried: Callable[[str, int], None]
 ) -> None:
     call_of(room, "123").create(member_ids=["alice"])
-    notes = Notes()
+    notes, number = Notes(), 0
     for number in count(1, every(5, file_url)):
         notes.open.add(f"stopped-{number}")
         process = child(partial(begin_and_work, file_url, number), statements, number)
@@ -191,6 +191,7 @@ def test_of_two_tickers_one_is_stopped_at_any_statement_and_all_is_done_once(
 ) -> None:
     room = rooms.open(file_url, timers=False)
     heard = Heard(tmp_path_factory.mktemp("heard") / "keys")
+    number = 0
     for number in count(1, every(11, file_url)):
         call = call_of(room, f"{number}")
         call.create(member_ids=["alice"], settings=SETTINGS, ring=True, max_duration=60)

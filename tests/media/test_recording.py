@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import av.error
 import pytest
 from tests.media.conftest import EVERYTHING, LOOPBACK, Room, entry_of, eventually
 from tests.media.playing import heard, seen
@@ -289,7 +290,7 @@ def _seconds(part: Path) -> float:
             of_video = part.stem.partition("-video")[1]
             frames = half.decode(video=0) if of_video else half.decode(audio=0)
             return max((one.time or 0 for one in frames), default=0)
-    except av.FFmpegError:  # it has hardly begun
+    except av.error.FFmpegError:  # it has hardly begun
         return 0
 
 
