@@ -12,6 +12,7 @@ _ERRORS: Final = "tests/faults/test_io_errors.py"
 _POWER: Final = "tests/faults/test_power_cut.py"
 _AT_COMMITS: Final = "tests/faults/test_kills.py"
 _FULL: Final = "tests/faults/test_disk_full.py"
+_FROZEN: Final = "tests/faults/test_frozen_server.py"
 _SERVER: Final = "tests/faults/test_server_faults.py"
 _SHARING: Final = "tests/adapters/test_postgres_sharing.py"
 _HOLDERS: Final = "tests/cli/test_db.py::TestHolders"
@@ -109,6 +110,16 @@ OF_STORES: Final[Sequence[Row]] = (
             f"{_SERVER}::test_where_the_server_takes_no_more_connections_it_is_said_so",
             f"{_SERVER}::test_over_a_slow_line_everything_takes_longer_and_nothing_else",
             f"{_SERVER}::test_in_a_deadlock_with_somebody_else_one_gives_way_and_all_goes_on",
+        ),
+    ),
+    Row(
+        fault="a server that stands still",
+        made="SIGSTOP of all processes of the server, while rooms are connected to it",
+        checked="it is said so in bounded time, and the room goes on when the server does; a"
+        " statement that takes long is waited for",
+        tests=(
+            f"{_FROZEN}::test_who_asks_meanwhile_is_told_so_and_all_goes_on_when_it_does",
+            f"{_FROZEN}::test_a_statement_that_takes_its_time_is_waited_for",
         ),
     ),
     Row(

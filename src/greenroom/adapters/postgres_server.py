@@ -15,6 +15,7 @@ from psycopg.rows import TupleRow
 
 from greenroom.adapters.postgres_arrays import adapters
 from greenroom.domain.errors import InvalidInput, StoreError
+from greenroom.projections import postgres_silence as silence
 
 EXPECTED: Final = "postgresql://user:password@host:port/database, special characters as %XX"
 
@@ -64,8 +65,8 @@ class Server:
             StoreError: the server cannot be reached, or does not let us in; nothing was sent.
         """
         try:
-            connection = psycopg.connect(
-                **self._options, autocommit=True, client_encoding="utf8", context=self._adapters
+            connection = silence.Connection.open(
+                self._options, autocommit=True, client_encoding="utf8", context=self._adapters
             )
         except psycopg.Error as error:
             raise StoreError(f"{self}: {_unreachable(error)}") from error

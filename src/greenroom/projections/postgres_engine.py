@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from greenroom.domain.errors import InvalidInput, StoreError
+from greenroom.projections import postgres_silence as silence
 from greenroom.projections.forks import connects_anew
 
 ERRORS: Final = (SQLAlchemyError, psycopg.Error)
@@ -90,7 +91,7 @@ class Server:
         ours = " ".join(f"-c {name}={value}" for name, value in said.items())
         options = f"{self._said.get('options', '')} {ours}".strip()
         parameters = {**_DEFAULTS, **self._said, "options": options, "client_encoding": "utf8"}
-        return psycopg.connect(**parameters, autocommit=autocommit)
+        return silence.Connection.open(parameters, autocommit=autocommit)
 
     def error(self, error: Exception) -> StoreError:
         """`error` in our words, and what would help."""

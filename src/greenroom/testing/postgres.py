@@ -164,6 +164,24 @@ class PrivatePostgres:
             self._kill_all(self._server)
             self._forget()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Meanwhile every process of it stands still: connections stand, and nobody answers."""
+        server = self._server
+        if server is None:
+            raise RuntimeError("the server does not run")
+        processes = [server.pid]
+        try:
+            server.send_signal(signal.SIGSTOP)  # first, so that it starts no more
+            processes += _children(server.pid)
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
     def _make_cluster(self) -> None:
         password = self._directory / "password"
         password.write_text(self._password)
