@@ -237,8 +237,8 @@ def test_a_store_whose_file_was_taken_away_does_not_come_back_empty(
     store: SQLiteStore, path: Path
 ) -> None:
     path.rename(path.with_name("elsewhere.db"))
-    with pytest.raises(StoreError, match="cannot be opened"):
-        store.position()
+    with ThreadPoolExecutor(1) as threads, pytest.raises(StoreError, match="cannot be opened"):
+        threads.submit(store.position).result()  # over a connection of its own
     assert not path.exists()
 
 

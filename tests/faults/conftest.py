@@ -12,6 +12,7 @@ from tests.engine.conftest import clock, file_url, pytest_generate_tests, rooms
 
 __all__ = ["clock", "file_url", "pytest_generate_tests", "rooms"]
 
+collect_ignore = ["preloaded.py"]  # what a server loads, which opens a room at once
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
 
 
