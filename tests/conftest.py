@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from greenroom import telemetry
 from greenroom.adapters import postgres_writing
 from greenroom.projections import as_of, views
 from greenroom.projections.database import Database
@@ -49,6 +50,7 @@ def a_stall_is_no_verdict() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(views, "database_at", patient)
         patch.setattr(as_of, "TIME_LIMIT", PATIENT)
+        patch.setattr(telemetry, "SLOW", PATIENT.total_seconds())
         patch.setattr(postgres_writing, "_PATIENCE", PATIENT.total_seconds())
         yield
 

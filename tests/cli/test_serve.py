@@ -114,7 +114,8 @@ def test_whoever_is_connected_when_the_server_is_stopped_is_told_so(tmp_path: Pa
                 assert [*lines][-1] == ""  # ended, not broken off
                 assert poll.result(60).status_code == 204
         assert server.returncode == 0
-        assert len(complained.splitlines()) == 2, complained
+        told = [line for line in complained.splitlines() if "commands took" not in line]
+        assert len(told) == 2, complained  # but for a disk that is slow
         assert [one.name for one in call.history()].count("session.measured") == 2
 
 

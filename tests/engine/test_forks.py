@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks"),
 ]
 
-HANGS = 30
+HANGS = 150
 """Seconds after which a child that is not done is ended."""
 FAILED = 255
 

@@ -324,7 +324,9 @@ def test_a_child_of_a_process_with_an_open_room_opens_its_own(tmp_path: Path) ->
         timeout=150,
         check=False,
     )
-    assert (child.returncode, child.stderr) == (0, "")
+    assert child.returncode == 0, child.stderr
+    said = [one for one in child.stderr.splitlines() if "commands took" not in one]
+    assert said == [], "but for a disk that is slow"
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_children_do_all_that_a_room_can_and_leave_their_parent_as_it_was(
     notes, over = Notes(), threading.Event()
 
     def keep_noting() -> None:
-        for n in range(10_000):
+        for n in range(200):  # or the children have ever more to read
             if over.is_set():
                 return
             notes.ask(room, f"parent-{n}", note)

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 
 from greenroom.adapters.beside import Beside, Founding
+from greenroom.adapters.sqlite_file import empty_log
+from greenroom.adapters.sqlite_tables import BUSY_SECONDS
 from greenroom.domain.errors import (
     InvalidInput,
     KeysUnavailable,
@@ -238,8 +240,7 @@ def _wipe(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("VACUUM (SKIP_LOCKED) greenroom_keys")
         return
-    busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-    if busy:
+    if not empty_log(connection.exec_driver_sql, BUSY_SECONDS):
         raise KeysUnavailable(
             "somebody is reading an older state of the key store, in which the keys still are;"
             " they are destroyed, but erase again to be rid of every byte"

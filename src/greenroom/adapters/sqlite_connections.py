@@ -29,7 +29,8 @@ class Connections:
     def __init__(self, path: Path, *, synchronous: Synchronous, busy: float) -> None:
         self._path = path
         self._synchronous: Synchronous = synchronous
-        self._busy = busy
+        self.busy = busy
+        """Seconds that others are waited for."""
         self._closed = False
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
@@ -147,7 +148,7 @@ class Connections:
             return None
 
     def _connect(self) -> sqlite3.Connection:
-        return connect(self._path, create=False, synchronous=self._synchronous, busy=self._busy)
+        return connect(self._path, create=False, synchronous=self._synchronous, busy=self.busy)
 
     def _check_open(self) -> None:
         if self._closed:

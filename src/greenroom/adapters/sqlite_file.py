@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from greenroom.adapters.sealing import new_secret
 from greenroom.adapters.tables import unfinished
@@ -228,6 +228,19 @@ def _add_snapshots(connection: sqlite3.Connection) -> None:
 
 _STEPS: Final = (_create, _add_snapshots)
 """From each schema to the next."""
+
+
+def empty_log(execute: Callable[[str], Any], busy: float) -> bool:
+    """Move the write-ahead log into the file; False where somebody reads an older state still.
+
+    SQLite waits for readers, and not for others who do the same just now, as any commit may.
+    """
+    deadline = monotonic() + busy
+    while True:
+        still, *_ = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not still or monotonic() > deadline:
+            return not still
+        sleep(0.01)
 
 
 def _patiently(action: Callable[[], T], busy: float) -> T:

@@ -30,6 +30,7 @@ from greenroom.adapters.sqlite_file import (
     check_path,
     commit,
     connect,
+    empty_log,
     prepare,
     store_error,
 )
@@ -251,8 +252,8 @@ class SQLiteRecorder(LogRecorder):
         if subjects:
             self.write(Draft(forgets=subjects))
         with self._connections.alone() as connection:
-            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+            emptied = empty_log(connection.execute, self._connections.busy)
+        if not emptied:
             raise StoreError(
                 f"{self.path}: somebody is reading an older state, in which the keys still are;"
                 " the keys are gone from the store, but erase again to be rid of every byte"
