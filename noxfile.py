@@ -27,6 +27,11 @@ FUZZED = [
     *("filter", "sort", "cursor", "archive", "bundle", "record"),
     *("offer", "answer", "fragment", "custom", "instant"),
 ]
+COVERING = [
+    *("tests/domain", "tests/projections", "tests/engine/test_keeping.py"),
+    *("tests/engine/test_past.py", "tests/engine/test_following.py"),
+    "tests/engine/test_history_and_explain.py",
+]
 FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
 
 
@@ -86,3 +91,18 @@ def fuzz(session: nox.Session) -> None:
     for name in names or FUZZED:
         command = ["tests/fuzz/fuzz.py", name, f"-max_total_time={seconds}", "-verbosity=0"]
         session.run(PYTHON, *command, env={"PYTHONPATH": "."})
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Change the rules in small ways and count who notices: all, or `nox -s mutants -- 300`."""
+    env = {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": "src:."}
+    session.run(PYTHON, "-m", "tests.domain.mutants", *session.posargs, env=env)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Which branches of rules and views the tests about them take, the slow ones too."""
+    run = ["-m", "coverage", "run", "-m", "pytest", *COVERING, *session.posargs]
+    session.run(PYTHON, *run, env={"HYPOTHESIS_PROFILE": "ci"})
+    session.run(PYTHON, "-m", "coverage", "report")

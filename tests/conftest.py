@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from greenroom import telemetry
 from greenroom.adapters import postgres_writing
@@ -36,6 +36,13 @@ settings.register_profile(
     max_examples=2_000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile(
+    "mutants",
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # that it is found will do: nobody reads it
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 

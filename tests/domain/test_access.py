@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.domain.story import SYSTEM, Story, anonymous, guest, story
+from tests.domain.story import SYSTEM, Story, anonymous, guest, of_team, story
 
 from greenroom.domain import checks
 from greenroom.domain.access import ALL, BUILT_IN_GRANTS, Capability, Standing, effective, sources
@@ -208,6 +208,14 @@ def test_a_call_can_be_restricted_to_its_members() -> None:
     told.join("charlie")
     told.ask(people.remove(["charlie"]), by="thierry")
     told.refused_join(NotAllowed, "charlie")
+    assert told.present == ["alice"]
+
+
+def test_who_is_removed_from_a_call_of_their_team_stays_if_anybody_of_it_may_come() -> None:
+    told = Story()
+    told.create(of_team("thierry", "blue"), team="blue", member_ids=["alice"])
+    told.join(of_team("alice", "blue"))
+    told.ask(people.remove(["alice"]), by=of_team("thierry", "blue"))
     assert told.present == ["alice"]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from typing import Final
+from itertools import accumulate, combinations
+from typing import Any, Final
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,3 +156,32 @@ def test_rolling_up_leaves_the_state_before_as_it_was(
     assert SESSION.roll is not None
     SESSION.roll(state, events)
     assert state == reduce(SESSION.evolve, before, SESSION.initial)
+
+
+def test_wherever_it_is_cut_what_is_told_of_an_entry_after_it_left_counts_once() -> None:
+    gone, alice = EntryId("entry-0"), UserId("alice")
+    of: dict[str, Any] = {"at": AT, "cid": CID, "session": 1}
+    course: list[SessionEvent] = [
+        Joined(
+            **of, entry_id=gone, user_id=alice, role=USER, counts=True, muted=(), evidence=EVIDENCE
+        ),
+        MediaConnected(**of, entry_id=gone, epoch=1, fingerprint="aa:bb"),
+        MediaConnected(**of, entry_id=gone, epoch=2, fingerprint="aa:bb"),
+        MediaPublished(**of, entry_id=gone, epoch=2, kind=Track.AUDIO),
+        UsersMuted(
+            **of, user_ids=(alice,), tracks=(Track.AUDIO,), entry_ids=(EntryId("entry-4"), gone)
+        ),
+        Pinned(**of, user_id=alice),
+        Unpinned(**of, user_id=alice),
+        Left(**of, entry_id=gone, user_id=alice, reason=LeftReason.LEFT, closes_at=AT),
+        MediaMeasured(**of, entry_id=gone, epoch=2, statistics=MediaStatistics()),
+        MediaMeasured(**of, entry_id=gone, epoch=3, statistics=MediaStatistics()),
+        MediaMeasured(**of, entry_id=gone, epoch=1, statistics=MediaStatistics()),
+    ]
+    states = list(accumulate(course, SESSION.evolve, initial=SESSION.initial))
+    assert dict(states[8].unmeasured) == {gone: (1, 2)}
+    assert dict(states[10].unmeasured) == {gone: (1,)}
+    assert not states[11].unmeasured
+    assert SESSION.roll is not None
+    for start, end in combinations(range(len(states)), 2):
+        assert SESSION.roll(states[start], course[start:end]) == states[end]

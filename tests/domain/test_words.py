@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -12,88 +13,97 @@ from greenroom.domain import checks, errors
 from greenroom.domain.errors import GreenroomError, InvalidInput, Refused
 from greenroom.domain.reasons import Fact, Reason, refusal_in
 
-SAID: Final[list[tuple[GreenroomError, str]]] = [
+SAID: Final[list[tuple[Callable[[], GreenroomError], str]]] = [
     (
-        errors.CallNotFound("default:1"),
+        lambda: errors.CallNotFound("default:1"),
         "there is no call default:1; create it first, or join with create=True",
     ),
     (
-        errors.WrongTeam("ward-7"),
+        lambda: errors.WrongTeam("ward-7"),
         "the call is for team 'ward-7' only; the user must carry that team",
     ),
-    (errors.Blocked("charlie"), "charlie is blocked in this call; unblock them first"),
+    (lambda: errors.Blocked("charlie"), "charlie is blocked in this call; unblock them first"),
     (
-        errors.NotAllowed("charlie", "kick-user"),
+        lambda: errors.NotAllowed("charlie", "kick-user"),
         "charlie lacks kick-user; grant it to one of their roles, or to them",
     ),
     (
-        errors.CallEnded(at(60)),
+        lambda: errors.CallEnded(at(60)),
         (
             "the call ended at 2026-01-01T12:01:00+00:00;"
             " go live to open it again, or hold join-ended-call"
         ),
     ),
     (
-        errors.NotLiveYet(at(60)),
+        lambda: errors.NotLiveYet(at(60)),
         "the call is in backstage; it opens at 2026-01-01T12:01:00+00:00",
     ),
-    (errors.NotLiveYet(None), "the call is in backstage; it opens on going live"),
-    (errors.CallFull(2), "the call is full: 2 participants at most"),
-    (errors.EntryNotFound("entry-1"), "there is no entry entry-1 in the call now; join again"),
-    (errors.NotPresent("charlie"), "charlie is not in the call now"),
+    (lambda: errors.NotLiveYet(None), "the call is in backstage; it opens on going live"),
+    (lambda: errors.CallFull(2), "the call is full: 2 participants at most"),
     (
-        errors.MemberNotFound("charlie"),
+        lambda: errors.EntryNotFound("entry-1"),
+        "there is no entry entry-1 in the call now; join again",
+    ),
+    (lambda: errors.NotPresent("charlie"), "charlie is not in the call now"),
+    (
+        lambda: errors.MemberNotFound("charlie"),
         "charlie is not a member of this call; add them first",
     ),
-    (errors.NotRung("charlie"), "charlie has no ring to answer or withdraw in this call"),
-    (errors.AnswerFinal("charlie"), "charlie has joined already; the answer to the ring stands"),
+    (lambda: errors.NotRung("charlie"), "charlie has no ring to answer or withdraw in this call"),
     (
-        errors.RequestsDisabled("send-audio"),
+        lambda: errors.AnswerFinal("charlie"),
+        "charlie has joined already; the answer to the ring stands",
+    ),
+    (
+        lambda: errors.RequestsDisabled("send-audio"),
         "asking for send-audio is off (access_request_enabled); a host may grant it all the same",
     ),
     (
-        errors.RingingDisabled("livestream"),
+        lambda: errors.RingingDisabled("livestream"),
         (
             "calls of type 'livestream' do not ring;"
             " set ring.auto_cancel_timeout_ms and ring.missed_call_timeout_ms"
         ),
     ),
     (
-        errors.CallTypeNotFound("class"),
+        lambda: errors.CallTypeNotFound("class"),
         "there is no call type 'class'; create it with room.call_types.create",
     ),
     (
-        errors.CallTypeExists("class"),
+        lambda: errors.CallTypeExists("class"),
         "call type 'class' exists already; change it with update, grant, revoke",
     ),
     (
-        errors.TicketExpired(at(60)),
+        lambda: errors.TicketExpired(at(60)),
         "the ticket expired at 2026-01-01T12:01:00+00:00; ask for another",
     ),
-    (errors.InvalidInput("role", "a role"), "role: expected a role"),
+    (lambda: errors.InvalidInput("role", "a role"), "role: expected a role"),
     (
-        errors.InvalidInput("role", "a role", "host"),
+        lambda: errors.InvalidInput("role", "a role", "host"),
         "role: expected a role; did you mean 'host'?",
     ),
-    (errors.Repeated("r-1"), "request 'r-1' was recorded before"),
+    (lambda: errors.Repeated("r-1"), "request 'r-1' was recorded before"),
     (
-        errors.RequestMismatch("r-1"),
+        lambda: errors.RequestMismatch("r-1"),
         "request id 'r-1' belongs to another command; use a new one",
     ),
     (
-        errors.WrongSchema(3, 2),
+        lambda: errors.WrongSchema(3, 2),
         "the store has schema 3, not 2 as expected; upgrade greenroom",
     ),
     (
-        errors.WrongSchema(1, 2),
+        lambda: errors.WrongSchema(1, 2),
         "the store has schema 1, not 2 as expected; migrate the store",
     ),
 ]
+"""An error, made when it is looked at, and what it says."""
 
 
 @pytest.mark.parametrize(("error", "words"), SAID, ids=[words[:40] for _, words in SAID])
-def test_an_error_says_what_refuses_and_what_to_do(error: GreenroomError, words: str) -> None:
-    assert str(error) == words
+def test_an_error_says_what_refuses_and_what_to_do(
+    error: Callable[[], GreenroomError], words: str
+) -> None:
+    assert str(error()) == words
 
 
 def test_every_error_with_words_of_its_own_is_listed() -> None:
@@ -105,7 +115,7 @@ def test_every_error_with_words_of_its_own_is_listed() -> None:
         and "__init__" in vars(error)
         and error.__module__ == errors.__name__
     }
-    assert {type(error) for error, _ in SAID} == theirs
+    assert {type(error()) for error, _ in SAID} == theirs
 
 
 def test_a_refusal_travels_with_the_reasons_it_found() -> None:
