@@ -279,4 +279,5 @@ def test_the_system_is_exempt_from_grants_and_from_the_team_and_named_in_the_rec
     told.join(SYSTEM)
     told.ask(life.end(), by=SYSTEM)
     assert told.steps[-1].by.user_id == "system:scheduler"
+    assert told.steps[-1].by.role == "system"
     told.refused(NotAllowed, life.go_live(), by=anonymous("thierry"))

@@ -29,7 +29,7 @@ from greenroom.domain.operations import (
 )
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
-from greenroom.domain.session_events import MediaStatistics, RecordedFile, Track
+from greenroom.domain.session_events import Left, MediaStatistics, RecordedFile, Track
 
 E1: Final = EntryId("entry-1")
 ALICE: Final = UserId("alice")
@@ -364,6 +364,25 @@ def test_a_timer_of_an_earlier_session_is_heard_for_nothing() -> None:
     assert names(closed) == ["session.ended"]
 
 
+def test_the_time_that_a_session_had_is_over_with_it() -> None:
+    call = story()
+    call.ask(life.update(max_duration=3_600), by=SCHEDULER)
+    call.leave("alice", call.join("alice"), at=10)
+    call.settle(at=600)
+    call.join("charlie", at=9_000)
+    assert call.present == ["charlie"]
+
+
+def test_a_session_of_a_call_that_has_ended_closes_at_its_limit_and_waits_for_nobody() -> None:
+    call = story()
+    call.ask(life.update(max_duration=3_600), by=SCHEDULER)
+    call.ask(life.end(), by=SCHEDULER)
+    call.join(SCHEDULER, at=10)
+    closed = call.settle(at=9_000)
+    assert names(closed).count("session.ended") == 1
+    assert call.last(Left).closes_at is None
+
+
 def test_whoever_is_put_out_of_a_deleted_call_leaves_its_session_closed() -> None:
     call = story()
     call.join("alice")
@@ -379,6 +398,12 @@ def test_asking_whether_one_might_join_creates_no_call_unless_that_is_meant() ->
     glance = nowhere.rehearse(people.glance(), by="thierry")
     refusal = presence.admission(glance, create=False).refusal
     assert isinstance(refusal, CallNotFound)
+
+
+def test_whoever_grants_what_is_no_permission_is_told_the_permissions() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        people.grant_permissions("alice", ["kick-user"])
+    assert "screenshare, send-audio, send-video" in refused.value.expected
 
 
 def test_whether_one_might_join_is_answered_by_whom_is_in_the_call() -> None:
