@@ -364,6 +364,15 @@ def test_a_timer_of_an_earlier_session_is_heard_for_nothing() -> None:
     assert names(closed) == ["session.ended"]
 
 
+def test_who_was_turned_away_is_seen_by_whoever_may_block_them_and_always_by_the_system() -> None:
+    call = story()
+    assert call.ask(people.see_attempts(), by="thierry") == ()
+    assert call.refused(NotAllowed, people.see_attempts(), by="charlie").capability == "block-users"
+    nowhere = Story("default:nowhere")
+    nowhere.refused(CallNotFound, people.see_attempts(), by="thierry")
+    assert nowhere.ask(people.see_attempts(), by=SCHEDULER) == ()
+
+
 def test_the_time_that_a_session_had_is_over_with_it() -> None:
     call = story()
     call.ask(life.update(max_duration=3_600), by=SCHEDULER)
