@@ -201,7 +201,9 @@ def test_a_server_that_was_restarted_is_found_again() -> None:
         store.append([pinned(1)])
         for version, end in enumerate((server.stop, server.kill), start=2):
             end()
-            threading.Timer(0.3, server.start).start()
+            starting = threading.Timer(0.3, server.start)
+            starting.start()
             # What was idle breaks when it is used, and is taken for lost on the way.
             assert store.append([pinned(version)], request=None) == range(version, version + 1)
             assert store.position() == version
+            starting.join(60)  # it may answer before it is seen to
