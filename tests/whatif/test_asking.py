@@ -147,6 +147,9 @@ def test_whoever_was_turned_away_might_have_been_let_in(
         assert (one.kind, one.user_id, one.code) == ("newly_admitted", "alice", "call_ended")
         assert (one.at, one.position) == (clock.now(), evening.position)
         assert one.would_record == ("session.started", "session.joined")
+        assert one.reason is not None
+        assert (one.reason.rule, one.reason.passed) == ("not_ended", True)
+        assert one.reason.because.endswith("join-ended-call held")
 
 
 def test_a_seat_that_would_have_been_free_goes_to_whoever_was_refused_it(room: Greenroom) -> None:
@@ -161,8 +164,22 @@ def test_a_seat_that_would_have_been_free_goes_to_whoever_was_refused_it(room: G
         ("tommaso", Kind.NEWLY_REFUSED),
         ("jaewoong", Kind.NEWLY_ADMITTED),
     ]
+    assert [one.reason and one.reason.because for one in found.differences] == [
+        "join-call: no role grants it",
+        "1 of 2 participants",
+    ]
     pinned = room.what_if(NO_STRANGERS).over()
     assert [one.user_id for one in pinned.differences] == ["tommaso"]
+
+
+def test_what_refused_somebody_is_named_as_it_would_not_have(room: Greenroom) -> None:
+    call_of(room, "thierry").create(member_ids=["thierry"])
+    with pytest.raises(errors.NotAllowed):
+        call_of(room, "tommaso").end()
+    may_end = whatif.grant("default", role="user", capability="end-call")
+    (one,) = room.what_if(may_end).over().differences
+    assert one.reason is not None
+    assert (one.reason.rule, one.reason.because) == ("end-call", "end-call: role user")
 
 
 # Several kinds of changes

@@ -15,13 +15,13 @@ from greenroom.domain.membership import MemberUpdated
 from greenroom.domain.message import CallId, StreamId
 from greenroom.domain.streams import decider_of
 from greenroom.domain.turn import Claim, Folded, Step
-from greenroom.explaining import ExaminedTurn, examine, reason_of
+from greenroom.explaining import Asked, ExaminedTurn, examine, reason_of
 from greenroom.whatif.changes import Supposed
 from greenroom.whatif.deeds import Deed, Record
 from greenroom.whatif.differences import Counted, Difference, Kind, Mode, Tally
 from greenroom.whatif.falling_due import fire_due
 from greenroom.whatif.quick import Quick
-from greenroom.whatif.refused import wish_of_attempt
+from greenroom.whatif.refused import rule_that_refused, wish_of_attempt
 from greenroom.whatif.wishes import Wanted, Wish, wish_of
 from greenroom.whatif.worlds import Calls, CallWorld, Commons
 
@@ -100,6 +100,7 @@ class Again:
         decided = self._decided(cid, wish.claim, wish.operation, attempt.at, world)
         if isinstance(decided, Refused):
             return None
+        asked = self._examined(cid, wish, attempt.at, world)
         if self._cascading:
             if fork is None:
                 fork = self._forks[cid] = recorded.copy()
@@ -112,6 +113,7 @@ class Again:
             position=attempt.position,
             at=attempt.at,
             code=attempt.code,
+            reason=reason_of(rule_that_refused(attempt, asked)),
             would_record=tuple(step.event.name for step in decided),
         )
 
@@ -226,8 +228,7 @@ class Again:
         """Refused now, and why; nothing where nobody had asked."""
         if not wish.asked:
             return None
-        turn = self._turned(ExaminedTurn, deed.cid, wish.claim, deed.at, world)
-        asked, _ = examine(turn, wish.operation)
+        asked = self._examined(deed.cid, wish, deed.at, world)
         return Difference(
             kind=Kind.NEWLY_REFUSED,
             code=refusal.code,
@@ -235,6 +236,11 @@ class Again:
             reason=reason_of(asked[-1]),
             **_about(deed, wish),
         )
+
+    def _examined(self, cid: CallId, wish: Wish, at: datetime, world: CallWorld) -> Sequence[Asked]:
+        """The rules that are asked, and what they see."""
+        asked, _ = examine(self._turned(ExaminedTurn, cid, wish.claim, at, world), wish.operation)
+        return asked
 
 
 def _otherwise(deed: Deed, wish: Wish, decided: Sequence[Step]) -> Difference | None:

@@ -50,7 +50,8 @@ class Difference(BaseModel):
     """Of the refusal: the new one, or the one there had been."""
     message: str = ""
     reason: Reason | None = None
-    """The rule that refuses, with what it saw."""
+    """The rule that refuses, with what it sees; of who is admitted, the rule that had refused, and
+    what it sees now. None where something else is recorded."""
     would_record: tuple[str, ...] = ()
     """Stored names, where it is allowed."""
 

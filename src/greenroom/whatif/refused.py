@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 from greenroom.domain.attempts import Attempt
+from greenroom.domain.errors import (
+    Blocked,
+    CallEnded,
+    CallFull,
+    CallNotFound,
+    NotAllowed,
+    NotLiveYet,
+    WrongTeam,
+)
 from greenroom.domain.message import SYSTEM, EntryId
 from greenroom.domain.operations import life, presence, recording, rings
 from greenroom.domain.turn import Claim
+from greenroom.explaining import Asked
 from greenroom.whatif.wishes import Wanted, Wish
+
+_RULES: Final[Mapping[str, str]] = {
+    CallNotFound.code: "exists",
+    WrongTeam.code: "team",
+    Blocked.code: "not_blocked",
+    NotAllowed.code: "join_call",
+    CallEnded.code: "not_ended",
+    NotLiveYet.code: "open",
+    CallFull.code: "capacity",
+}
+"""Rules of joining, by the code of their refusal."""
 
 
 def wish_of_attempt(attempt: Attempt) -> Wish | None:
@@ -36,3 +60,9 @@ def wish_of_attempt(attempt: Attempt) -> Wish | None:
     name = attempt.user_id.removeprefix(SYSTEM)
     system = name != attempt.user_id
     return Wish(Claim(name, attempt.role, attempt.teams, system), operation)
+
+
+def rule_that_refused(attempt: Attempt, asked: Sequence[Asked]) -> Asked:
+    """The rule that stood in the way, as it says now; if it is not asked any more, the last."""
+    rule = _RULES.get(attempt.code) if attempt.operation == "join" else attempt.rule
+    return next((one for one in asked if one.rule == rule), asked[-1])
