@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ class Guarded(TyperCommand):
         except GreenroomError as error:
             if ctx.params.get("debug"):
                 raise
-            _tell(described(error), as_json=bool(ctx.params.get("as_json")))
+            _tell(described(_by_option(error, ctx)), as_json=bool(ctx.params.get("as_json")))
             raise typer.Exit(exit_code(error)) from None
         except Exception as error:
             # Those of the parser say themselves how to end.
@@ -67,6 +68,20 @@ def exit_code(error: GreenroomError) -> int:
             return UNUSABLE
         case _:
             return REFUSED
+
+
+def _by_option(error: GreenroomError, ctx: Any) -> GreenroomError:
+    """The same fault in the words of the command line: what `--kind` said is `kinds[0]` inside."""
+    if not isinstance(error, InvalidInput):
+        return error
+    found = re.fullmatch(r"(\w+)s\[(\d+)\]", error.path)
+    if found is None:
+        return error
+    for option in ctx.command.params:
+        if option.name == found[1] and option.multiple:
+            said = ctx.params[option.name][int(found[2])]
+            return type(error)(f"{option.opts[0]} {said}", error.expected, error.nearest)
+    return error
 
 
 def described(error: GreenroomError) -> dict[str, Any]:
