@@ -13,6 +13,7 @@ _POWER: Final = "tests/faults/test_power_cut.py"
 _AT_COMMITS: Final = "tests/faults/test_kills.py"
 _FULL: Final = "tests/faults/test_disk_full.py"
 _FROZEN: Final = "tests/faults/test_frozen_server.py"
+_FULL_SERVER: Final = "tests/faults/test_server_disk_full.py"
 _SERVER: Final = "tests/faults/test_server_faults.py"
 _SHARING: Final = "tests/adapters/test_postgres_sharing.py"
 _HOLDERS: Final = "tests/cli/test_db.py::TestHolders"
@@ -92,6 +93,21 @@ OF_STORES: Final[Sequence[Row]] = (
         ),
         checked="it is said so; the room goes on without being opened again",
         tests=(f"{_FULL}::test_what_fills_a_small_disk_is_told_and_goes_on_when_there_is_space",),
+    ),
+    Row(
+        fault="disk of the PostgreSQL server full",
+        made=(
+            "the tables, or the write-ahead log, on a file system of 128 MB in memory, which is"
+            " filled up while two rooms write, and given space again; not where none may be mounted"
+        ),
+        checked=(
+            "where no table can grow nothing was recorded, and it is said so; where the log cannot"
+            " the server dies, which is started again; the rooms go on without being opened again"
+        ),
+        tests=(
+            f"{_FULL_SERVER}::test_when_no_table_can_grow_it_is_said_so_and_goes_on_when_there_is_space",
+            f"{_FULL_SERVER}::test_when_its_log_cannot_grow_the_server_dies_and_nothing_acknowledged_is_lost",
+        ),
     ),
     Row(
         fault="error of the server, at each statement and at the commit",

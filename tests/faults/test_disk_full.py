@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -15,14 +13,15 @@ import pytest
 from tests.faults.clients import ask, begin
 from tests.faults.judgement import Notes, judge, judge_log
 from tests.faults.sizes import sized
+from tests.faults.small_disk import filled, mounted
 
 from greenroom import Greenroom
 
 pytestmark = pytest.mark.slow
 
 TIMES: Final = sized(ci=3, large=30)
-BALLAST: Final = 1 << 18
-"""Bytes that are given up each time."""
+MARGIN: Final = 1 << 18
+"""Bytes that are left, or given up, each time."""
 
 
 def test_what_fills_a_small_disk_is_told_and_goes_on_when_there_is_space(
@@ -53,28 +52,13 @@ def url_in(directory: Path) -> str:
 @contextmanager
 def small_disk(at: Path) -> Iterator[Callable[[], Callable[[], None]]]:
     """What fills it up, and answers what makes space again."""
-    size = 1 << 26
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(at)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        yield lambda: limited(at)
-        return
-    try:
-        yield lambda: filled(at)
-    finally:
-        subprocess.run(["umount", "--lazy", at], check=True)
-
-
-def filled(at: Path) -> Callable[[], None]:
-    """Some file takes all that is left, but for a little."""
-    ballast = at / "ballast"
-    left = os.statvfs(at)
-    ballast.write_bytes(bytes(max(left.f_bavail * left.f_frsize - BALLAST, 0)))
-    return ballast.unlink
+    with mounted(at, megabytes=64) as small:
+        yield (lambda: filled(at, left=MARGIN)) if small else (lambda: limited(at))
 
 
 def limited(at: Path) -> Callable[[], None]:
     """No file of this process grows by more than a little."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(file.stat().st_size for file in at.iterdir())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + BALLAST, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + MARGIN, hard))
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
