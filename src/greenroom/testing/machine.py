@@ -92,6 +92,8 @@ class CallMachine(RuleBasedStateMachine):
     """The rules that are used, where not all are: an application that offers less says which."""
     people: ClassVar[Sequence[str]] = strategies.PEOPLE
     """Whose capabilities are compared in the end; after each wish, those of whoever asked."""
+    pauses: ClassVar[bool] = True
+    """Whether time passes between wishes: not where the clock of what is driven is its own."""
 
     def __init_subclass__(cls, **said: Any) -> None:
         """Take away the rules that are not used."""
@@ -239,6 +241,8 @@ class CallMachine(RuleBasedStateMachine):
 
     def _meant(self, wish: Wish) -> Wish | None:
         """With an entry that there is, asked for by whoever it belongs to; None without any."""
+        if not self.pauses:
+            wish = replace(wish, after=0)
         if "entry" not in wish.arguments:
             return wish
         if not self._joined:
