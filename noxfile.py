@@ -33,6 +33,7 @@ COVERING = [
     "tests/engine/test_history_and_explain.py",
 ]
 FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
+DOCTESTS = ["--doctest-modules", "src", "tests"]
 
 
 @nox.session
@@ -44,7 +45,7 @@ def check(session: nox.Session) -> None:
         "layers": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
         "mypy": ["-m", "mypy", *PLACES],
         "pyright": ["-m", "pyright", "--pythonpath", PYTHON, *PLACES],
-        "tests": [*FAST_TESTS, "--doctest-modules", "src", "tests", *session.posargs],
+        "tests": [*FAST_TESTS, *DOCTESTS, *session.posargs],
     }
     failed = []
     for step, command in steps.items():
@@ -57,10 +58,22 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session
+def fast(session: nox.Session) -> None:
+    """The doctests and fast tests of `check` alone."""
+    session.run(PYTHON, *FAST_TESTS, *DOCTESTS, *session.posargs)
+
+
+@nox.session
 def slow(session: nox.Session) -> None:
     """Processes, packages, faults, long properties: before merging and before a release."""
     by_file = ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they have built
     session.run(PYTHON, "-m", "pytest", *by_file, "-m", "slow", *session.posargs)
+
+
+@nox.session
+def repeat(session: nox.Session) -> None:
+    """Fast and slow ten times, each under another seed: `nox -s repeat -- 10 --beside 2`."""
+    session.run(PYTHON, "-m", "tests.house.repeat", *session.posargs)
 
 
 @nox.session

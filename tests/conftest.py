@@ -1,5 +1,7 @@
 """How hard the properties are tried: `HYPOTHESIS_PROFILE=fast` (default), `ci` or `deep`.
 
+`repeat` is as hard as `ci`, with other examples in each run.
+
 And a PostgreSQL server: one a test process, started for the first test that asks for it.
 """
 
@@ -30,6 +32,15 @@ settings.register_profile(
     deadline=None,
     derandomize=True,  # a build fails for what was changed, never for its luck
     print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # nor for a busy machine
+)
+settings.register_profile(
+    "repeat",
+    max_examples=100,
+    deadline=None,
+    database=None,  # no run begins with what another has found
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile(
     "deep",
