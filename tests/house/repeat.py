@@ -15,7 +15,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,8 +122,10 @@ def told(results: Path, code: int, seconds: float) -> Told:
     """What pytest has written down; that it ended badly is a failure whatever it wrote."""
     verdicts: Counter[str] = Counter()
     failed: list[str] = []
-    wrote = ET.parse(results).iter("testcase") if results.is_file() else ()  # noqa: S314 (pytest's)
-    for case in wrote:
+    cases: Iterable[ET.Element] = ()
+    if results.is_file():
+        cases = ET.parse(results).iter("testcase")  # noqa: S314 # what pytest wrote just now
+    for case in cases:
         found = {part.tag for part in case}
         if found & {"failure", "error"}:
             verdicts["failed"] += 1
