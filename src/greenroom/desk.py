@@ -46,8 +46,6 @@ A = TypeVar("A", bound=Answer)
 
 ATTEMPTS: Final = 200
 """How often a command is decided again because others wrote first."""
-_ERASE: Final = frozenset({"delete", "erase_user"})
-"""Operations that may."""
 PATIENCE: Final = 2
 """Attempts before a command is decided while nobody else can record."""
 
@@ -81,8 +79,8 @@ class Done(Struct, Generic[A], frozen=True):
     """Of the last event it recorded; else of the log when it was decided."""
     events: tuple[Decided[Event], ...] = ()
     """What it recorded just now."""
-    erases: bool = False
-    """Whether that did away with personal data, now or before: what is left of it goes as well."""
+    erased: tuple[Event, ...] = ()
+    """What did away with personal data, now or before: what is left of it goes as well."""
 
 
 class Decision(Struct, Generic[A], frozen=True):
@@ -249,7 +247,8 @@ class Desk:
             return repeated
         proposal = decision.proposal
         position = outcome[-1] if outcome else proposal.before
-        done = Done(answer, position, decision.events, bool(proposal.append.erases))
+        erased = tuple(one.event for one in decision.events if erased_by(one.event))
+        done = Done(answer, position, decision.events, erased)
         if command.watch is not None:
             command.watch.done = done
         return done
@@ -327,7 +326,9 @@ class Desk:
         position = before.position or kept.position
         self.states.wrote(position)  # maybe as another process
         answer = kept.personal_again(lambda stream: fold(self.store, stream, position).state)
-        return Done(answer, position, erases=command.operation.name in _ERASE)
+        # Whoever was first may have died before all of it was gone.
+        last = (one.event for _, one in self.store.pick([position]))
+        return Done(answer, position, erased=tuple(one for one in last if erased_by(one)))
 
     def _fingerprint(self, command: Command[Any, Any]) -> str:
         """The same for the same wish of the same actor, and for no other.

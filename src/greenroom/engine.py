@@ -184,6 +184,7 @@ class Greenroom(Room[LiveCore]):
                 outbox_at, head=store.position(), template=template(core), facts=facts(core)
             )
             opened.callback(outbox.close)
+            core.outbox = outbox
             room = cls(core, store, views, outbox)
             opened.pop_all()
             telemetry.opened(type(store).__name__, store.position())

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter
 
 from greenroom.adapters.ids import Ids
+from greenroom.adapters.outbox import Outbox
 from greenroom.answers import Answer, MediaStats
 from greenroom.core import Core
 from greenroom.desk import Command, Desk
@@ -22,7 +23,7 @@ from greenroom.domain.attempts import Attempts
 from greenroom.domain.call_events import CallDeleted
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import EntryNotFound, KeysUnavailable, StoreClosed, StoreError
-from greenroom.domain.message import CallId, Decided, EntryId, Event, Recorded, StreamId, UserId
+from greenroom.domain.message import CallId, EntryId, Event, Recorded, StreamId, UserId
 from greenroom.domain.operations import people
 from greenroom.domain.operations.members import Member
 from greenroom.domain.operations.operation import Operation
@@ -89,6 +90,7 @@ class LiveCore(Core):
         self.leases: Callable[[], Leases] | None = None
         """Opens the leases of media; None where no other process can have the store."""
         self.ice_servers: Sequence[IceServer] = ()
+        self.outbox: Outbox | None = None
         self.doorkeeper: Final = doorkeeper or Doorkeeper(None, None, clock.now)
         self.desk.refused = self.doorkeeper.refused
         self._starting_media = threading.Lock()
@@ -254,8 +256,8 @@ class LiveCore(Core):
             with self.telemetry.watching(command) as watched:
                 return self.carry_out(watched)
         done = self.desk.carry_out(command)
-        if done.erases:
-            self.scrub(done.events)
+        if done.erased:
+            self.scrub(done.erased)
         if done.events:
             self.wake()
         return done.answer.placed(done.position)
@@ -275,7 +277,7 @@ class LiveCore(Core):
         for drive in self.drives:
             drive.wake()
 
-    def scrub(self, events: Sequence[Decided[Event]]) -> None:
+    def scrub(self, erasing: Sequence[Event]) -> None:
         """The keys went with the commit; let no byte stay of them, nor of what the views tell.
 
         To the store nobody is named: who was erased may be known again by now, under a key that
@@ -286,8 +288,11 @@ class LiveCore(Core):
                 this store; its keys are destroyed before long, or when it is asked for again.
         """
         away: KeysUnavailable | None = None
-        forget = partial(self._forget, [decided.event for decided in events])
-        for part in (partial(self._store.erase, ()), self.seen, forget):
+        parts: list[Callable[[], object]] = [self.seen, partial(self._forget, erasing)]
+        if self.outbox is not None:
+            parts.append(partial(self.outbox.hush, erasing))
+        parts.append(partial(self._store.erase, ()))  # the last: it empties the log of the file
+        for part in parts:
             try:
                 part()
             except KeysUnavailable as error:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from greenroom import Greenroom, Member, errors
+from greenroom.tickers import DeliveryTicker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.engine.conftest import Rooms
+
+    from greenroom.domain.ports import Notification
 
 HEALTH = "hypertension-and-a-peanut-allergy"
 KEPT = "what-another-call-says"
@@ -185,3 +189,49 @@ def test_without_timers_as_well_nothing_erased_stays_in_any_file(
     room.as_user("thierry").call("default", "123").query_members()
     room.system("registry").call("default", "123").delete(hard=True)
     assert files_that_say(HEALTH, tmp_path) == []
+
+
+def test_whoever_erases_again_finishes_what_a_dead_process_has_left(
+    rooms: Rooms, file_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = rooms.open(file_url, timers=False)
+    room.as_user("thierry").call("default", "123").create()
+    with suppress(errors.Refused):
+        room.as_user("alice").call("default", "123").update(custom={"notes": "no"})
+    registry = room.system("registry").call("default", "123")
+    with monkeypatch.context() as patch:
+        patch.setattr(room._core, "scrub", lambda _: None)  # died before it
+        room.users.erase("alice", request_id="erase-alice")
+        assert registry.attempts().total == 1
+    room.users.upsert("alice", name="Alice anew")
+    room.users.erase("alice", request_id="erase-alice")
+    assert registry.attempts().total == 0
+    assert room.users.get("alice").name == "Alice anew", "whom nobody has erased since"
+
+
+def test_what_a_notifier_says_of_somebody_goes_with_them(
+    rooms: Rooms, file_url: str, tmp_path: Path
+) -> None:
+    """What it says of somebody who is erased while it is at it."""
+    room = rooms.open(file_url, timers=False)
+    room.users.upsert("alice", name=HEALTH)
+    room.as_user("alice").call("default", "123").create(member_ids=["charlie"], ring=True)
+    room.as_user("thierry").call("default", "other").create(member_ids=["jaewoong"], ring=True)
+    core, attempts = room._core, []
+
+    class Slow:
+        def notify(self, notification: Notification) -> None:
+            attempts.append(notification.title)
+            if len(attempts) == 1:
+                room.users.erase("alice")
+            raise ConnectionError(f"not told: {notification.title}")
+
+    ticker = DeliveryTicker(core, room._store, room.outbox, Slow())
+    ticker.fire_due()
+    assert len(attempts) == 2
+    room.close()
+    assert files_that_say(HEALTH, tmp_path) == []
+    room = rooms.open(file_url, timers=False)
+    told = {one.cid: one.last_error for one in room.outbox.entries()}
+    assert told["default:123"] == ""
+    assert "thierry" in (told["default:other"] or "")

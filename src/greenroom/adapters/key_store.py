@@ -42,6 +42,8 @@ _IDENTITY_BYTES: Final = 32
 _AT_ONCE: Final = 500
 """Numbers in one statement: SQLite takes no more than some thousand parameters."""
 _EXPECTED: Final = "sqlite:///path/to/keys.db or postgresql://user:password@host:port/database"
+_NO_STATISTICS: Final = "ALTER TABLE greenroom_keys ALTER COLUMN secret SET STATISTICS 0"
+"""They quote values, also of rows that are gone."""
 _TOLD_AS_THEY_ARE: Final = (KeysUnavailable, NotOurStore, StoreClosed, WrongSchema)
 
 metadata: Final = MetaData()
@@ -214,6 +216,9 @@ def _found(database: Beside, *, create: bool) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS greenroom")
     database.found(Founding(formats, SCHEMA), identity=secrets.token_bytes(_IDENTITY_BYTES))
+    with database.reading() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(_NO_STATISTICS)
 
 
 def _file_at(path: Path | None) -> tuple[int, int] | None:
@@ -238,7 +243,7 @@ def _found_of(connection: Connection, numbers: Iterable[int]) -> dict[int, bytes
 def _wipe(connection: Connection) -> None:
     """Leave no byte of what was deleted, as far as that is in our hands."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("VACUUM (SKIP_LOCKED) greenroom_keys")
+        connection.exec_driver_sql("VACUUM (ANALYZE, SKIP_LOCKED) greenroom_keys")
         return
     if not empty_log(connection.exec_driver_sql, BUSY_SECONDS):
         raise KeysUnavailable(

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from greenroom.adapters.intents import KIND_OF, Intent, Noteworthy, intents
-from greenroom.adapters.outbox_database import Database
+from greenroom.adapters.outbox_database import Database, hush, last_error
 from greenroom.adapters.outbox_tables import (
     LONGEST_PAUSE,
     Entry,
@@ -30,17 +30,19 @@ from greenroom.adapters.outbox_tables import (
     entry_row,
     follower,
     is_due,
+    known_status,
     ring_row,
     rings,
 )
 from greenroom.adapters.wording import Wording
 from greenroom.domain import checks
 from greenroom.domain.call_events import CallRung
-from greenroom.domain.errors import InvalidInput, Refused
+from greenroom.domain.errors import Refused
 from greenroom.domain.instants import instant_or_none, micros
 from greenroom.domain.message import CallId, Event, EventId, Recorded, UserId
 from greenroom.domain.ports import Notification, Notifier
 from greenroom.domain.settings import NotificationTemplate
+from greenroom.domain.streams import ERASING
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +83,8 @@ class _Noted:
     """Whether it must be known for good that this stretch was read."""
     intents: Sequence[Intent]
     rings: Sequence[CallRung]
+    erasing: Sequence[Event]
+    """What takes words about somebody, or about a call, away."""
     more: bool
     """Whether the log may go on after it."""
 
@@ -220,7 +224,7 @@ class Outbox:
         most = checks.integer(limit, "limit", 1, 10_000)
         query = select(entries).order_by(entries.c.id).limit(most)
         if status is not None:
-            query = query.where(entries.c.status == _known(status))
+            query = query.where(entries.c.status == known_status(status))
         with self._database.reading() as connection:
             return [entry(row) for row in connection.execute(query).mappings()]
 
@@ -243,6 +247,10 @@ class Outbox:
         with self._database.writing() as connection:
             return connection.execute(again).rowcount == 1
 
+    def hush(self, erasing: Sequence[Event]) -> None:
+        """Keep no word of a failure that may speak of whom or what these events erase."""
+        self._database.hush(erasing)
+
     def close(self) -> None:
         """Release the database. Twice is fine; other calls then raise StoreClosed."""
         self._database.close()
@@ -257,6 +265,7 @@ class Outbox:
         """What the next stretch of the log asks for."""
         wanted: list[Intent] = []
         rung: dict[tuple[CallId, int], CallRung] = {}
+        erasing: list[Event] = []
         position, count, noteworthy = after, 0, False
 
         def caller(cid: CallId, ring: int) -> UserId | None:
@@ -265,6 +274,9 @@ class Outbox:
 
         for count, (position, recorded) in enumerate(islice(records, _BATCH), 1):  # noqa: B007 - how far it got
             event = recorded.event
+            if event.name in ERASING:
+                erasing.append(event)
+                noteworthy = True
             if not isinstance(event, Noteworthy):
                 continue
             noteworthy = True
@@ -275,7 +287,7 @@ class Outbox:
             if len(wanted) >= _BATCH:
                 break
         more = count == _BATCH or len(wanted) >= _BATCH
-        return _Noted(position, noteworthy, wanted, [*rung.values()], more)
+        return _Noted(position, noteworthy, wanted, [*rung.values()], erasing, more)
 
     def _look_up_position(self) -> None:
         stored = self.position()
@@ -298,6 +310,8 @@ class Outbox:
                 return False
             self._database.insert_new(connection, entries, rows)
             self._database.insert_new(connection, rings, map(ring_row, noted.rings))
+            if noted.erasing:  # whoever erased may have died before it came to this
+                hush(connection, noted.erasing)
             return True
 
     def _claim_next(self, now: datetime, outcome: _Outcome | None) -> RowMapping | None:
@@ -362,14 +376,6 @@ class Outbox:
         self._database.prune(now - _KEPT, _PRUNED_AT_ONCE)
 
 
-def _known(status: object) -> Status:
-    known = {one.value: one for one in Status}
-    found = known.get(checks.plain(cast("str", status))) if checks.is_a(status, str) else None
-    if found is None:
-        raise InvalidInput("status", f"one of {', '.join(known)}", checks.nearest(status, known))
-    return found
-
-
 def _settle(connection: Connection, outcome: _Outcome | None) -> None:
     if outcome is not None:
         connection.execute(
@@ -377,7 +383,7 @@ def _settle(connection: Connection, outcome: _Outcome | None) -> None:
             .where(entries.c.id == outcome.row_id)
             .values(
                 status=outcome.status,
-                last_error=outcome.error,
+                last_error=last_error(outcome.error),
                 due_at=outcome.due_at and micros(outcome.due_at),
                 settled_at=outcome.settled_at and micros(outcome.settled_at),
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -22,7 +22,9 @@ from sqlalchemy import (
 )
 
 from greenroom.adapters.intents import Intent
+from greenroom.domain import checks
 from greenroom.domain.call_events import CallRung
+from greenroom.domain.errors import InvalidInput
 from greenroom.domain.instants import instant_or_none, micros
 from greenroom.domain.message import CallId, UserId
 
@@ -104,8 +106,22 @@ class Entry:
     attempts: int
     """Begun so far."""
     last_error: str | None
+    """Of the attempt before; empty once somebody it may speak of was erased."""
     next_attempt_at: datetime | None
     """None unless pending."""
+
+
+def known_status(said: object) -> Status:
+    """The status that was named.
+
+    Raises:
+        InvalidInput: there is no such one.
+    """
+    known = {one.value: one for one in Status}
+    found = known.get(checks.plain(cast("str", said))) if checks.is_a(said, str) else None
+    if found is None:
+        raise InvalidInput("status", f"one of {', '.join(known)}", checks.nearest(said, known))
+    return found
 
 
 def entry_row(intent: Intent, now: datetime | None) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ COPYING: Final = "greenroom copy"
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('greenroom schema', 0))"
 
 # No default for the position: only `append_draft` gives one, in the order of commits, without gaps.
+# No statistics of secrets: they quote values, also of rows that are gone.
 # COLLATE "C": ids are in the same order as in SQLite and in Python.
 _TABLES: Final = (
     """\
@@ -51,6 +52,7 @@ CREATE TABLE greenroom.subject_keys (
     subject text COLLATE "C" NOT NULL UNIQUE,
     secret bytea NOT NULL
 )""",
+    "ALTER TABLE greenroom.subject_keys ALTER COLUMN secret SET STATISTICS 0",
     """\
 CREATE TABLE greenroom.snapshots (
     stream text COLLATE "C" PRIMARY KEY,

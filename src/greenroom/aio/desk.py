@@ -76,8 +76,8 @@ class AsyncDesk:
         finally:
             self._desk.intake.leave()
         with suppress(StoreClosed):  # closed meanwhile; it is recorded all the same
-            if done.erases:
-                await self.in_thread(self._core.scrub, done.events)
+            if done.erased:
+                await self.in_thread(self._core.scrub, done.erased)
             if done.events and self._core.drives:
                 await self._woken()
         return done.answer.placed(done.position)

@@ -21,6 +21,11 @@ _TABLES: Final = (
     "SELECT table_schema, table_name FROM information_schema.tables"
     " WHERE starts_with(table_schema, 'greenroom') ORDER BY 1, 2"
 )
+_STATISTICS: Final = (
+    "SELECT count(*) FROM pg_stats AS one"
+    " WHERE starts_with(schemaname, 'greenroom') AND strpos(one::text, ?) > 0"
+)
+"""The server quotes values in them, also of rows that are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,17 @@ def residue(words: Sequence[str], where: str | Path) -> list[Residue]:
             if tables.kind != "sqlite":
                 return list(_in_tables(tables, wanted))
             path = Path(tables.name)
-        files = sorted(one for one in path.parent.glob(f"{path.stem}*") if one.is_file())
+        beside = sorted(path.parent.glob(f"{path.stem}*"))
+        files = [file for one in beside for file in _files_at(one)]
     else:
-        files = sorted(one for one in where.rglob("*") if one.is_file()) or [where]
+        files = _files_at(where) or [where]
     return [found for file in files for found in _in_file(file, wanted)]
+
+
+def _files_at(path: Path) -> list[Path]:
+    """The file, or those in the folder and in folders below."""
+    there = [path] if path.is_file() else path.rglob("*")
+    return sorted(one for one in there if one.is_file())
 
 
 def _ways_to_write(word: str) -> Sequence[bytes]:
@@ -103,16 +115,15 @@ def _in_data(
 
 def _in_tables(tables: Tables, wanted: Mapping[int, Sequence[bytes]]) -> Iterator[Residue]:
     """In every row of every table, as text; bytes stand in it as hexadecimal digits."""
-    for schema, table in tables.ask(_TABLES):
+    counted = {
+        f"{schema}.{table}": (
+            f'SELECT count(*) FROM "{schema}"."{table}" AS one WHERE strpos(one::text, ?) > 0'
+        )
+        for schema, table in tables.ask(_TABLES)
+    }
+    for place, question in (*counted.items(), ("statistics of columns", _STATISTICS)):
         for number, ways in wanted.items():
             written = [way.decode("latin-1") for way in ways] + [way.hex() for way in ways]
-            if any(_rows_with(tables, f'"{schema}"."{table}"', text) for text in written):
-                yield Residue(f"{schema}.{table}", number)
-
-
-def _rows_with(tables: Tables, table: str, text: str) -> int:
-    if "\0" in text:  # no text in PostgreSQL holds it
-        return 0
-    return tables.number(
-        f"SELECT count(*) FROM {table} AS one WHERE strpos(one::text, ?) > 0", text
-    )
+            # No text in PostgreSQL holds a zero.
+            if any(tables.number(question, text) for text in written if "\0" not in text):
+                yield Residue(place, number)

@@ -31,6 +31,7 @@ from greenroom.projections.postgres_functions import FUNCTIONS
 from greenroom.projections.postgres_leading import COULD_LEAD, PostgresLead
 from greenroom.projections.postgres_locks import TRY, UNLOCK, lock_key, released
 from greenroom.projections.postgres_readers import EACH, Readers
+from greenroom.projections.postgres_vacuum import vacuum
 
 SCHEMA: Final = "greenroom_views"
 """Where the views stand, in the database of the events or in any other."""
@@ -162,6 +163,8 @@ class PostgresDatabase(Database):
     def forget(self, tables: Collection[str]) -> bool:
         """See `Database`: no query finds it any more, and the tables are vacuumed.
 
+        So are the server's notes of what stands in their columns.
+
         That frees the old versions of rows, which is possible once no transaction can see them.
         The bytes in freed space, like those in the server's own log, are for the server to write
         over; backups keep what they keep.
@@ -171,7 +174,7 @@ class PostgresDatabase(Database):
             if not self._nobody_sees(connection, str(connection.scalar(_NOW))):
                 return False
             try:
-                connection.exec_driver_sql(f"VACUUM {', '.join(sorted(tables))}")
+                vacuum(driver(connection), sorted(tables))
             except DBAPIError as error:
                 if sqlstate(error) != psycopg.errors.LockNotAvailable.sqlstate:
                     raise
