@@ -232,6 +232,6 @@ def test_what_a_notifier_says_of_somebody_goes_with_them(
     room.close()
     assert files_that_say(HEALTH, tmp_path) == []
     room = rooms.open(file_url, timers=False)
-    told = {one.cid: one.last_error for one in room.outbox.entries()}
+    told = {str(one.cid): one.last_error for one in room.outbox.entries()}
     assert told["default:123"] == ""
     assert "thierry" in (told["default:other"] or "")
