@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +14,9 @@ from tests.whatif.conftest import START, call_of
 from greenroom import Greenroom, errors, whatif
 from greenroom.testing import VirtualClock
 from greenroom.testing.postgres import PrivatePostgres
-from greenroom.whatif import Comparison
+from greenroom.whatif import Comparison, Outcome
 from greenroom.whatif.changes import Change
+from greenroom.whatif.sharing import fitting, forks
 
 pytestmark = pytest.mark.slow
 CALLS = 8
@@ -67,6 +69,56 @@ def test_whoever_interrupts_is_not_kept_waiting_and_leaves_no_process(tmp_path: 
             asked.over(processes=2, progress=interrupted)
         assert not multiprocessing.active_children()
         assert asked.over().counts == {"newly_refused": 2 * CALLS}
+
+
+def test_without_other_threads_it_is_forked_and_anything_can_be_supposed(tmp_path: Path) -> None:
+    """In a process of its own: this one has threads."""
+    with week(f"sqlite:///{tmp_path}/calls.db"):
+        pass
+    asked = multiprocessing.get_context("spawn").Process(target=_forking, args=(tmp_path,))
+    asked.start()
+    asked.join()
+    assert asked.exitcode == 0
+
+
+def _forking(directory: Path) -> None:
+    with Greenroom.open(f"sqlite:///{directory}/calls.db", timers=False) as room:
+        assert forks()
+        nobody = whatif.rule("open", lambda *_: ("nobody", errors.NotLiveYet(None), None))
+        told: list[int] = []
+        asked = room.what_if(nobody)
+        alone = asked.over(processes=1)
+        assert asked.over(processes=3, progress=lambda at, _: told.append(at)) == alone
+        assert alone.counts == {"newly_refused": len(PEOPLE) * CALLS}
+        assert told == sorted(told)
+        broken = whatif.rule("open", _broken)
+        with pytest.raises(ZeroDivisionError):
+            room.what_if(broken).over(processes=2)
+        assert not multiprocessing.active_children()
+
+
+def _broken(*_: object) -> Outcome:
+    raise ZeroDivisionError
+
+
+def test_with_other_threads_nothing_is_forked_unasked() -> None:
+    found: list[bool] = []
+    asking = threading.Thread(target=lambda: found.extend([forks(), fitting(10**9) > 1]))
+    asking.start()
+    asking.join()
+    assert found == [False, False]
+
+
+def test_what_a_process_dies_of_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    def kill_the_other(_: int, __: int) -> None:
+        for one in multiprocessing.active_children():
+            one.kill()
+
+    with (
+        week(f"sqlite:///{tmp_path}/calls.db") as room,
+        pytest.raises(errors.StoreError, match="died"),
+    ):
+        room.what_if(NO_STRANGERS).over(processes=2, progress=kill_the_other)
 
 
 def test_the_slowest_says_how_far_they_are(tmp_path: Path) -> None:

@@ -22,11 +22,12 @@ Told = Callable[[str, int, int], None]
 
 
 @contextmanager
-def steps(words: Mapping[str, str]) -> Iterator[Told]:
+def steps(words: Mapping[str, str], *, by_itself: bool = True) -> Iterator[Told]:
     """One bar for each step that is told of, in the order of their beginnings.
 
     Args:
         words: what people read for a step; its own name by default.
+        by_itself: whether a thread draws them; otherwise they are drawn where they are told of.
     """
     console = err()
     bars: dict[str, TaskID] = {}
@@ -39,11 +40,12 @@ def steps(words: Mapping[str, str]) -> Iterator[Told]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
+        auto_refresh=by_itself,
     ) as progress:
 
         def told(step: str, done: int, of: int) -> None:
             if step not in bars:
                 bars[step] = progress.add_task(words.get(step, step))
-            progress.update(bars[step], completed=done, total=of or None)
+            progress.update(bars[step], completed=done, total=of or None, refresh=not by_itself)
 
         yield told

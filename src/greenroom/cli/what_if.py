@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -18,13 +18,14 @@ from greenroom.cli.options import (
     StoreOption,
     parsed_json,
 )
-from greenroom.cli.output import document, filled, out, printable, table
+from greenroom.cli.output import document, err, filled, out, printable, table
 from greenroom.cli.progress import steps
 from greenroom.domain.errors import InvalidInput
 from greenroom.whatif.changes import Change
+from greenroom.whatif.running import Progress
 
-_WORTH_SHARING: Final = 200_000
-"""Positions: to start a process takes as long as some ten thousand decisions."""
+INTERRUPTED: Final = 130
+"""Exit code: as of every program that an interrupt has ended."""
 _Policies = list[str] | None
 
 
@@ -60,6 +61,10 @@ def what_if(
         typer.Option("--cascading", help="Let calls go on from what comes out otherwise."),
     ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Differences to show.")] = 25,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, help="That share the calls.", show_default="as fits"),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
     debug: DebugOption = False,  # noqa: ARG001 - read where errors end up
@@ -71,19 +76,37 @@ def what_if(
     [dim]greenroom what-if --revoke default:user:join-call --after 2026-01-01T00:00:00Z[/dim]
     """
     changes = [*_changes(revoke or [], grant or [], settings or [], without or [])]
-    with opened(store) as room, steps({"log": "Deciding again"}) as told:
+    with _watched() as progress, opened(store) as room:
         found = room.what_if(*changes).over(
             call or None,
             period=(_moment("--after", after), _moment("--until", until)),
             mode=whatif.Mode.CASCADING if cascading else whatif.Mode.PINNED,
             shown=limit,
-            processes=(os.cpu_count() or 1) if room.position > _WORTH_SHARING else 1,
-            progress=lambda done, of: told("log", done, of),
+            processes=processes,
+            progress=progress,
         )
     if as_json:
         document(found)
     else:
         show(found)
+
+
+@contextmanager
+def _watched() -> Iterator[Progress]:
+    """A bar; and whoever interrupts is told how far it was."""
+    reached, last = 0, 0
+    try:
+        with steps({"log": "Deciding again"}, by_itself=False) as told:
+
+            def progress(position: int, until: int) -> None:
+                nonlocal reached, last
+                reached, last = position, until
+                told("log", position, until)
+
+            yield progress
+    except KeyboardInterrupt:
+        err().print(f"Interrupted at position {reached:,} of {last:,}.")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def show(found: whatif.Comparison) -> None:

@@ -11,8 +11,8 @@ from greenroom.domain.errors import InvalidInput
 from greenroom.domain.message import CallId
 from greenroom.whatif.changes import Change, Supposed
 from greenroom.whatif.differences import SHOWN, Comparison, Mode, Tally
-from greenroom.whatif.running import Progress, Source, Span, run
-from greenroom.whatif.sharing import address_of, run_shared
+from greenroom.whatif.running import Progress, Source, Span
+from greenroom.whatif.sharing import Work, address_of, can_be_sent, fitting, forks, run_shared
 
 if TYPE_CHECKING:
     from greenroom.live import LiveCore
@@ -41,7 +41,7 @@ class WhatIf:
         period: tuple[Moment | None, Moment | None] = (None, None),
         mode: str = Mode.PINNED,
         shown: int = SHOWN,
-        processes: int = 1,
+        processes: int | None = None,
         progress: Progress | None = None,
     ) -> Comparison:
         """Decide again on all that was asked for; what comes out otherwise, and because of what.
@@ -53,9 +53,10 @@ class WhatIf:
             mode: `pinned`: each decision on its recorded facts; `cascading`: the calls go on from
                 what comes out otherwise.
             shown: differences told one by one; all are counted.
-            processes: that share the calls, where the store outlives a process and what is
-                supposed can be sent to others; started anew, so that the program needs its
-                `if __name__ == "__main__"`.
+            processes: that share the calls, where the store outlives a process. None for as many
+                as it pays to fork: a program with other threads, or off Linux, is not forked.
+                More than one there are started anew, if what is supposed can be sent to them, and
+                the program needs its `if __name__ == "__main__"`.
             progress: told the position reached, and the one to be reached.
 
         Raises:
@@ -66,10 +67,13 @@ class WhatIf:
         found = _mode(mode)
         if progress is not None and not callable(progress):
             raise InvalidInput("progress", "a function of a position, and of the last one")
+        shown = checks.integer(shown, "shown", 0, MOST_SHOWN)
+        if processes is None:
+            processes = fitting(span.until - span.after)
         tally = self._run(
             span,
             found,
-            shown=checks.integer(shown, "shown", 0, MOST_SHOWN),
+            shown=shown,
             processes=checks.integer(processes, "processes", 1, MOST_PROCESSES),
             progress=progress or (lambda *_: None),
         )
@@ -78,21 +82,17 @@ class WhatIf:
     def _run(
         self, span: Span, mode: Mode, *, shown: int, processes: int, progress: Progress
     ) -> Tally:
-        store, supposed = self._core.desk.store, self._supposed
-        address = address_of(store, supposed.changes) if processes > 1 else None
+        store = self._core.desk.store
         source = Source(store, self._core.index, self._core.doorkeeper.all)
-        if address is None:
-            return run(source, supposed, span, mode, shown=shown, progress=progress)
-        return run_shared(
-            source,
-            address,
-            supposed.changes,
-            span,
-            mode,
-            shown=shown,
-            processes=processes,
-            progress=progress,
-        )
+        work = Work(source, self._supposed, mode, shown)
+        address = address_of(store)
+        if (
+            processes == 1
+            or address is None
+            or not (forks() or can_be_sent(self._supposed.changes))
+        ):
+            return work.done(span, progress)
+        return run_shared(work, address, span, processes=processes, progress=progress)
 
     def _span(
         self, calls: Iterable[str] | None, period: tuple[Moment | None, Moment | None]
