@@ -96,8 +96,8 @@ class SqlAttempts:
             WrongSchema: a later greenroom made the tables.
         """
         founding = Founding(formats, SCHEMA)
-        database = Beside.open(where, founding, what="the refused attempts", durable=False)
-        return cls(database)
+        what = "the refused attempts"
+        return cls(Beside.open(where, founding, what=what, durable=False, wipes=True))
 
     def write(self, new: Sequence[Attempt], verbatim: int) -> None:
         """Note them: so many verbatim of each user, call and minute, and the count of all."""

@@ -27,7 +27,7 @@ from typing import Final
 from msgspec import msgpack
 
 from greenroom.adapters.copying_attempts import copy_attempts
-from greenroom.adapters.moving_keys import MovingKeys, batched
+from greenroom.adapters.moving_keys import KEPT, MovingKeys, batched
 from greenroom.adapters.outbox_tables import SCHEMA as OUTBOX_SCHEMA
 from greenroom.adapters.outbox_tables import entries, follower, rings
 from greenroom.adapters.tables import COPY_MARK, TableRow, Tables, open_tables
@@ -156,7 +156,10 @@ class _Copying:
         self._with_outbox = source.has(follower.name)
         outbox = _OUTBOX if self._with_outbox else ()
         self._changing: Sequence[Table] = (_REQUESTS, *outbox, _SECRET, _KEYS)
-        self._moving = None if to_keys is None else MovingKeys(source, to_keys)
+        self._moving = None
+        if to_keys is not None:
+            self._moving = MovingKeys(source, target, to_keys, self._turn)
+        self._keys_at = None if to_keys is None else to_keys.identity
         self._reached = 0
         """Up to which position the target has the records."""
 
@@ -212,22 +215,30 @@ class _Copying:
                 )
             target.ask(
                 f"CREATE TABLE {COPY_MARK} (store bytea NOT NULL, source text NOT NULL,"
-                " position bigint NOT NULL, until bigint NOT NULL, begun_at bigint NOT NULL)"
+                " position bigint NOT NULL, until bigint NOT NULL, begun_at bigint NOT NULL,"
+                " keys bytea)"
             )
-            columns = ("store", "source", "position", "until", "begun_at")
-            now = micros(datetime.now(UTC))
-            row = (_identity(secret), self._source.name, 0, self._source.position(), now)
+            target.ask(f"CREATE TABLE {KEPT} (number bigint PRIMARY KEY)")
+            columns = ("store", "source", "position", "until", "begun_at", "keys")
+            until, now = self._source.position(), micros(datetime.now(UTC))
+            row = (_identity(secret), self._source.name, 0, until, now, self._keys_at)
             target.insert(COPY_MARK, columns, [row])
 
     def _find_mark(self, secret: bytes) -> None:
         """Go on where an earlier attempt ended."""
-        ((store, source, position),) = self._target.ask(
-            f"SELECT store, source, position FROM {COPY_MARK}"
+        ((store, source, position, keys),) = self._target.ask(
+            f"SELECT store, source, position, keys FROM {COPY_MARK}"
         )
         if store != _identity(secret):
             raise NotOurStore(
                 f"{self._target.name} holds an unfinished copy of another store, {source};"
                 " finish that, or empty the place"
+            )
+        if keys != self._keys_at:
+            raise NotOurStore(
+                f"{self._target.name} holds an unfinished copy whose keys go"
+                f" {'elsewhere' if keys else 'with it'}: finish it as it was begun,"
+                " or empty the place, and delete the keys that came elsewhere"
             )
         self._reached = position
 
@@ -328,6 +339,7 @@ class _Copying:
         self._target.settle()
         with self._turn():
             self._target.ask(f"DROP TABLE {COPY_MARK}")
+            self._target.ask(f"DROP TABLE {KEPT}")
             self._target.own()
 
     @staticmethod
@@ -352,6 +364,7 @@ _STAMP: Final = (
 """Keys are drawn from 2^53: their sum says which they are, and its parts stay far below 2^63."""
 _OUTBOX_STAMP: Final = (
     "SELECT count(*), max(id), sum(attempts), sum(length(status)), count(settled_at),"
+    " sum(length(last_error)),"
     " (SELECT max(position) FROM greenroom_effects_follower),"
     " (SELECT count(*) FROM greenroom_effects_rings),"
     " (SELECT max(rung_at) FROM greenroom_effects_rings) FROM greenroom_effects"

@@ -44,7 +44,7 @@ def copy_attempts(
     founding = Founding(formats, SCHEMA)
     with (
         closing(Beside.at(source, what=_WHAT)) as here,  # in memory, without any, for None
-        closing(Beside.open(target, founding, what=_WHAT)) as there,
+        closing(Beside.open(target, founding, what=_WHAT, wipes=True)) as there,
     ):
         if source is None:
             here.found(founding)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, TypeVar
 
 from greenroom.adapters.keyring import BOUND
 from greenroom.adapters.tables import TableRow, Tables
+from greenroom.adapters.targets import Target
 from greenroom.domain.errors import StoreError
 from greenroom.domain.keys import KeyStore
 
+KEPT: Final = "copy_keys_kept"
+"""A table in a store that another one is being copied into: whose secrets are elsewhere already."""
 _NUMBER_BITS: Final = 53
 
 T = TypeVar("T")
@@ -20,22 +24,34 @@ T = TypeVar("T")
 class MovingKeys:
     """What stands in the table of keys once the secrets are elsewhere.
 
+    Which secrets have come there is noted in the target first, as long as the copy is not
+    finished: whoever goes on with it knows which of them were erased meanwhile.
+
     Args:
         source: whose keys stand within.
+        target: of the copy; has the notes from its mark on.
         keys: where its secrets are kept from now on; whoever has been erased is in neither.
+        turn: a transaction of the target.
 
     Raises:
         StoreError: the keys of the source are elsewhere already.
     """
 
-    def __init__(self, source: Tables, keys: KeyStore) -> None:
+    def __init__(
+        self,
+        source: Tables,
+        target: Target,
+        keys: KeyStore,
+        turn: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         if source.ask("SELECT 1 FROM subject_keys WHERE subject = ?", BOUND):
             raise StoreError(
                 f"the keys of {source.name} are apart from it already: copy their database by its"
                 " own means, or name it for the copy as well"
             )
+        self._target = target
         self._keys = keys
-        self._kept: set[int] = set()
+        self._turn = turn
         self._bound: TableRow = (secrets.randbits(_NUMBER_BITS), BOUND, keys.identity)
 
     def rows(self, pages: Iterable[list[TableRow]]) -> Iterator[TableRow]:
@@ -45,16 +61,31 @@ class MovingKeys:
         were erased meanwhile.
         """
         bound, found = [self._bound], set[int]()
+        noted = {number for (number,) in self._target.ask(f"SELECT number FROM {KEPT}")}
         for page in pages:
-            self._keys.keep({number: bytes(secret) for number, _, secret in page})
-            found.update(number for number, _, _ in page)
+            new = {number: bytes(secret) for number, _, secret in page}
+            self._note(new.keys() - noted)
+            noted |= new.keys()
+            found |= new.keys()
+            self._keys.keep(new)
             for number, subject, _ in page:
                 if bound and subject > BOUND:
                     yield bound.pop()
                 yield number, subject, b""
         yield from bound
-        self._keys.destroy(self._kept - found)
-        self._kept = found
+        self._destroy(noted - found)
+
+    def _note(self, numbers: Collection[int]) -> None:
+        if numbers:
+            with self._turn():
+                self._target.insert(KEPT, ("number",), [(number,) for number in sorted(numbers)])
+
+    def _destroy(self, numbers: Collection[int]) -> None:
+        if numbers:
+            self._keys.destroy(numbers)
+            with self._turn():
+                for number in numbers:
+                    self._target.ask(f"DELETE FROM {KEPT} WHERE number = ?", number)
 
 
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -75,6 +75,7 @@ class PostgresTarget(PostgresTables, Target):
                 "SELECT setval(pg_get_serial_sequence('greenroom_effects', 'id'),"
                 " coalesce(max(id), 1), max(id) IS NOT NULL) FROM greenroom_effects"
             )
+            self.ask("VACUUM (ANALYZE) greenroom_effects")
         self.ask("VACUUM (ANALYZE) stored_events, requests, subject_keys")
 
     def _connect(self) -> Connection[Answer]:
