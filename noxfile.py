@@ -24,7 +24,7 @@ nox.options.sessions = ["check", "slow"]
 
 
 FUZZED = [
-    *("filter", "sort", "cursor", "archive", "bundle", "record"),
+    *("filter", "sort", "cursor", "archive", "bundle", "listed", "record", "checkpoint", "key"),
     *("offer", "answer", "fragment", "custom", "instant"),
 ]
 COVERING = [

@@ -73,6 +73,13 @@ def test_nobody_is_shown_to_be_absent_by_anothers_place(
                 must_be_absent(root, there, Place(place.others[:depth], None))
 
 
+@pytest.mark.parametrize("found", [None, (name_hash("call-default:party"), (1, NO_HASH))])
+def test_a_path_longer_than_a_name_shows_nothing(found: tuple[bytes, Entry] | None) -> None:
+    place = Place([NO_HASH] * (8 * DIGEST + 1), found)
+    with pytest.raises(Unproven, match="too long"):
+        must_be_absent(NO_HASH, "call-default:visit", place)
+
+
 @given(st.dictionaries(chains, entries, min_size=1, max_size=60), st.data())
 def test_any_change_of_the_map_is_another_root(
     named: dict[str, Entry], data: st.DataObject

@@ -7,13 +7,9 @@ branches that an input reaches. What that finds becomes an `@example` here.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import example, given
@@ -21,16 +17,6 @@ from hypothesis import strategies as st
 from tests.fuzz.edits import edited, shuffled_rows
 from tests.projections.worlds import filters
 
-from greenroom import Greenroom
-from greenroom.adapters.tables import open_tables
-from greenroom.audit.archive import pack, unpack
-from greenroom.audit.bundles import bundle, record_proof
-from greenroom.audit.ledger import Ledger
-from greenroom.audit.log import Log
-from greenroom.audit.notes import VerifierKey
-from greenroom.audit.record_proof import proved_record
-from greenroom.audit.trees import Unproven
-from greenroom.audit.verifier import verdict
 from greenroom.domain import checks
 from greenroom.domain.errors import (
     InvalidCursor,
@@ -46,12 +32,10 @@ from greenroom.projections.cursor import Cursor, Signer
 from greenroom.projections.parse import MAX_NODES, parse, parse_sort
 from greenroom.projections.query import asc, comparisons, holds
 from greenroom.projections.questions import CALL_FIELDS, MEMBER_FIELDS
-from greenroom.testing.clock import VirtualClock
 from greenroom.testing.descriptions import TRICKLE, TWO_WAY, answer_sdp, offer_sdp
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Exception)
-NOON: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def read_or_refused(read: Callable[[], T], refusal: type[R]) -> T | R:
@@ -137,52 +121,6 @@ def test_a_cursor_is_read_as_it_was_written_or_refused(cursor: Cursor, data: st.
         Signer(b"secret", lambda: ["calls", "charlie"]).read(written)
 
 
-@cache
-def proved() -> tuple[bytes, bytes, VerifierKey]:
-    """A bundle of a call, the proof of one of its records, and the key of the log."""
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/calls.db"
-        with Greenroom.open(url, clock=VirtualClock(NOON), timers=False) as room:
-            call = room.as_user("thierry").call("default", "visit")
-            call.create(custom={"topic": "blood pressure"})
-            call.join().leave()
-        ledger = Ledger.found(Path(folder) / "ledger", "example.org/clinic")
-        with open_tables(url) as tables:
-            ledger.checkpoint(Log(tables))
-            archive = bundle(ledger, Log(tables), call.cid).archive
-            assert verdict(unpack(archive), ledger.verifier).trusted
-            return archive, record_proof(ledger, Log(tables), 2), ledger.verifier
-
-
-@given(data=st.data())
-def test_an_archive_is_unpacked_as_it_was_packed_or_refused(data: st.DataObject) -> None:
-    files = {"proof": b"{}", "records.jsonl": b"{}\n{}\n"}
-    archive = data.draw(edited(pack(files), st.binary(max_size=8)))
-    unpacked = read_or_refused(lambda: unpack(archive), Unproven)
-    assert isinstance(unpacked, Unproven) or pack(unpacked) == archive
-
-
-@given(data=st.data())
-def test_a_bundle_of_other_files_proves_nothing(data: st.DataObject) -> None:
-    archive, _, key = proved()
-    files = unpack(archive)
-    name = data.draw(st.sampled_from(sorted(files)))
-    said = data.draw(edited(files[name], st.binary(max_size=40)))
-    if said == files[name]:
-        return
-    with pytest.raises(Unproven):
-        verdict({**files, name: said}, key)
-
-
-@given(data=st.data())
-def test_the_proof_of_a_record_proves_no_other(data: st.DataObject) -> None:
-    _, proof, key = proved()
-    record, checkpoint = proved_record(proof, key)
-    said = data.draw(edited(proof, st.binary(max_size=40)))
-    shown = read_or_refused(lambda: proved_record(said, key), Unproven)
-    assert isinstance(shown, Unproven) or shown == (record, checkpoint)
-
-
 attributes = st.sampled_from(
     [
         *("a=mid:1", "a=sendonly", "a=inactive", "a=rtcp-mux", "a=setup:passive", "a=end"),
@@ -249,19 +187,3 @@ def test_custom_data_is_copied_exactly_or_refused(said: Any) -> None:
 @given(said=edited("2026-01-31T12:00:00.123456+01:00", st.text("0123456789-+:.TZz ", max_size=4)))
 def test_an_instant_is_the_same_in_any_case(said: str) -> None:
     assert micros_of(said.lower()) == micros_of(said.upper())
-
-
-FUZZED: Final[Mapping[str, Callable[..., None]]] = {
-    "filter": test_a_filter_is_refused_with_its_place_or_is_true_of_a_row_or_not,
-    "sort": test_a_sort_is_refused_with_its_place_or_tells_all_rows_apart,
-    "cursor": test_a_cursor_is_read_as_it_was_written_or_refused,
-    "archive": test_an_archive_is_unpacked_as_it_was_packed_or_refused,
-    "bundle": test_a_bundle_of_other_files_proves_nothing,
-    "record": test_the_proof_of_a_record_proves_no_other,
-    "offer": test_an_offer_is_refused_or_means_what_is_written_of_it,
-    "answer": test_an_answer_is_refused_or_means_what_is_written_of_it,
-    "fragment": test_a_fragment_is_refused_or_names_one_connection,
-    "custom": test_custom_data_is_copied_exactly_or_refused,
-    "instant": test_an_instant_is_the_same_in_any_case,
-}
-"""By the names that `nox -s fuzz` knows them by."""

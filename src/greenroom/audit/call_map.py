@@ -83,7 +83,7 @@ def must_be_absent(root: bytes, chain: str, place: Place) -> None:
     """
     wanted = name_hash(chain)
     if place.found is not None:
-        there, depth = place.found[0], len(place.others)
+        there, depth = place.found[0], _depth(place)
         if there == wanted or _first_bits(there, depth) != _first_bits(wanted, depth):
             raise Unproven(f"this does not show that there is no {chain}")
     _must_lead(root, wanted, place)
@@ -91,9 +91,7 @@ def must_be_absent(root: bytes, chain: str, place: Place) -> None:
 
 def _must_lead(root: bytes, wanted: bytes, place: Place) -> None:
     """What stands in the place of a name leads to the root."""
-    depth = len(place.others)
-    if depth > _BITS:
-        raise Unproven("the proof of the map is too long")
+    depth = _depth(place)
     hashed = NO_HASH if place.found is None else _entry_hash(*place.found)
     bits = int.from_bytes(wanted, "big")
     for level in reversed(range(depth)):
@@ -101,6 +99,13 @@ def _must_lead(root: bytes, wanted: bytes, place: Place) -> None:
         hashed = _over(other, hashed) if bits >> (_BITS - 1 - level) & 1 else _over(hashed, other)
     if hashed != root:
         raise Unproven("the proof does not lead to the root of the chains")
+
+
+def _depth(place: Place) -> int:
+    """How many bits of its name lead to a place."""
+    if len(place.others) > _BITS:
+        raise Unproven("the proof of the map is too long")
+    return len(place.others)
 
 
 def _first_bits(name: bytes, count: int) -> int:
