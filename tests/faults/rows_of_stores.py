@@ -130,11 +130,12 @@ OF_STORES: Final[Sequence[Row]] = (
     ),
     Row(
         fault="a server that stands still",
-        made="SIGSTOP of all processes of the server, while rooms are connected to it",
+        made="SIGSTOP of all processes of the server, or of all that a room is connected to",
         checked="it is said so in bounded time, and the room goes on when the server does; a"
         " statement that takes long is waited for",
         tests=(
             f"{_FROZEN}::test_who_asks_meanwhile_is_told_so_and_all_goes_on_when_it_does",
+            f"{_FROZEN}::test_one_process_of_it_that_stands_still_keeps_nobody_waiting_for_ever",
             f"{_FROZEN}::test_a_statement_that_takes_its_time_is_waited_for",
         ),
     ),

@@ -52,7 +52,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_server_that_forks_after_loading_lets_in_exactly_as_many_as_the_call_takes(
-    rooms: Rooms, file_url: str
+    rooms: Rooms, file_url: str, tried: Callable[[str, int], None]
 ) -> None:
     room = rooms.open(file_url, clock=SystemClock(), timers=False)
     call_of(room, "thierry").create(max_participants=12)
@@ -70,6 +70,7 @@ def test_a_server_that_forks_after_loading_lets_in_exactly_as_many_as_the_call_t
         attempts = room.system("registry").call("default", "123").attempts
         wait_until(lambda: attempts().total == 28)
     judge(room, Notes(), note, url=file_url)
+    tried(file_url.partition(":")[0], 41)
 
 
 def test_children_do_all_that_a_room_can_and_leave_their_parent_as_it_was(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
 
 import psycopg
 import pytest
 from tests.faults.clients import CALL, ask, begin, requests
-from tests.faults.judgement import Notes, judge, wait_for
+from tests.faults.judgement import PATIENCE, Notes, judge, judge_log, wait_for
 from tests.faults.sizes import sized
 
 from greenroom import Greenroom, errors
@@ -55,6 +60,60 @@ def test_a_statement_that_takes_its_time_is_waited_for(
         monkeypatch.setattr(psycopg, "connect", _counted(knocks, psycopg.connect))
         assert connection.execute("SELECT 1 FROM pg_sleep(2)").fetchone() == (1,)
         assert knocks
+
+
+def test_one_process_of_it_that_stands_still_keeps_nobody_waiting_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tried: Callable[[str, int], None]
+) -> None:
+    """Whoever was connected to it is answered by another one, or told; it goes on in vain."""
+    monkeypatch.setattr(postgres_silence, "LONGEST", 2.0)
+    notes, times = Notes(), sized(ci=1, large=10)
+    with (
+        PrivatePostgres(fsync=False) as server,
+        server.database() as url,
+        Greenroom.open(url, timers=False, query_limit=timedelta(seconds=10)) as room,
+    ):
+        begin(room)
+        for number in range(times):
+            notes.ask_all(room, requests("tommaso", number * 10, 10), ask)
+            room.as_user("thierry").call(*CALL).query_members(at_least=room.position)
+            with stopped(url):
+                notes.ask_all(room, requests("alice", number * 5, 5), ask)
+                notes.settle(room, ask)
+                wait_for(room)
+                answered(room)
+            judge_log(room._store, notes)
+        judge(room, notes, ask, url=url)
+    tried("postgresql", times)
+
+
+@contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """Meanwhile every process of the server that somebody is connected to now stands still."""
+    with psycopg.connect(url, autocommit=True) as administrator:
+        found = administrator.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'greenroom'"
+        ).fetchall()
+    assert found
+    try:
+        for (process,) in found:
+            os.kill(process, signal.SIGSTOP)
+        yield
+    finally:
+        for (process,) in found:
+            os.kill(process, signal.SIGCONT)
+
+
+def answered(room: Greenroom) -> None:
+    """A query is, sooner or later; those before it are refused in our words."""
+    deadline = monotonic() + PATIENCE
+    while True:
+        try:
+            room.as_user("thierry").call(*CALL).query_members(at_least=room.position)
+        except errors.StoreError:
+            assert monotonic() < deadline
+        else:
+            return
 
 
 def _counted(calls: list[object], function: Callable[..., object]) -> Callable[..., object]:

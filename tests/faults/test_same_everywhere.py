@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +58,9 @@ def digests(url: str, place: str, *, umask: int = 0o022, python: str = sys.execu
 
 
 @pytest.mark.parametrize("place", sized([*PLACES][1:2], [*PLACES]))
-def test_in_memory_it_is_so(place: str) -> None:
+def test_in_memory_it_is_so(place: str, tried: Callable[[str, int], None]) -> None:
     assert digests("memory://", place) == GOLDEN
+    tried("memory", 1)
 
 
 @pytest.mark.parametrize("place", sized([*PLACES][2:3], [*PLACES]))
@@ -85,7 +86,18 @@ def test_on_a_postgres_server_it_is_so(place: str, database: str) -> None:
     assert digests(database, place) == GOLDEN
 
 
+@pytest.mark.parametrize("store", sized(["sqlite"], ["memory", "sqlite", "postgresql"]))
 @pytest.mark.parametrize("python", os.environ.get("FAULTS_PYTHONS", sys.executable).split(":"))
-def test_on_every_python_it_is_so(python: str, tmp_path: Path) -> None:
+def test_on_every_python_it_is_so(
+    python: str,
+    store: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    tried: Callable[[str, int], None],
+) -> None:
     """On the one that runs the tests, unless others are named, which have to know greenroom."""
-    assert digests(f"sqlite:///{tmp_path / 'calls.db'}", "strict", python=python) == GOLDEN
+    url = f"{store}:///{tmp_path / 'calls.db'}" if store == "sqlite" else f"{store}://"
+    if store == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    assert digests(url, "strict", python=python) == GOLDEN
+    tried(store, 1)

@@ -25,8 +25,8 @@ from greenroom.testing.postgres import PrivatePostgres
 pytestmark = pytest.mark.slow
 
 TIMES: Final = sized(ci=2, large=10)
-SETTINGS: Final = {"min_wal_size": "32MB", "checkpoint_timeout": "1h"}
-"""Of the log's files few are kept to be written to again, and none are freed in time."""
+SETTINGS: Final = {"wal_recycle": "off", "checkpoint_timeout": "1h"}
+"""No file of the log is kept to be written to again, and none is freed in time."""
 
 
 @pytest.fixture

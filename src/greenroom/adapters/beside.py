@@ -207,12 +207,15 @@ def _postgres(url: str, what: str, commit: Literal["on", "off"]) -> Place:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - takes its time to load
 
     from greenroom.projections.postgres_engine import ERRORS, Server  # noqa: PLC0415 - an extra
+    from greenroom.projections.postgres_silence import LONGEST  # noqa: PLC0415 - as well
 
     server = Server(url, what=what)
     lock = int.from_bytes(what.removeprefix("the ").encode()[:7])
     return Place(
         what,
-        server.engine("greenroom", 1, autocommit=True, synchronous_commit=commit),
+        server.engine(
+            "greenroom", 1, {"synchronous_commit": commit}, autocommit=True, patience=LONGEST
+        ),
         # One of PostgreSQL's advisory locks: whoever holds it writes.
         ("BEGIN", f"SELECT pg_advisory_xact_lock({lock})"),
         lambda table: postgresql.insert(table).on_conflict_do_nothing(),

@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 
 from greenroom.adapters.postgres_server import Server
 from greenroom.domain.errors import OutcomeUnknown, StoreClosed, StoreError
+from greenroom.projections import postgres_silence as silence
 
 ASKING: Final = 4
 """Connections that may ask at the same time; further threads wait their turn. A server has a
@@ -196,12 +197,12 @@ class Connections:
             except psycopg.Error:
                 if not connection.closed:
                     raise
-        return self._rows(self.server.connect(_ASK), query, parameters)
+        return self._rows(self._connected(_ASK), query, parameters)
 
     def _connections(self) -> Iterator[Connection[TupleRow]]:
         """Those that are idle, as long as they break; then a fresh one."""
         yield from self._idle_ones()
-        yield self.server.connect(_ASK)
+        yield self._connected(_ASK)
 
     def _rows(
         self, connection: Connection[TupleRow], query: LiteralString, parameters: Sequence[Any]
@@ -224,9 +225,13 @@ class Connections:
             except IndexError:
                 return
 
+    def _connected(self, settings: str) -> Connection[TupleRow]:
+        """Its statements are short: one that is never answered keeps nobody waiting for ever."""
+        return self.server.connect(settings, patience=silence.LONGEST)
+
     def _new_writer(self) -> Connection[TupleRow]:
         try:
-            self._writer = self.server.connect(_WRITE)
+            self._writer = self._connected(_WRITE)
         except StoreError as error:
             raise StoreError(f"{error}; nothing was recorded") from error.__cause__
         return self._writer

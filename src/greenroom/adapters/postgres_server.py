@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from math import inf
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -55,18 +56,24 @@ class Server:
         place = hosts if not ports else f"{hosts}:{ports}"
         return f"postgresql://{place}/{self._options['dbname']}"
 
-    def connect(self, settings: str = "") -> Connection[TupleRow]:
+    def connect(self, settings: str = "", *, patience: float = inf) -> Connection[TupleRow]:
         """A connection in which each statement is a transaction; usable from any thread.
 
         Args:
             settings: statements to begin with.
+            patience: seconds without a word, after which it counts as lost though the server is
+                there.
 
         Raises:
             StoreError: the server cannot be reached, or does not let us in; nothing was sent.
         """
         try:
             connection = silence.Connection.open(
-                self._options, autocommit=True, client_encoding="utf8", context=self._adapters
+                self._options,
+                patience=patience,
+                autocommit=True,
+                client_encoding="utf8",
+                context=self._adapters,
             )
         except psycopg.Error as error:
             raise StoreError(f"{self}: {_unreachable(error)}") from error

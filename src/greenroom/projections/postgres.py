@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from greenroom.domain.errors import NotOurStore, StoreError
+from greenroom.projections import postgres_silence as silence
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
 from greenroom.projections.postgres_bulk import PostgresBulk
@@ -61,16 +62,21 @@ class PostgresDatabase(Database):
         self._server = Server(url, what="the views")
         # Lost view transactions are projected again, so waiting for the disk would buy nothing.
         self._writer = self._server.engine(
-            schema, _WRITERS, autocommit=False, synchronous_commit="off"
+            schema, _WRITERS, {"synchronous_commit": "off"}, autocommit=False
         )
-        self._reader = self._server.engine(schema, _READERS, autocommit=True, **EACH)
+        self._reader = self._server.engine(schema, _READERS, EACH, autocommit=True)
         self._limited = Readers(self._server, schema, limit, _READERS)
         self._indexing: psycopg.Connection[Any] | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self._speaking(), self._writer.begin() as connection:
+        with (
+            self._speaking(),
+            self._writer.connect() as connection,
+            silence.bounded(driver(connection)),
+            connection.begin(),
+        ):
             with driver(connection).pipeline():  # begins, and waits for its turn, in one round trip
                 driver(connection).execute(_LOCK, [self._key("writing")])
             yield connection
@@ -78,7 +84,11 @@ class PostgresDatabase(Database):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self._speaking(), self._reader.connect() as connection:
+        with (
+            self._speaking(),
+            self._reader.connect() as connection,
+            silence.bounded(driver(connection)),
+        ):
             yield connection
 
     @contextmanager
@@ -188,7 +198,9 @@ class PostgresDatabase(Database):
 
     def lead(self) -> PostgresLead:
         """See `Database`."""
-        connect = partial(self._server.connect, self.schema, {}, autocommit=True)
+        connect = partial(
+            self._server.connect, self.schema, {}, autocommit=True, patience=silence.LONGEST
+        )
         return PostgresLead(connect, self._key("leader"), self._named)
 
     def led(self) -> bool:

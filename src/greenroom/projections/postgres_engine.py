@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 import psycopg
@@ -62,14 +63,23 @@ class Server:
         self.name: Final = f"postgresql://{host}{port and ':'}{port}/{said.get('dbname', '')}"
         """For people; without user and password."""
 
-    def engine(self, schema: str, size: int, *, autocommit: bool, **settings: str) -> Engine:
+    def engine(
+        self,
+        schema: str,
+        size: int,
+        settings: Mapping[str, str],
+        *,
+        autocommit: bool,
+        patience: float = inf,
+    ) -> Engine:
         """At most `size` connections, opened when needed, whose names mean those of `schema`.
 
-        Broken ones are replaced when they are asked for, and a forked child has its own.
+        Broken ones are replaced when they are asked for, and a forked child has its own. None puts
+        up with a silence of more than `patience` seconds.
         """
         engine = create_engine(
             "postgresql+psycopg://",
-            creator=lambda: self.connect(schema, settings),
+            creator=lambda: self.connect(schema, settings, patience=patience),
             isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
             poolclass=QueuePool,
             pool_size=size,
@@ -84,14 +94,19 @@ class Server:
         return engine
 
     def connect(
-        self, schema: str, settings: Mapping[str, str], *, autocommit: bool = False
+        self,
+        schema: str,
+        settings: Mapping[str, str],
+        *,
+        autocommit: bool = False,
+        patience: float = inf,
     ) -> psycopg.Connection[Any]:
         """A connection whose names mean those of `schema`."""
         said = {"search_path": schema, **_SETTINGS, **settings}
         ours = " ".join(f"-c {name}={value}" for name, value in said.items())
         options = f"{self._said.get('options', '')} {ours}".strip()
         parameters = {**_DEFAULTS, **self._said, "options": options, "client_encoding": "utf8"}
-        return silence.Connection.open(parameters, autocommit=autocommit)
+        return silence.Connection.open(parameters, patience=patience, autocommit=autocommit)
 
     def error(self, error: Exception) -> StoreError:
         """`error` in our words, and what would help."""

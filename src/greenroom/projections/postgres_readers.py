@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 
 from greenroom.domain.errors import QueryTooSlow
+from greenroom.projections import postgres_silence as silence
 from greenroom.projections.forks import connects_anew
 from greenroom.projections.lending import Lender
 from greenroom.projections.postgres_engine import Server, is_idle
@@ -44,9 +45,13 @@ class Readers:
         # 0 would be none.
         timeout = str(max(1, round(limit / timedelta(milliseconds=1))))
 
+        def connected(settings: Mapping[str, str]) -> _Reader:
+            patience = limit.total_seconds() + silence.LONGEST
+            return _Reader(server.connect(schema, settings, autocommit=True, patience=patience))
+
         def lender(settings: Mapping[str, str]) -> Lender[_Reader]:
             said = {**settings, "statement_timeout": timeout}
-            made = Lender(lambda: _Reader(server.connect(schema, said, autocommit=True)), size)
+            made = Lender(lambda: connected(said), size)
             connects_anew(made)
             return made
 

@@ -2,14 +2,18 @@
 
 Where the line is gone, TCP notices. Where it stands and the server says nothing, a statement that
 takes its time looks the same as one that is never answered: so, once in a while, whoever waits
-knocks at the server's door. If nobody opens, the connection counts as lost.
+knocks at the server's door. If nobody opens, the connection counts as lost. Where somebody does, it
+may still be that the one process behind a connection stands: commands and queries wait for it
+`LONGEST`, what looks after tables (indexes, rebuilds, vacuums) as long as it takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from math import inf
 from time import monotonic
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 import psycopg
 from psycopg.errors import ConnectionTimeout
@@ -21,23 +25,30 @@ SILENCE: Final = 30.0
 """Seconds without a word, after which whoever waits for an answer knocks; and again after as many.
 
 Longer than the server lets anybody wait for a lock."""
+LONGEST: Final = 300.0
+"""Seconds without a word, after which a command or a query is given up though the server is there.
+
+Ten times as long as it lets anybody wait for a lock, and far longer than either ever takes."""
 
 
 class Connection(psycopg.Connection[TupleRow]):
     """One of psycopg's that knocks.
 
-    Where nobody opens within `connect_timeout`, statements raise OperationalError, and the
-    connection is closed.
+    Where nobody opens within `connect_timeout`, or nothing is said for longer than `patience`,
+    statements raise OperationalError, and the connection is closed.
     """
+
+    patience: float = inf
+    """Seconds without a word that whoever waits puts up with."""
 
     door: dict[str, Any]
     """Parameters of libpq, under which it was reached."""
 
     @classmethod
-    def open(cls, parameters: dict[str, Any], **options: Any) -> Self:
+    def open(cls, parameters: dict[str, Any], *, patience: float = inf, **options: Any) -> Self:
         """Connect with these parameters of libpq and those options of psycopg."""
         connection = cls.connect(**parameters, **options)
-        connection.door = parameters
+        connection.door, connection.patience = parameters, patience
         return connection
 
     def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
@@ -47,14 +58,16 @@ class Connection(psycopg.Connection[TupleRow]):
     def _listening(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         try:
             wanted = next(gen)
-            heard = monotonic()
+            heard = knocked = monotonic()
             while True:
                 ready = yield wanted
                 if ready:
-                    heard = monotonic()
-                elif monotonic() - heard > SILENCE:
+                    heard = knocked = monotonic()
+                elif monotonic() - heard > self.patience:
+                    self._give_up(f"nothing was said for {self.patience:g} s")
+                elif monotonic() - knocked > SILENCE:
                     self._knock()
-                    heard = monotonic()
+                    knocked = monotonic()
                 wanted = gen.send(ready)
         except StopIteration as end:
             answer: T = end.value
@@ -64,7 +77,22 @@ class Connection(psycopg.Connection[TupleRow]):
         try:
             psycopg.connect(**self.door).close()
         except ConnectionTimeout as error:
-            self.pgconn.finish()
-            raise psycopg.OperationalError("the server has stopped answering") from error
+            self._give_up("the server has stopped answering", error)
         except psycopg.Error:
             pass  # somebody is there, and says why not
+
+    def _give_up(self, why: str, cause: Exception | None = None) -> NoReturn:
+        self.pgconn.finish()
+        raise psycopg.OperationalError(why) from cause
+
+
+@contextmanager
+def bounded(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Meanwhile it puts up with no silence that is longer than `LONGEST`."""
+    if not isinstance(connection, Connection):
+        raise TypeError(type(connection).__name__)
+    connection.patience = LONGEST
+    try:
+        yield
+    finally:
+        connection.patience = inf
