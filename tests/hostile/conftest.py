@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.faults.sizes import drawn
 from tests.hostile.entry_points import House
 
 from greenroom.testing.postgres import PrivatePostgres
 
+HERE: Final = Path(__file__).parent
+OF_MANY: Final = {"point", "name"}
+"""Parameters that name one of the many ways in, or of the many things that are refused."""
+ONE_IN: Final = 3
+"""Of what is tried on every store, so much of a build's tries are on a store that is not memory."""
 NewStore = Callable[[], AbstractContextManager[str]]
 """The URL of a store that was not there before."""
 
@@ -52,3 +59,20 @@ def house(new_store: NewStore) -> Iterator[House]:
     """A house that is the guest's alone."""
     with new_store() as url, House.build(url) as built:
         yield built
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In memory all is tried; elsewhere what is drawn, for what is refused never gets there."""
+    left = [item for item in items if is_drawn(item)]
+    if len(left) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if not is_drawn(item)])
+        items[:] = left
+
+
+def is_drawn(item: pytest.Item) -> bool:
+    """Of each store others are drawn; what is not about one of many arguments is always."""
+    given = getattr(item, "callspec", None)
+    if given is None or item.path.parent != HERE or not OF_MANY & given.params.keys():
+        return True
+    elsewhere = {"sqlite", "postgres"} & set(map(str, given.params.values()))
+    return not elsewhere or drawn(item.nodeid, ONE_IN)
