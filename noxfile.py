@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -88,6 +89,8 @@ def faults(session: nox.Session) -> None:
     size = os.environ.get("FAULTS", "large")
     notes = Path(session.create_tmp()) / "notes.json"
     env = {"FAULTS": size, "FAULTS_NOTES": str(notes), "HYPOTHESIS_PROFILE": "ci"}
+    if size == "large" and "FAULTS_PYTHONS" not in os.environ:
+        env["FAULTS_PYTHONS"] = ":".join([PYTHON, *other_pythons(session)])
     listed = session.run(PYTHON, "-m", "tests.faults.page", "--tests", silent=True)
     noting = ["-n", "2", "--dist", "loadfile", "-p", "tests.faults.noting", "--timeout", "3600"]
     tests = [*str(listed).split(), *session.posargs]
@@ -95,6 +98,21 @@ def faults(session: nox.Session) -> None:
         session.run(PYTHON, "-m", "pytest", *noting, *tests, env=env)
     finally:  # the page says as well what failed
         session.run(PYTHON, "-m", "tests.faults.page", str(notes), size)
+
+
+def other_pythons(session: nox.Session) -> Iterator[str]:
+    """Of each other version of Python that is here and can be used: one that knows greenroom."""
+    here = f"3.{sys.version_info.minor}"
+    for version in sorted({"3.11", "3.12", "3.13"} - {here}):
+        place = Path(session.create_tmp()) / version
+        python = str(place / "bin" / "python")
+        try:
+            session.run(f"python{version}", "-m", "venv", str(place), external=True)
+            session.run(python, "-m", "pip", "install", "--quiet", ".[postgres]", external=True)
+        except CommandFailed:
+            session.warn(f"without Python {version}: not here, or greenroom cannot be installed")
+        else:
+            yield python
 
 
 @nox.session
