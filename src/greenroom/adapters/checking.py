@@ -97,6 +97,19 @@ def _finder(tables: Tables, keys: KeyStore | None) -> FindSecrets:
     return keys.find
 
 
+def must_find_keys(url: str, keys: KeyStore | str | None) -> None:
+    """The keys of the store at `url` are within it, or where they are said to be.
+
+    Raises:
+        InvalidInput: no such URL.
+        KeysUnavailable: they are elsewhere, and cannot be asked for there.
+        StoreError: there is no store, or it cannot be used.
+    """
+    with open_tables(url) as tables, _asked_for(keys) as key_store:
+        tables.must_be_current()
+        _finder(tables, key_store)
+
+
 def check(
     url: str, progress: Progress = lambda *_: None, *, keys: KeyStore | str | None = None
 ) -> Findings:

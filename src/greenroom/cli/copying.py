@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
+from greenroom.adapters.checking import must_find_keys
 from greenroom.adapters.copying import Copied
 from greenroom.adapters.copying import copy as carry_over
 from greenroom.adapters.key_store import open_keys
@@ -58,6 +59,7 @@ def copy(
     """
     begun = time.monotonic()
     keys = to_keys or KEYS.get()
+    must_find_keys(source, KEYS.get())  # or the copy would be done, and no room open on it
     with steps(_WORDS) as told, _opened(to_keys) as apart:
         try:
             copied = carry_over(source, target, told, to_keys=apart)

@@ -11,8 +11,9 @@ import typer
 from pydantic_core import to_jsonable_python
 from typer.core import TyperCommand
 
+from greenroom.cli.options import KEYS
 from greenroom.cli.output import err, printable
-from greenroom.domain.errors import GreenroomError, InvalidInput, StoreError
+from greenroom.domain.errors import GreenroomError, InvalidInput, KeysUnavailable, StoreError
 
 REFUSED: Final = 1
 """Exit code: the rules say no, or a check failed."""
@@ -33,6 +34,8 @@ class Guarded(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
+            if getattr(error, "option_name", None) == "--keys":
+                vars(error).update(message=f"It comes first: {_with_keys(ctx)}", possibilities=None)
             if not as_json or getattr(error, "exit_code", None) != INVALID:
                 raise
             _tell({"code": "usage", "message": _usage(error)}, as_json=True)
@@ -47,6 +50,8 @@ class Guarded(TyperCommand):
         except GreenroomError as error:
             if ctx.params.get("debug"):
                 raise
+            if isinstance(error, KeysUnavailable) and KEYS.get() is None:
+                error.add_note(f"Name them before the command: {_with_keys(ctx)}")
             _tell(described(_by_option(error, ctx)), as_json=bool(ctx.params.get("as_json")))
             raise typer.Exit(exit_code(error)) from None
         except Exception as error:
@@ -90,6 +95,12 @@ def described(error: GreenroomError) -> dict[str, Any]:
     hint = " ".join(getattr(error, "__notes__", ()))
     told = {"code": error.code, "message": str(error), **facts}
     return {**told, "hint": hint} if hint else told
+
+
+def _with_keys(ctx: Any) -> str:
+    """The command with the option that says where keys are, which is that of all commands."""
+    program, _, command = str(ctx.command_path).partition(" ")
+    return f"{program} --keys URL {command} ..."
 
 
 def _usage(error: Exception) -> str:

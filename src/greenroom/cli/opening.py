@@ -10,7 +10,7 @@ from greenroom import Greenroom, UserHandle
 from greenroom.call_handle import CallHandle
 from greenroom.cli.options import KEYS
 from greenroom.domain import checks
-from greenroom.domain.errors import CallNotFound, InvalidInput, StoreError
+from greenroom.domain.errors import CallNotFound, InvalidInput, KeysUnavailable, StoreError
 from greenroom.domain.message import CallId
 from greenroom.domain.ports import Clock, Notifier
 from greenroom.doorkeeper import FORGETTING_NOTHING
@@ -47,6 +47,8 @@ def opened(
             refusals=FORGETTING_NOTHING,
             keys=KEYS.get(),
         )
+    except KeysUnavailable:
+        raise  # it is the right store
     except StoreError as error:
         error.add_note("Name another with --store or GREENROOM_STORE; `greenroom demo` makes some.")
         raise
