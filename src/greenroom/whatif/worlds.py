@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Self
 
 from greenroom.domain.call_events import CallCreated
 from greenroom.domain.decider import Decider
 from greenroom.domain.message import CallId, Event, StreamId, UserId
 from greenroom.domain.ports import EventStore
+from greenroom.domain.session_state import Session
 from greenroom.domain.streams import decider_of, member_stream
 from greenroom.domain.turn import Folded, Step
 from greenroom.whatif.deeds import Deed, Record
 from greenroom.whatif.quick import Quick
 
-KEPT: Final = 20_000
-"""Calls kept in memory; of others, what is asked for again is read again."""
+KEPT: Final = 50_000
+"""Streams, and entries of sessions, in memory: about two kilobytes each with all that is known of
+their calls. Of others, what is asked for again is read again."""
+_ALWAYS_KEPT: Final = 16
+"""Calls, however large: else each that is would be read again for everything that happens in it."""
+UNFOLDED: Final = 25_000
+"""Records, of all calls, before all that wait are folded: half a kilobyte each, at most."""
 _UNFOLDED: Final = 512
 """Events of a stream that wait to be folded: together it takes half the time."""
 Stands = Callable[[Record], bool]
@@ -65,13 +71,15 @@ class Stream:
 class CallWorld:
     """The streams of one call."""
 
-    __slots__ = ("cid", "quick", "streams")
+    __slots__ = ("cid", "quick", "size", "streams")
 
     def __init__(self, cid: CallId) -> None:
         self.cid = cid
         self.streams: dict[StreamId, Stream] = {}
         self.quick: Quick | None = None
         """Told of everything, where joins and leaves are decided on without a turn."""
+        self.size = 0
+        """Streams and entries that it held when it was last folded."""
 
     def take(self, records: Iterable[Record | Step]) -> Self:
         """What was recorded, or decided, next."""
@@ -104,6 +112,15 @@ class CallWorld:
         prefix = member_stream(cid, UserId(""))
         return (UserId(one.removeprefix(prefix)) for one in self.streams if one.startswith(prefix))
 
+    def fold(self) -> int:
+        """Let nothing wait to be folded; by how much it has grown since the last time."""
+        before, self.size = self.size, len(self.streams)
+        for stream in self.streams.values():
+            state = stream.state
+            if isinstance(state, Session):
+                self.size += len(state.entries)
+        return self.size - before
+
     def copy(self) -> CallWorld:
         """The same, to go another way."""
         other = CallWorld(self.cid)
@@ -112,24 +129,40 @@ class CallWorld:
 
 
 class Calls:
-    """The calls as they are recorded; those go first that nobody was at for long."""
+    """The calls as they are recorded; those go first that nobody was at for long.
 
-    def __init__(self, recall: Recall, kept: int = KEPT) -> None:
+    In memory are at most so many streams and entries as are kept, or the latest few calls where
+    these have more; and what has come since they were counted, which is at most so many records as
+    may wait to be folded.
+    """
+
+    def __init__(self, recall: Recall, kept: int = KEPT, unfolded: int = UNFOLDED) -> None:
         """Know of none yet.
 
         Args:
             recall: reads what is not kept.
-            kept: calls in memory.
+            kept: streams and entries in memory.
+            unfolded: records that may wait to be folded.
         """
         self._recall = recall
         self._kept = kept
-        self._worlds: OrderedDict[CallId, CallWorld] = OrderedDict()
+        self._unfolded = unfolded
+        self._latest: dict[CallId, CallWorld] = {}
+        """Those that something happened in since all was folded."""
+        self._folded: OrderedDict[CallId, CallWorld] = OrderedDict()
+        """The others, the longest untouched first."""
+        self.size = 0
+        """Streams and entries that were in memory when they were last counted."""
+        self._waiting = 0
+        """Records that came since, and what was read again."""
 
     def before(self, deed: Deed) -> CallWorld:
         """The call as it was before `deed`."""
-        world = self._worlds.get(deed.cid)
+        self._waiting += len(deed.records)
+        if self._waiting > self._unfolded:
+            self._fold()
+        world = self._latest.get(deed.cid)
         if world is not None:
-            self._worlds.move_to_end(deed.cid)
             return world
         first = deed.records[0]
         if isinstance(first.event, CallCreated) and first.version == 1:
@@ -138,16 +171,29 @@ class Calls:
 
     def at(self, cid: CallId, position: int) -> CallWorld:
         """The call as it was at a position that has just been reached."""
-        world = self._worlds.get(cid)
+        world = self._latest.get(cid)
         if world is not None:
             return world
-        return self._keep(CallWorld(cid).take(self._recall(cid, position)))
+        world = self._folded.pop(cid, None)
+        if world is None:
+            world = CallWorld(cid).take(self._recall(cid, position))
+            grown = world.fold()
+            self.size += grown
+            self._waiting += grown
+        return self._keep(world)
 
     def _keep(self, world: CallWorld) -> CallWorld:
-        self._worlds[world.cid] = world
-        if len(self._worlds) > self._kept:
-            self._worlds.popitem(last=False)
+        self._latest[world.cid] = world
         return world
+
+    def _fold(self) -> None:
+        """Fold what waits, and let go what is too much."""
+        self.size += sum(world.fold() for world in self._latest.values())
+        self._folded.update(self._latest)
+        self._latest.clear()
+        self._waiting = 0
+        while self.size > self._kept and len(self._folded) > _ALWAYS_KEPT:
+            self.size -= self._folded.popitem(last=False)[1].size
 
 
 class Commons:
@@ -177,9 +223,13 @@ class Commons:
         self.changes = 0
         """How often something was taken: until then everything is as it was."""
 
-    def take(self, records: Iterable[Record]) -> None:
+    def take(self, records: Sequence[Record]) -> None:
         """What was recorded next."""
         self.changes += 1
+        if len(self._streams) > KEPT:  # what is asked for again is read again, as of now
+            self._streams.clear()
+            self._found.clear()
+            self._since = records[0].position - 1
         for record in records:
             if self._stands is None or self._stands(record):
                 self._of(record.stream).take(record.event, record.version)
