@@ -34,6 +34,7 @@ from greenroom.domain.streams import call_stream, user_stream
 from greenroom.domain.user import UserErased
 from greenroom.testing.postgres import PrivatePostgres
 from greenroom.testing.store_contract import EventStoreContract
+from greenroom.testing.store_contract_batch import Recording
 from greenroom.testing.store_contract_life import Erasing
 from greenroom.testing.store_contract_shelf import Keeping
 from greenroom.testing.store_events import AT, CID, added, decided, members, pinned, upserted, users
@@ -108,7 +109,9 @@ class TestKeysInAnotherFile(EventStoreContract):
         return place.open
 
 
-class TestKeysInAnotherDatabase(Erasing, Keeping):
+class TestKeysInAnotherDatabase(Erasing, Recording, Keeping):
+    """What of the exam is about keys: what is sealed, in batches too, kept and erased."""
+
     @pytest.fixture(scope="class")
     def keys_url(self, postgres: PrivatePostgres) -> Iterator[str]:
         with postgres.database() as url:
@@ -118,6 +121,10 @@ class TestKeysInAnotherDatabase(Erasing, Keeping):
     def store(self, postgres_url: str, keys_url: str) -> Iterator[EventStore]:
         with closing(PostgresStore(postgres_url, keys=keys_url)) as store:
             yield store
+
+    @pytest.fixture
+    def reopened(self, postgres_url: str, keys_url: str) -> Callable[[], EventStore]:
+        return lambda: PostgresStore(postgres_url, create=False, keys=keys_url)
 
     def test_two_openings_see_each_others_erasures(
         self, store: EventStore, postgres_url: str, keys_url: str
