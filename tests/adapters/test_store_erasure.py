@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
+from greenroom.adapters.sealing import SubjectKey
 from greenroom.adapters.stores import MemoryStore, PostgresStore, SQLiteStore
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.membership import RingRejected
@@ -87,6 +88,24 @@ def test_a_key_made_by_an_append_that_failed_is_not_kept(store: SQLiteStore, pat
     with pytest.raises(InvalidInput):
         store.append([upserted("alice", display_name="Alice"), upserted("tommaso", 1, "\ud800")])
     assert stored_keys(path) == {}
+
+
+def test_however_long_a_stream_is_the_keys_of_a_page_are_looked_for_once(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, asked = user_stream(UserId("alice")), list[Sequence[str]]()
+    for version in range(1, 8):
+        store.append([upserted("alice", version, display_name=f"Alice {version}")])
+    keys = store.recorder.keys
+
+    def counted(subjects: Sequence[str]) -> Sequence[SubjectKey | None]:
+        asked.append(subjects)
+        return keys(subjects)
+
+    monkeypatch.setattr(store.recorder, "keys", counted)
+    names = [event.display_name for event in store.events(alice)]  # type: ignore[attr-defined]  # it holds nothing else
+    assert names == [f"Alice {version}" for version in range(1, 8)]
+    assert asked == [(alice,)]
 
 
 def test_erasing_says_so_when_a_reader_of_the_past_holds_old_bytes(

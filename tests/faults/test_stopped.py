@@ -134,16 +134,17 @@ def test_stopped_at_any_statement_it_holds_up_others_no_longer_than_it_is_stoppe
     room: Greenroom, file_url: str, statements: Statements, tried: Callable[[str, int], None]
 ) -> None:
     call_of(room, "123").create(member_ids=["alice"])
-    notes, number = Notes(), 0
+    notes, stops = Notes(), 0
     for number in count(1, every(5, file_url)):
         notes.open.add(f"stopped-{number}")
         process = child(partial(begin_and_work, file_url, number), statements, number)
         if not stopped_while(process, partial(notes.ask, room, f"beside-{number}", work)):
             break
+        stops += 1
         assert f"beside-{number}" in notes.acknowledged, notes.told
     judge(room, notes, work, url=file_url)
     assert notes.told == []
-    tried(store_of(file_url), number)
+    tried(store_of(file_url), stops)
 
 
 def begin_and_work(url: str, number: int) -> None:
@@ -191,22 +192,23 @@ def test_of_two_tickers_one_is_stopped_at_any_statement_and_all_is_done_once(
 ) -> None:
     room = rooms.open(file_url, timers=False)
     heard = Heard(tmp_path_factory.mktemp("heard") / "keys")
-    number = 0
+    stops = 0
     for number in count(1, every(11, file_url)):
         call = call_of(room, f"{number}")
         call.create(member_ids=["alice"], settings=SETTINGS, ring=True, max_duration=60)
         call.join()
         process = child(lambda: tick(file_url, heard), statements, number)
-        stops = stopped_while(process, lambda: tick(file_url, heard))
+        stopped = stopped_while(process, lambda: tick(file_url, heard))
         told = names(call)
         assert {name: told.count(name) for name in ONCE} == dict.fromkeys(ONCE, 1), number
-        if not stops:
+        if not stopped:
             break
+        stops += 1
     statuses = Counter(entry.status for entry in room.outbox.entries(limit=10_000))
     assert statuses == {"delivered": len(heard.keys())}
     assert len({*heard.keys()}) == len(heard.keys()), "somebody heard something twice"
     judge(room, Notes(), nothing, url=file_url)
-    tried(store_of(file_url), number)
+    tried(store_of(file_url), stops)
 
 
 def stopped_while(process: int, do: Callable[[], object]) -> bool:
