@@ -45,6 +45,15 @@ RULES = {
         answer-after notify call-starts kinds-and-templates told-once retried
     """,
     "events": "stored-names record reasons",
+    "explain": "rules-in-order agrees facts refusals past",
+    "attempts": "noted bounded harmless who-sees erased",
+    "attendance": "told overlaps sums as-of",
+    "what-if": """
+        unchanged supposed because pinned cascading newly-admitted records-nothing shared
+        bounded interrupted
+    """,
+    "proof": "checkpoints trees bundles absence found-out two-stories stores",
+    "erasing": "user call at-once past proofs again",
 }
 """Section -> the ids of its rules; in the map they read `section.id`."""
 
