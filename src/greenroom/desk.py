@@ -31,7 +31,7 @@ from greenroom.domain.errors import (
 from greenroom.domain.message import CallId, Decided, Event, EventId, RequestId, UserId
 from greenroom.domain.operations.operation import Operation
 from greenroom.domain.ports import Append, Clock, EventStore, Request
-from greenroom.domain.streams import ERASING, erased_by
+from greenroom.domain.streams import ERASING, call_stream, erased_by
 from greenroom.domain.turn import Claim, Turn
 from greenroom.folding import fold
 from greenroom.intake import Intake
@@ -69,6 +69,11 @@ class Command(Struct, Generic[T, A], frozen=True):
     """Of the chain it belongs to; None for the first of one."""
     watch: Watch | None = None
     """Looks at what becomes of it; None where nobody wants to know."""
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it is to delete a call."""
+        return self.operation.name == "delete"
 
 
 class Done(Struct, Generic[A], frozen=True):
@@ -247,8 +252,7 @@ class Desk:
             return repeated
         proposal = decision.proposal
         position = outcome[-1] if outcome else proposal.before
-        erased = tuple(one.event for one in decision.events if erased_by(one.event))
-        done = Done(answer, position, decision.events, erased)
+        done = Done(answer, position, decision.events, self._erased(command, decision))
         if command.watch is not None:
             command.watch.done = done
         return done
@@ -329,6 +333,14 @@ class Desk:
         # Whoever was first may have died before all of it was gone.
         last = (one.event for _, one in self.store.pick([position]))
         return Done(answer, position, erased=tuple(one for one in last if erased_by(one)))
+
+    def _erased(self, command: Command[Any, Any], decision: Decision[Any]) -> tuple[Event, ...]:
+        """What did away with personal data: just now, or when the call was deleted before."""
+        if decision.events or not command.deletes:
+            told: Iterable[Event] = (one.event for one in decision.events)
+        else:  # whoever did may have died before all of it was gone
+            told = self.store.events(call_stream(CallId(command.lane)))
+        return tuple(event for event in told if erased_by(event))
 
     def _fingerprint(self, command: Command[Any, Any]) -> str:
         """The same for the same wish of the same actor, and for no other.

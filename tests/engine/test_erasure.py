@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom import Greenroom, Member, errors
+from greenroom.domain.message import CallId
 from greenroom.tickers import DeliveryTicker
 
 if TYPE_CHECKING:
@@ -207,6 +208,36 @@ def test_whoever_erases_again_finishes_what_a_dead_process_has_left(
     room.users.erase("alice", request_id="erase-alice")
     assert registry.attempts().total == 0
     assert room.users.get("alice").name == "Alice anew", "whom nobody has erased since"
+
+
+@pytest.mark.parametrize("request_id", [None, "delete-123"])
+def test_whoever_deletes_again_finishes_what_a_dead_process_has_left(
+    room: Greenroom, monkeypatch: pytest.MonkeyPatch, request_id: str | None
+) -> None:
+    room.as_user("thierry").call("default", "123").create()
+    with suppress(errors.Refused):
+        room.as_user("alice").call("default", "123").update(custom={"notes": "no"})
+    registry = room.system("registry").call("default", "123")
+    kept = room._core.doorkeeper
+    with monkeypatch.context() as patch:
+        patch.setattr(room._core, "scrub", lambda _: None)  # died before it
+        registry.delete(hard=True, request_id=request_id)
+        assert kept.told(CallId(registry.cid), None, None, 10).total == 1
+    position = room.position
+    registry.delete(hard=True, request_id=request_id)
+    assert kept.told(CallId(registry.cid), None, None, 10).total == 0
+    assert room.position == position
+
+
+def test_a_soft_deletion_asked_for_twice_does_away_with_nothing(room: Greenroom) -> None:
+    room.as_user("thierry").call("default", "123").create()
+    with suppress(errors.Refused):
+        room.as_user("alice").call("default", "123").update(custom={"notes": "no"})
+    registry = room.system("registry").call("default", "123")
+    for _ in "twice":
+        registry.delete(request_id="soft")
+        registry.delete()
+    assert room._core.doorkeeper.told(CallId(registry.cid), None, None, 10).total == 1
 
 
 def test_what_a_notifier_says_of_somebody_goes_with_them(

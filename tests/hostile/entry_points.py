@@ -251,7 +251,7 @@ NOT_HERE: Final = {
     "Greenroom.open": "its faults have a table of their own",
     "Greenroom.close": "takes nothing",
     **dict.fromkeys(
-        ("Outbox.open", "Outbox.position", "Outbox.follow", "Outbox.deliver_due"),
+        ("Outbox.open", "Outbox.position", "Outbox.follow", "Outbox.deliver_due", "Outbox.hush"),
         "the room's own business",
     ),
     "Outbox.next_due": "takes nothing",

@@ -243,7 +243,7 @@ def _found_of(connection: Connection, numbers: Iterable[int]) -> dict[int, bytes
 def _wipe(connection: Connection) -> None:
     """Leave no byte of what was deleted, as far as that is in our hands."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("VACUUM (ANALYZE, SKIP_LOCKED) greenroom_keys")
+        connection.exec_driver_sql("VACUUM (ANALYZE, SKIP_LOCKED) greenroom_keys (secret)")
         return
     if not empty_log(connection.exec_driver_sql, BUSY_SECONDS):
         raise KeysUnavailable(

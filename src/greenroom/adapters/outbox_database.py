@@ -41,7 +41,9 @@ class Database(Beside):
         if hushed and self.place.engine.dialect.name == "postgresql":
             with self.reading() as connection:
                 # Its statistics quote values as well.
-                connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {entries.name}")
+                connection.exec_driver_sql(
+                    f"VACUUM (ANALYZE, SKIP_LOCKED) {entries.name} (last_error)"
+                )
 
     def prune(self, before: datetime, limit: int) -> None:
         """Forget up to `limit` entries settled before that, and rings as old."""

@@ -69,7 +69,7 @@ _KEEP: Final = (
     " format = excluded.format, state = excluded.state WHERE kept.version <= excluded.version"
 )
 _FORGET: Final = "DELETE FROM greenroom.subject_keys WHERE subject = ANY (%b)"
-_CLEAR: Final = "VACUUM (ANALYZE, SKIP_LOCKED) greenroom.subject_keys"
+_CLEAR: Final = "VACUUM (ANALYZE, SKIP_LOCKED) greenroom.subject_keys (secret)"
 _DROP: Final = "DELETE FROM greenroom.snapshots"
 
 

@@ -92,8 +92,10 @@ class AsyncDesk:
     async def _carry_out(self, command: Command[Any, A]) -> Done[A]:
         for attempt in range(ATTEMPTS):
             decision = await self._settled(command, attempt)
-            looks_up = isinstance(decision.proposal.outcome, Repeated) or (
-                command.request_id is not None and isinstance(decision.answer, GreenroomError)
+            looks_up = (
+                command.deletes
+                or isinstance(decision.proposal.outcome, Repeated)
+                or (command.request_id is not None and isinstance(decision.answer, GreenroomError))
             )
             done = (
                 await self.in_thread(self._desk.conclude, command, decision)
