@@ -120,6 +120,34 @@ def test_interrupted_it_goes_on_where_it_was(
     assert past_of(room, positions[:2]) == then
 
 
+def test_dropped_while_it_is_being_filled_it_is_to_be_kept_again(room: Greenroom) -> None:
+    something(room)
+
+    def drop(*_: int) -> None:
+        room.drop_past()
+
+    with pytest.raises(errors.StoreError, match="dropped while it was being filled"):
+        room.keep_past(drop)
+    assert room.kept_past() is None
+
+
+def test_two_who_fill_it_at_once_count_each_record_once(
+    room: Greenroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.projections.keeping._AT_ONCE", 5)
+    positions = [something(room, n) for n in range(2)]
+    then = past_of(room, positions)
+    others = iter([room])
+
+    def another(*_: int) -> None:
+        for other in others:
+            other.keep_past()
+
+    room.keep_past(another)
+    assert room.kept_past() == KeptPast(room.position, whole=True)
+    assert past_of(room, positions) == then
+
+
 def test_a_rebuild_keeps_it(room: Greenroom, request: pytest.FixtureRequest) -> None:
     positions = [something(room, n) for n in range(2)]
     then = past_of(room, positions)
