@@ -122,3 +122,37 @@ def test_a_child_that_is_forked_in_the_middle_of_commands_is_not_held_up_by_them
     referee.check()
     assert referee.admitted().count("charlie") == 5
     assert referee.present() == set()
+
+
+class Never:
+    """A ticker to which nothing falls due."""
+
+    def next_due(self) -> None:
+        """Never."""
+
+    def fire_due(self) -> None:
+        """Nothing."""
+
+
+def test_a_child_waits_for_no_thread_that_was_about_to_look_at_a_timer() -> None:
+    drive = SystemClock().drive(Never())
+    held, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with drive._changed:  # type: ignore[attr-defined]  # as its own thread does
+            held.set()
+            over.wait(HANGS)
+
+    def go_on() -> int:
+        drive.wake()
+        drive.stop()
+        return 0
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    held.wait(HANGS)
+    process = child(go_on)
+    over.set()
+    looking.join()
+    assert answer_of(process) == 0
+    drive.stop()

@@ -131,6 +131,7 @@ OF_PROCESSES: Final[Sequence[Row]] = (
         tests=(
             f"{_FORKED}::test_a_server_that_forks_after_loading_lets_in_exactly_as_many_as_the_call_takes",
             f"{_FORKED}::test_children_do_all_that_a_room_can_and_leave_their_parent_as_it_was",
+            "tests/engine/test_forks.py::test_a_child_waits_for_no_thread_that_was_about_to_look_at_a_timer",
         ),
     ),
     Row(

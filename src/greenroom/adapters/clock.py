@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from greenroom.domain.ports import Drive, Ticker
+from greenroom.projections.forks import survives_forks
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class _ThreadDrive:
         self._thread = threading.Thread(
             target=self._run, name=f"greenroom-{type(ticker).__name__}", daemon=True
         )
+        survives_forks(self)
         self._thread.start()
 
     def wake(self) -> None:
@@ -67,6 +69,10 @@ class _ThreadDrive:
             self._changed.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def after_fork_in_child(self) -> None:
+        """Wait for no thread of the parent's: the one that drives stayed there."""
+        self._changed = threading.Condition()
 
     def _run(self) -> None:
         while not self._stopped:
