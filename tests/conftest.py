@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from tests.house.longest import LONGEST
 
 from greenroom import telemetry
 from greenroom.adapters import postgres_writing
@@ -97,7 +98,12 @@ def tried(record_property: Callable[[str, object], None]) -> Callable[[str, int]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever starts a server is slow. Those who ask for it by a parameter say so themselves."""
+    """Whatever starts a server is slow (who asks for it by a parameter says so); the longest begin.
+
+    Stable: whoever has shuffled them finds the rest in their order.
+    """
     for item in items:
         if "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    places = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))

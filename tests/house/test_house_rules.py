@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.house.longest import LONGEST
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -64,6 +65,11 @@ def test_no_path_of_anybodys_machine_is_in_any_file() -> None:
 
 def test_no_package_registry_is_named_in_any_file() -> None:
     assert list(_lines(_REGISTRY)) == []
+
+
+def test_the_files_that_take_longest_are_there_and_each_once() -> None:
+    assert [file for file in LONGEST if not (ROOT / file).is_file()] == []
+    assert len(LONGEST) == len(set(LONGEST))
 
 
 def test_every_ignore_says_why() -> None:
