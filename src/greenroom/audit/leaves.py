@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, NamedTuple
 
@@ -51,12 +52,15 @@ class Leaf(NamedTuple):
 
 
 def leaf(position: int, stream: str, version: int, name: str, document: bytes) -> bytes:
-    """The leaf of a stored record; no two records have the same."""
-    head = (
-        f'{{"position":{position:d},"stream":{quoted(stream)},"version":{version:d},'
-        f'"name":{quoted(name)},"record":'
-    )
-    return head.encode() + document + b"}"
+    """The leaf of a stored record; no two records have the same.
+
+    Raises:
+        TypeError: it is none; whoever can write to a store can write anything there.
+    """
+    if type(position) is not int or type(version) is not int:  # others would be rounded
+        raise TypeError("a position or a version is no whole number")
+    said = position, quoted(stream).encode(), version, _name_said(name), document
+    return b'{"position":%d,"stream":%b,"version":%d%b%b}' % said
 
 
 def read_leaf(line: bytes) -> Leaf:
@@ -77,6 +81,12 @@ def chain_of(stream: str) -> str:
     """The chain that the records of a stream belong to: the call's for all its streams."""
     kind, dash, rest = stream.partition("-")
     return f"call-{rest.partition('/')[0]}" if dash and kind in {"session", "member"} else stream
+
+
+# Looked up, not written anew: there are few names.
+@lru_cache(1_000)
+def _name_said(name: str) -> bytes:
+    return f',"name":{quoted(name)},"record":'.encode()
 
 
 def _unescaped(text: bytes) -> str:
