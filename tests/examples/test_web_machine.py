@@ -15,17 +15,17 @@ from examples.web.machine import (
     on_clock,
     serving,
 )
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.testing.machines import tried
 
 from greenroom.domain.ports import Clock
 from greenroom.testing import Disagreement, Driver, wish
 
 ROOT = Path(__file__).parents[2]
-FEW = settings(max_examples=3, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
 UNTIL_FOUND = settings(
-    FEW, max_examples=50, derandomize=True, database=None, phases=[Phase.generate]
+    tried("HTTP"), max_examples=50, derandomize=True, database=None, phases=[Phase.generate]
 )
 COURSE = [
     wish("thierry", "create", member_ids=["alice", "charlie"], max_participants=1),
@@ -80,7 +80,7 @@ def test_an_application_with_a_clock_of_its_own_keeps_to_the_rules(
 
 @pytest.mark.slow
 def test_whatever_is_asked_over_http_keeps_to_the_rules() -> None:
-    run_state_machine_as_test(WebMachine, settings=FEW)
+    run_state_machine_as_test(WebMachine, settings=tried("HTTP"))
 
 
 @pytest.mark.slow

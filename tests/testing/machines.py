@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Final, TypeVar
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
@@ -19,8 +22,11 @@ from greenroom.testing import (
     Fault,
     FaultStore,
     Outcome,
+    ProcessDriver,
     RoomDriver,
+    ThreadedDriver,
     Wish,
+    Workers,
     asked,
     wish,
 )
@@ -30,13 +36,54 @@ T = TypeVar("T")
 FAULTS: Final = tuple(one for one in Fault if one not in {Fault.SLOW, Fault.OVERTAKEN})
 
 
+# How many histories, of 25 wishes each, are tried of what: in a build, and at `deep`.
+EXAMPLES: Final[Mapping[str, tuple[int, int]]] = {
+    "a room in memory": (10, 100),
+    "a room whose media reports": (6, 100),
+    "a room in a file": (2, 40),
+    "threads": (2, 40),
+    "processes": (2, 40),
+    "processes on PostgreSQL": (2, 40),
+    "HTTP": (3, 40),
+}
+
+
+def tried(what: str) -> settings:
+    in_a_build, deep = EXAMPLES[what]
+    return settings(
+        max_examples=deep if settings().max_examples >= 2_000 else in_a_build,
+        stateful_step_count=25,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def as_if_blocked(wish: Wish) -> Wish:
+    """Somebody who is kicked is kept out, as if they had been blocked."""
+    if wish.name != "kick":
+        return wish
+    return replace(wish, arguments={**wish.arguments, "block": True})
+
+
 class ForgetfulDoor(RoomDriver):
-    """Somebody who was kicked is kept out, as if they had been blocked."""
+    def carry_out(self, wish: Wish) -> Outcome:
+        return super().carry_out(as_if_blocked(wish))
+
+
+class ForgetfulProcesses(ProcessDriver):
+    """The same in processes of its own."""
+
+    def __init__(self) -> None:
+        self._ends = ExitStack()
+        folder = self._ends.enter_context(TemporaryDirectory())
+        workers = self._ends.enter_context(Workers(2))
+        super().__init__(f"sqlite:///{folder}/calls.db", workers)
 
     def carry_out(self, wish: Wish) -> Outcome:
-        if wish.name == "kick":
-            wish = Wish(wish.name, wish.by, wish.after, {**wish.arguments, "block": True})
-        return super().carry_out(wish)
+        return super().carry_out(as_if_blocked(wish))
+
+    def close(self) -> None:
+        super().close()
+        self._ends.close()
 
 
 class ForgetfulMachine(CallMachine):
@@ -45,6 +92,16 @@ class ForgetfulMachine(CallMachine):
 
     def driver(self) -> Driver:
         return ForgetfulDoor()
+
+
+class ForgetfulThreadsMachine(ForgetfulMachine):
+    def driver(self) -> Driver:
+        return ThreadedDriver(ForgetfulDoor())
+
+
+class ForgetfulProcessesMachine(ForgetfulMachine):
+    def driver(self) -> Driver:
+        return ForgetfulProcesses()
 
 
 class SmallForgetfulMachine(ForgetfulMachine):

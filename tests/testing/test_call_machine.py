@@ -5,35 +5,59 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.testing.machines import BrokenMachine, ForgetfulMachine, SmallForgetfulMachine
+from tests.testing.machines import (
+    BrokenMachine,
+    ForgetfulMachine,
+    ForgetfulProcessesMachine,
+    ForgetfulThreadsMachine,
+    SmallForgetfulMachine,
+    tried,
+)
 
-from greenroom.testing import CallMachine, Disagreement, Driver, RoomDriver, ThreadedDriver, wish
+from greenroom.testing import (
+    CallMachine,
+    Disagreement,
+    Driver,
+    MediaMachine,
+    RoomDriver,
+    ThreadedDriver,
+    wish,
+)
 from greenroom.testing.postgres import PrivatePostgres
 from greenroom.testing.processes import ProcessDriver, Workers
 
 ROOT = Path(__file__).parents[2]
-FEW = settings(max_examples=4, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(FEW, max_examples=6, stateful_step_count=25)
-SOME = settings(FEW, max_examples=2)
+SOON = settings(tried("a room in memory"), max_examples=4, stateful_step_count=15)
 UNTIL_SHRUNK = settings(
-    FEW, max_examples=50, stateful_step_count=6, derandomize=True, database=None
+    SOON, max_examples=50, stateful_step_count=6, derandomize=True, database=None
 )
+FOUND = [
+    wish("thierry", "create"),
+    wish("alice", "join", after=5),
+    wish("thierry", "kick", user_id="alice"),
+]
 
 
 def test_a_room_in_memory_keeps_to_the_rules() -> None:
-    run_state_machine_as_test(CallMachine, settings=FEW)
+    run_state_machine_as_test(CallMachine, settings=SOON)
 
 
 @pytest.mark.slow
 def test_a_room_in_memory_keeps_to_the_rules_for_long() -> None:
-    run_state_machine_as_test(CallMachine, settings=MANY)
+    run_state_machine_as_test(CallMachine, settings=tried("a room in memory"))
+
+
+@pytest.mark.slow
+def test_a_room_whose_media_reports_keeps_to_the_rules() -> None:
+    run_state_machine_as_test(MediaMachine, settings=tried("a room whose media reports"))
 
 
 @pytest.mark.slow
@@ -42,7 +66,7 @@ def test_a_room_in_a_file_keeps_to_the_rules(tmp_path: Path) -> None:
         def driver(self) -> Driver:
             return RoomDriver(f"sqlite:///{tmp_path / str(uuid4())}.db")
 
-    run_state_machine_as_test(FileMachine, settings=SOME)
+    run_state_machine_as_test(FileMachine, settings=tried("a room in a file"))
 
 
 @pytest.mark.slow
@@ -51,7 +75,7 @@ def test_threads_that_take_turns_keep_to_the_rules(tmp_path: Path) -> None:
         def driver(self) -> Driver:
             return ThreadedDriver(RoomDriver(f"sqlite:///{tmp_path / str(uuid4())}.db"))
 
-    run_state_machine_as_test(ThreadMachine, settings=SOME)
+    run_state_machine_as_test(ThreadMachine, settings=tried("threads"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +90,7 @@ def test_processes_that_take_turns_keep_to_the_rules(tmp_path: Path, workers: Wo
         def driver(self) -> Driver:
             return ProcessDriver(f"sqlite:///{tmp_path / str(uuid4())}.db", workers)
 
-    run_state_machine_as_test(ProcessMachine, settings=SOME)
+    run_state_machine_as_test(ProcessMachine, settings=tried("processes"))
 
 
 def test_processes_on_postgresql_keep_to_the_rules(
@@ -81,7 +105,7 @@ def test_processes_on_postgresql_keep_to_the_rules(
             super().teardown()
             self._database.__exit__(None, None, None)
 
-    run_state_machine_as_test(PostgresMachine, settings=SOME)
+    run_state_machine_as_test(PostgresMachine, settings=tried("processes on PostgreSQL"))
 
 
 # What it says where something is wrong
@@ -89,14 +113,7 @@ def test_processes_on_postgresql_keep_to_the_rules(
 
 def test_a_fault_is_found_and_told_by_the_shortest_history_there_is() -> None:
     with pytest.raises(Disagreement) as found:
-        ForgetfulMachine.replay(
-            "default:123",
-            [
-                wish("thierry", "create"),
-                wish("alice", "join", after=5),
-                wish("thierry", "kick", user_id="alice"),
-            ],
-        )
+        ForgetfulMachine.replay("default:123", FOUND)
     assert str(found.value) == (
         """\
 what happened in default:123:
@@ -144,18 +161,38 @@ def test_what_it_finds_is_shrunk_to_a_test_that_shows_the_fault_again(tmp_path: 
     assert len(happened) == 2, told
     assert happened[0].lstrip(" 1.").startswith("thierry creates the call")
     assert " kicks (user_id=" in happened[1]
-    written = tmp_path / "test_written.py"
-    written.write_text(told.partition("a test that shows it:\n")[2])
+    (tmp_path / "test_written.py").write_text(pasted(told))
+    assert run_by_pytest(tmp_path)["FAILED"] == 1
+
+
+@pytest.mark.slow
+def test_what_is_found_in_threads_and_processes_is_told_by_a_test_that_shows_it_too(
+    tmp_path: Path,
+) -> None:
+    for machine in (ForgetfulThreadsMachine, ForgetfulProcessesMachine):
+        with pytest.raises(Disagreement) as found:
+            machine.replay("default:123", FOUND)
+        assert "2. 5 seconds later, alice joins" in str(found.value)
+        (tmp_path / f"test_{machine.__name__}.py").write_text(pasted(str(found.value)))
+    assert run_by_pytest(tmp_path)["FAILED"] == 2
+
+
+def pasted(told: str) -> str:
+    return told.partition("a test that shows it:\n")[2]
+
+
+def run_by_pytest(folder: Path) -> Counter[str]:
+    """How the tests of a folder end, which fail all for what the rules say."""
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", written],
+        [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", folder],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "FAILED" in ran.stdout
-    assert "the rules say: ()" in ran.stdout
+    assert "the rules say: (" in ran.stdout
+    return Counter(line.partition(" ")[0] for line in ran.stdout.splitlines())
 
 
 def test_the_model_knows_nothing_of_the_rules_that_decide() -> None:

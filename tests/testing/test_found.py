@@ -57,6 +57,12 @@ def test_a_ring_that_is_over_is_not_cancelled_when_all_reject_it_late() -> None:
     )
 
 
+def test_nought_and_no_are_not_the_same_of_a_user() -> None:
+    said = [{"plan": 0}, {"plan": False}, {"plan": False}]
+    wishes = [wish("system:embedder", "users.upsert", user_id="alice", custom=one) for one in said]
+    CallMachine.replay("default:123", [wish("thierry", "create"), *wishes])
+
+
 @pytest.mark.parametrize("second", ["update", "create"])
 def test_what_is_left_to_the_type_from_the_start_is_not_given_back_to_it(second: str) -> None:
     unlimited = {"limits": {"max_participants": None}}

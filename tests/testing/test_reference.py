@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.testing.machines import EXAMPLES
 
 import greenroom.testing
 from greenroom.testing import plugin
@@ -48,3 +49,10 @@ def test_each_fixture_is_named() -> None:
 
 def test_each_fault_is_named() -> None:
     assert sorted(rows("Faults")) == sorted(fault.name for fault in Fault)
+
+
+def test_each_driver_is_told_with_the_histories_that_are_tried() -> None:
+    for what, (in_a_build, deep) in EXAMPLES.items():
+        assert re.search(rf"^\| {what} \| .* \| {in_a_build} \| {deep} \|$", PAGE, re.MULTILINE), (
+            what
+        )

@@ -1,4 +1,4 @@
-"""The machine compares queries, recordings, own types, the record, attendance, and forgetting."""
+"""The machine compares queries, recordings, own types, media, the record, and what is forgotten."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from greenroom.testing import CallMachine, Disagreement, Driver, RoomDriver, Wis
 FRIENDS: Final = [Member("alice", custom={"color": "red"}), Member("charlie"), Member("tommaso")]
 DESK: Final = "system:desk"
 EMBEDDER: Final = "system:embedder"
+MEDIA: Final = "system:media"
+EARLY, EARLY_HERE = "2026-01-01T12:00:01Z", "2026-01-01T13:00:01+01:00"
+LATE: Final = "2026-01-01T12:00:05Z"
 
 COURSES: Final[Mapping[str, tuple[str, list[Wish]]]] = {
     "queries": (
@@ -84,6 +87,78 @@ COURSES: Final[Mapping[str, tuple[str, list[Wish]]]] = {
             wish("charlie", "join", after=5),
         ],
     ),
+    "declared fields": (
+        "default:123",
+        [
+            wish("thierry", "create", members=FRIENDS, custom={"when": "soon"}),
+            wish("thierry", "query_calls", filters={"custom.when": {"$gt": EARLY}}),
+            wish(EMBEDDER, "types.update", indexed_custom={"calls": {"when": "instant"}}),
+            wish("thierry", "query_calls", filters={"custom.when": {"$gt": EARLY}}),
+            wish("thierry", "update", custom={"when": "later"}),
+            wish("thierry", "update", custom={"when": EARLY}),
+            wish("thierry", "query_calls", filters={"custom.when": {"$lt": LATE}}),
+            wish("thierry", "query_calls", filters={"custom.when": EARLY_HERE}),
+            wish(EMBEDDER, "types.update", indexed_custom={"members": {"color": "number"}}),
+            wish("thierry", "update_members", members=[Member("alice", role="host")]),
+            wish("thierry", "update_members", members=[Member("alice", custom={"color": 1})]),
+            wish("thierry", "query_members", filters={"custom.color": {"$lte": 1}}),
+            wish(EMBEDDER, "types.update", indexed_custom={"calls": {"when": None}}),
+            wish("thierry", "query_calls", filters={"custom.when": EARLY_HERE}),
+        ],
+    ),
+    "media": (
+        "default:123",
+        [
+            wish("thierry", "create"),
+            wish("alice", "join"),
+            wish("alice", "join"),
+            wish("alice", "media.connect", entry=0),
+            wish("alice", "media.connect", entry=0),
+            wish("alice", "media.publish", entry=0, kind="audio"),
+            wish("alice", "media.lose", after=1, entry=0),  # one of two
+            wish("alice", "media.lose", entry=1),  # never came to be
+            wish("alice", "media.connect", after=14, entry=1),
+            wish("alice", "media.end", entry=1),
+            wish("alice", "media.connect", after=14, entry=1),
+            wish("thierry", "join"),
+            wish("thierry", "media.connect", entry=2),
+            wish("thierry", "media.publish", entry=2, kind="video"),
+            wish("thierry", "media.lose", entry=2),
+            wish("thierry", "timers", after=15),  # is out
+            wish("thierry", "media.connect", entry=2),
+            wish("alice", "leave"),  # is measured
+            wish("alice", "timers", after=30),
+        ],
+    ),
+    "the lost": (
+        "default:123",
+        [
+            wish("thierry", "create"),
+            wish(DESK, "update", settings={"session": {"reconnection_timeout_seconds": 0}}),
+            wish("alice", "join"),
+            wish("alice", "media.connect", entry=0),
+            wish("alice", "media.lose", entry=0),
+            wish("alice", "timers", after=30),
+        ],
+    ),
+    "failed recordings": (
+        "default:123",
+        [
+            wish("thierry", "create"),
+            wish("thierry", "join"),
+            wish("thierry", "start_recording"),
+            wish(MEDIA, "media.fail_recording", because="the disk is full"),
+            wish("thierry", "start_recording"),
+            wish("thierry", "stop_recording"),
+            wish(MEDIA, "media.obstacle", because="there is no disk"),
+            wish("thierry", "start_recording"),
+            wish(DESK, "update", settings={"recording": {"mode": "auto-on"}}),
+            wish(DESK, "end"),
+            wish(DESK, "go_live"),
+            wish("thierry", "join"),
+            wish("thierry", "stop_recording"),
+        ],
+    ),
     "forgetting": (
         "default:123",
         [
@@ -145,6 +220,11 @@ def machine_that_lies(about: str, lie: Lie) -> type[CallMachine]:
             lambda told: {**told, "alice": {"role": "call_member", "custom": {"color": "red"}}},
             "forgetting",
         ),
+        ("connections", lambda told: [(who, True, *rest) for who, _, *rest in told], "media"),
+        ("history", lambda told: {**told, "session.measured": 0}, "the lost"),
+        ("history", lambda told: {**told, "session.recording_stopped": 1}, "failed recordings"),
+        ("query_calls", lambda _: {"count": 1, "pages": [["default:123"]]}, "declared fields"),
+        ("types.update", lambda told: told.model_copy(update={"recorded": ()}), "declared fields"),
     ],
 )
 def test_what_is_not_so_is_noticed(about: str, lie: Lie, course: str) -> None:

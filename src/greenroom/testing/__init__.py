@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from greenroom.testing.ids import SequentialIds
     from greenroom.testing.key_store_contract import KeyStoreContract
     from greenroom.testing.lease_contract import LeasesContract
-    from greenroom.testing.machine import CallMachine, Disagreement, asked
+    from greenroom.testing.machine import CallMachine, Disagreement, MediaMachine, asked
     from greenroom.testing.media import FakeMedia
     from greenroom.testing.media_contract import (
         MediaLifeContract,
@@ -52,6 +52,7 @@ __all__ = [
     "KeyStoreContract",
     "LeasesContract",
     "MediaLifeContract",
+    "MediaMachine",
     "MediaPortContract",
     "MediaReportsContract",
     "NotifierContract",
@@ -88,6 +89,7 @@ _WHERE = {
     "KeyStoreContract": "key_store_contract",
     "LeasesContract": "lease_contract",
     "MediaLifeContract": "media_contract",
+    "MediaMachine": "machine",
     "MediaPortContract": "media_contract",
     "MediaReportsContract": "media_contract",
     "NotifierContract": "notifier_contract",

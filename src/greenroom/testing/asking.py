@@ -61,7 +61,12 @@ _NAMED: Final = st.sampled_from(("t", "AL", "charlie")).map(
     lambda prefix: {"user_id": {"$autocomplete": prefix}}
 )
 _LIMIT: Final = {"limit": st.sampled_from((1, 2, 25))}
+WRITTEN: Final = ("2026-01-01T12:00:05Z", "2026-01-01T13:00:01+01:00", "2026-01-01T12:00:01Z")
+"""Instants as custom data holds them: in another order as text than in time."""
 _CUSTOM: Final = (
+    _one_of("custom.when", WRITTEN),
+    _there("custom.when"),
+    _between("custom.when", st.sampled_from(WRITTEN)),
     _one_of("custom.color", _COLORS),
     _there("custom.color"),
     _there("custom.plan.deep"),

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from greenroom import Greenroom, Page, asc, desc
 from greenroom.answers import CallState
 from greenroom.call_handle import CallHandle
-from greenroom.domain.errors import CallNotFound, Refused
+from greenroom.domain.errors import CallNotFound, InvalidInput, MediaError, Refused
 from greenroom.domain.turn import Claim
 from greenroom.entry import Entry
 from greenroom.handles import UserHandle
@@ -76,7 +76,9 @@ class RoomDriver:
         """Open the room; the call does not exist yet."""
         self.cid = cid
         self.clock = VirtualClock(now)
-        usual = {"media": FakeMedia(), "query_limit": timedelta(hours=1)}
+        media = self._options.get("media")
+        self.media = media if isinstance(media, FakeMedia) else FakeMedia()
+        usual = {"media": self.media, "query_limit": timedelta(hours=1)}
         self.room = Greenroom.open(self._url, clock=self.clock, **{**usual, **self._options})
 
     def advance(self, seconds: float) -> None:
@@ -87,13 +89,14 @@ class RoomDriver:
         """Ask the handle of whoever wishes it."""
         try:
             answer = self.asked(wish)
-        except Refused as refusal:
+        except (Refused, InvalidInput, MediaError) as refusal:
             return Outcome(refusal.code, ())
         if wish.name.startswith("query_"):
             return Outcome(None, (), answer)
         state = answer.state if isinstance(answer, Entry) else answer
         recorded = getattr(state, "recorded", None)
-        self._tells &= recorded is not None or wish.name in _RECORDS_NOTHING
+        reported = wish.name.startswith("media.")
+        self._tells &= recorded is not None or reported or wish.name in _RECORDS_NOTHING
         return Outcome(None, None if recorded is None else tuple(sorted(recorded)))
 
     def seen(self) -> Mapping[str, Any]:
@@ -155,11 +158,26 @@ class RoomDriver:
                 return walked(getattr(self.call(wish.by), wish.name), "user_id", **said)
             case "query_sessions":
                 return walked(self.call(wish.by).query_sessions, "number", **said)
+            case name if name.startswith("media."):
+                return self._report(name.removeprefix("media."), **said)
             case "types.create" | "types.grant" | "types.revoke" | "types.update":
                 change = getattr(self.room.call_types, wish.name.removeprefix("types."))
                 return change(self.cid.partition(":")[0], **said)
             case name:
                 return getattr(self.call(wish.by), name)(**said)
+
+    def _report(self, what: str, entry: int | None = None, **said: Any) -> None:
+        """Let media do or suffer something; what becomes of an entry that has left is nothing."""
+        if what == "obstacle":
+            self.media.obstacle = said["because"]
+        elif what == "fail_recording":
+            for recording in self.media.recordings():
+                self.media.fail_recording(recording, **said)
+        elif entry is not None:
+            entry_id = self.entries[entry].entry_id
+            comes_first = what in {"connect", "lose"}
+            if entry_id in (self.media.entries() if comes_first else self.media.statistics()):
+                getattr(self.media, what)(entry_id, **said)
 
 
 class ThreadedDriver:
@@ -225,6 +243,7 @@ def looks(state: CallState) -> dict[str, Any]:
 def within(call: CallHandle, state: CallState) -> dict[str, Any]:
     """What the views say of who is a member, who is in, and what they answered."""
     session = state.session
+    inside = call.query_participants(limit=1000, at_least=state.position).items
     answered = (
         {}
         if session is None
@@ -239,10 +258,8 @@ def within(call: CallHandle, state: CallState) -> dict[str, Any]:
             one.user_id: {"role": one.role, "custom": dict(one.custom)}
             for one in call.query_members(limit=1000, at_least=state.position).items
         },
-        "participants": sorted(
-            (one.user_id, *one.muted)
-            for one in call.query_participants(limit=1000, at_least=state.position).items
-        ),
+        "participants": sorted((one.user_id, *one.muted) for one in inside),
+        "connections": sorted((one.user_id, one.connected, *one.published) for one in inside),
         "answers": None
         if session is None
         else {user: answer for answer, users in answered.items() for user in users},

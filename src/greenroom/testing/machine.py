@@ -201,6 +201,8 @@ class CallMachine(RuleBasedStateMachine):
     create = asked("create")
     delete = asked("delete")
     end = asked("end")
+    fields_declared = asked("types.update", strategies.declarations())
+    field_written = asked("update", strategies.dated())
     get = asked("get")
     go_live = asked("go_live")
     grant_permissions = asked("grant_permissions")
@@ -283,3 +285,19 @@ _RULES: Final = tuple(
     name for name, value in vars(CallMachine).items() if hasattr(value, RULE_MARKER)
 )
 """The names of all rules."""
+
+
+class MediaMachine(CallMachine):
+    """Asks for all that, and lets media report: who connects, publishes and is lost, what fails.
+
+    For a `RoomDriver`, alone or with threads: it needs the room's `FakeMedia` at hand.
+    """
+
+    connected = precondition(_somebody_joined)(asked("media.connect"))
+    lost = precondition(_somebody_joined)(asked("media.lose"))
+    connection_over = precondition(_somebody_joined)(asked("media.end"))
+    published = precondition(_somebody_joined)(asked("media.publish"))
+    unpublished = precondition(_somebody_joined)(asked("media.unpublish"))
+    recording_hindered = asked("media.obstacle")
+    recording_failed = precondition(_somebody_joined)(asked("media.fail_recording"))
+    patience_changed = asked("update", strategies.patience())

@@ -21,6 +21,8 @@ from greenroom.testing.history import EMBEDDER, START, Wish
 
 PEOPLE: Final = ("thierry", "tommaso", "alice", "charlie", "jaewoong")
 SYSTEM: Final = Claim("scheduler", system=True)
+MEDIA: Final = Claim("media", system=True)
+"""Who reports what is nobody's in particular."""
 
 Drawn = st.SearchStrategy[Any]
 
@@ -57,6 +59,7 @@ def wishes_for(name: str, by: Drawn | None = None) -> st.SearchStrategy[Wish]:
     if who is None:
         of_embedder = name.startswith(("types.", "users."))
         who = st.just(EMBEDDER) if of_embedder else actors()
+        who = st.just(MEDIA) if name.startswith("media.") else who
         who = st.sampled_from(_CALLED) | who if name in {"accept", "reject"} else who
     if name == "leave":
         return st.builds(Wish, st.just(name), who, _PAUSES, _some(entry=st.integers(0, 5)))
@@ -66,6 +69,34 @@ def wishes_for(name: str, by: Drawn | None = None) -> st.SearchStrategy[Wish]:
 def foundings() -> st.SearchStrategy[Wish]:
     """Thierry creates the call, with alice in it and tommaso to help."""
     return st.builds(Wish, st.just("create"), st.just(Claim("thierry")), st.just(0), _FOUNDING)
+
+
+def declarations() -> st.SearchStrategy[Wish]:
+    """The embedder declares custom fields, as of some kind, or no more."""
+    said = st.fixed_dictionaries({"indexed_custom": _DECLARED})
+    return st.builds(Wish, st.just("types.update"), st.just(EMBEDDER), _PAUSES, said)
+
+
+def dated() -> st.SearchStrategy[Wish]:
+    """Somebody writes down when, of the call or of a member: an instant, mostly."""
+    written = st.sampled_from((*asking.WRITTEN, "soon", None)).map(lambda when: {"when": when})
+    members = st.builds(lambda user, custom: [Member(user, custom=custom)], _USER, written)
+    said = [
+        ("update", st.fixed_dictionaries({"custom": written})),
+        ("update_members", st.fixed_dictionaries({"members": members})),
+    ]
+    asked = [st.builds(Wish, st.just(name), actors(), _PAUSES, one) for name, one in said]
+    return st.one_of(*asked)
+
+
+def patience() -> st.SearchStrategy[Wish]:
+    """The system says how long whoever is lost may take to return, and what is recorded."""
+    said = _some(
+        session=st.sampled_from((None, 0, 5)).map(lambda n: {"reconnection_timeout_seconds": n}),
+        recording=st.sampled_from(("available", "auto-on")).map(lambda mode: {"mode": mode}),
+    )
+    settings = st.fixed_dictionaries({"settings": said})
+    return st.builds(Wish, st.just("update"), st.just(SYSTEM), _PAUSES, settings)
 
 
 def courses(*, shortest: int = 10, longest: int = 30) -> st.SearchStrategy[list[Wish]]:
@@ -150,6 +181,15 @@ _GRANT: Final[Mapping[str, Drawn]] = {
     "capability": st.sampled_from(_GRANTED),
 }
 
+_DECLARED: Final = st.dictionaries(
+    st.sampled_from(("calls", "members")),
+    _some(
+        color=st.sampled_from(("string", "number", "boolean", None)),
+        when=st.sampled_from(("instant", "instant", "string", None)),
+    ),
+    min_size=1,
+)
+
 _FOUNDING: Final = st.fixed_dictionaries(
     {"members": st.just([Member("tommaso", role="host"), Member("alice")])},
     optional={
@@ -225,7 +265,16 @@ _OF_EMBEDDER: Final[Mapping[str, Mapping[str, Drawn]]] = {
         "custom": _CUSTOM,
     },
 }
+_REPORTED: Final[Mapping[str, Drawn]] = {"entry": st.integers(0, 5)}
+_TRACK: Final = st.sampled_from(("audio", "video"))
 _BESIDE: Final[Mapping[str, Mapping[str, Drawn]]] = {
+    "media.connect": _REPORTED,
+    "media.end": _REPORTED,
+    "media.fail_recording": {"because": st.just("the disk is full")},
+    "media.lose": _REPORTED,
+    "media.obstacle": {"because": st.sampled_from(("", "there is no disk"))},
+    "media.publish": {**_REPORTED, "kind": _TRACK},
+    "media.unpublish": {**_REPORTED, "kind": _TRACK},
     "start_recording": {},
     "types.create": {"based_on": st.sampled_from(("default", "livestream"))},
     "unmute": {"entry": st.integers(0, 5), "audio": st.just(value=True)},

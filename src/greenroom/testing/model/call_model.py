@@ -84,6 +84,7 @@ class CallModel(Questions):
             "session": None if session is None else f"{self.cid}/{session['number']}",
             "members": state.members,
             "participants": present,
+            "connections": self.connections(),
             "answers": self._answers(),
             "history": dict(state.history),
             "attendance": self._attendance(),

@@ -33,8 +33,10 @@ class Life(Rings):
         **named: Any,
     ) -> None:
         """Get or create."""
-        self.must(who, "create-call")
         state = self.state
+        if state.existence != "here":
+            self.must_be_as_declared("calls", custom or {})
+        self.must(who, "create-call")
         if state.existence in {"deleted", "erased"}:
             raise Refusal("call_not_found")
         if state.existence == "here":
@@ -96,6 +98,7 @@ class Life(Rings):
         if before[1] != after[1] and state.session is not None:
             state.session["timer"] = self.timer(state.session["started_at"])
         if changed:
+            self.must_be_as_declared("calls", new_custom)
             self.names.append("call.updated")
 
     def do_go_live(self, who: Who) -> None:
@@ -195,7 +198,11 @@ class Life(Rings):
     def put_member(self, user_id: str, role: str, custom: Mapping[str, Any]) -> None:
         """Somebody is a member, with this role and custom data merged into what there is."""
         before = self.state.members.get(user_id)
-        after = {"role": role, "custom": merged(before["custom"] if before else {}, custom)}
+        after: dict[str, Any] = {
+            "role": role,
+            "custom": merged(before["custom"] if before else {}, custom),
+        }
+        self.must_be_as_declared("members", after["custom"])
         if before is None or not same(before, after):
             self.names.append("member.added" if before is None else "member.updated")
         self.state.members[user_id] = after

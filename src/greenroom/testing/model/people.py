@@ -35,8 +35,6 @@ class People(Life):
             before = self.state.members.get(one.user_id, {"role": "call_member"})["role"]
             if one.role not in {None, before}:
                 self.must(who, "update-call-member-role")
-        for one in members:
-            before = self.state.members.get(one.user_id, {"role": "call_member"})["role"]
             self.put_member(one.user_id, one.role or before, one.custom or {})
 
     do_update_members = do_add_members
@@ -158,6 +156,8 @@ class People(Life):
             return
         if self.setting("recording", "mode") == "disabled":
             raise Refusal("recording_disabled")
+        if self.state.obstacle:
+            raise Refusal("media_error")
         session["records"] = True
         self.names.append("session.recording_started")
 
@@ -173,10 +173,16 @@ class People(Life):
     # What the embedder says
 
     def do_types_create(
-        self, who: Who, *, based_on: str = "default", settings: Mapping[str, Any] | None = None
+        self,
+        who: Who,
+        *,
+        based_on: str = "default",
+        settings: Mapping[str, Any] | None = None,
+        indexed_custom: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Define the call's type as a copy of another one as that is now."""
+        """Define the call's type as a copy of another one as that is now, but for its fields."""
         del who
+        declared = _redeclared({}, indexed_custom or {})
         state, own = self.state, deepcopy(self.state.type_settings)
         grants = deepcopy(state.grants)
         if based_on != self.type:
@@ -184,9 +190,12 @@ class People(Life):
         for group, fields in (settings or {}).items():
             own[group].update({name: one for name, one in fields.items() if one is not None})
         if not state.grants:
-            state.grants, state.type_settings = grants, own
+            state.grants, state.type_settings, state.declared = grants, own, declared
             self.names.append("type.defined")
-        elif not same([_held(grants), own], [_held(state.grants), state.type_settings]):
+        elif not same(
+            [_held(grants), own, declared],
+            [_held(state.grants), state.type_settings, state.declared],
+        ):
             raise Refusal("call_type_exists")
 
     def do_types_grant(self, who: Who, role: str, capability: str) -> None:
@@ -205,17 +214,26 @@ class People(Life):
             held.remove(capability)
             self.names.append("type.revoked")
 
-    def do_types_update(self, who: Who, settings: Mapping[str, Any]) -> None:
-        """Change what calls of the type do that say nothing themselves."""
+    def do_types_update(
+        self,
+        who: Who,
+        settings: Mapping[str, Any] | None = None,
+        indexed_custom: Mapping[str, Mapping[str, str | None]] | None = None,
+    ) -> None:
+        """Change what calls of the type do that say nothing themselves, and declare fields."""
         del who
         changed = False
-        for group, fields in settings.items():
+        for group, fields in (settings or {}).items():
             for name, value in fields.items():
                 known = self.state.type_settings[group]
                 changed = changed or (value is not None and known[name] != value)
                 known[name] = known[name] if value is None else value
         if changed:
             self.names.append("type.settings_changed")
+        declared = _redeclared(self.state.declared, indexed_custom or {})
+        if declared != self.state.declared:
+            self.state.declared = declared
+            self.names.append("type.fields_declared")
 
     def do_users_upsert(
         self,
@@ -235,7 +253,7 @@ class People(Life):
             "teams": base["teams"] if teams is None else tuple(teams),
             "custom": merged(base["custom"], custom or {}),
         }
-        if before != after:
+        if before is None or not same(before, after):
             self.names.append("user.upserted")
         self.state.users[user_id] = after
 
@@ -271,3 +289,18 @@ class People(Life):
 
 def _held(grants: Mapping[str, set[str]]) -> dict[str, list[str]]:
     return {role: sorted(held) for role, held in grants.items() if held}
+
+
+def _redeclared(
+    declared: Mapping[str, Mapping[str, str]], changes: Mapping[str, Mapping[str, str | None]]
+) -> dict[str, dict[str, str]]:
+    """By place: what is declared after these changes; None takes a field back."""
+    after = {
+        place: {**declared.get(place, {}), **changes.get(place, {})}
+        for place in ("calls", "members")
+    }
+    kept = {
+        place: {name: kind for name, kind in fields.items() if kind is not None}
+        for place, fields in after.items()
+    }
+    return {place: fields for place, fields in kept.items() if fields}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from greenroom.testing.model.people import People
-from greenroom.testing.model.world import Refusal, Who, same
+from greenroom.testing.model.world import Refusal, Who, instant, same
 
 Row = Mapping[str, Any]
 
 _NOTHING: Final = object()
+_NO_INSTANT: Final = object()
+"""What was written before its field was declared: it is there, and like nothing."""
 
 
 class Questions(People):
@@ -51,7 +54,7 @@ class Questions(People):
             {
                 "user_id": user,
                 "role": one["role"],
-                "custom": one["custom"],
+                "custom": self._comparable("members", one["custom"]),
                 "created_at": state.member_since[user],
                 "user.role": state.users.get(user, {"role": "user"})["role"],
             }
@@ -85,7 +88,16 @@ class Questions(People):
             "backstage": state.backstage,
             "ongoing": state.session is not None,
             "members": sorted(state.members),
-            "custom": state.custom,
+            "custom": self._comparable("calls", state.custom),
+        }
+
+    def _comparable(self, place: str, custom: Row) -> Row:
+        """With an instant in each field that is declared as one, whatever was written there."""
+        kinds = self.state.declared.get(place, {})
+        moments = {name for name, kind in kinds.items() if kind == "instant"}
+        return {
+            name: (instant(value) or _NO_INSTANT) if name in moments else value
+            for name, value in custom.items()
         }
 
 
@@ -134,7 +146,15 @@ def _is_so(key: str, said: Any, row: Row) -> bool:
         return not any(holds(one, row) for one in said)
     found = _found(key, row)
     asked = said if isinstance(said, dict) else {"$eq": said}
+    if isinstance(found, datetime) and key.startswith("custom."):
+        asked = {operator: _as_instants(value) for operator, value in asked.items()}
     return all(_OPERATORS[operator](found, value) for operator, value in asked.items())
+
+
+def _as_instants(value: Any) -> Any:
+    if isinstance(value, list):
+        return [instant(one) for one in value]
+    return instant(value) if isinstance(value, str) else value
 
 
 def _found(key: str, row: Row) -> Any:
@@ -149,6 +169,8 @@ def _found(key: str, row: Row) -> Any:
 
 
 def _equal(found: Any, value: Any) -> bool:
+    if isinstance(found, datetime):
+        return bool(found == value)
     return found is not _NOTHING and same(found, value)
 
 

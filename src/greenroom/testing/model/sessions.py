@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from greenroom.testing.model.world import Refusal, Who, World, chosen
+from greenroom.testing.model.media import Media, no_connections
+from greenroom.testing.model.world import Refusal, Who, chosen
 
 
-class Sessions(World):
+class Sessions(Media):
     """Who is in, and how long that lasts."""
 
     @property
@@ -56,6 +57,7 @@ class Sessions(World):
             session["counts"][who.user_id] = self.counts(who)
         session["claimed"][who.user_id] = who.role if who.claimed else None
         session["entries"][len(self.state.entries)] = who.user_id
+        session["media"][len(self.state.entries)] = no_connections()
         session["closes_at"] = None
         self.state.entries.append(who.user_id)
         stay = {"user": who.user_id, "since": self.state.now, "until": None}
@@ -64,6 +66,7 @@ class Sessions(World):
         if begins and self.setting("recording", "mode") == "auto-on":
             session["records"] = True
             self.names.append("session.recording_started")
+            self.fail_if_hindered()
 
     def begin_session(self) -> None:
         """The call is occupied."""
@@ -82,6 +85,7 @@ class Sessions(World):
             "claimed": {},  # user -> the role that they brought, or None
             "muted": {},  # user -> tracks
             "pinned": set(),
+            "media": {},  # number of the entry -> its connections
             "records": False,
         }
         self.names.append("session.started")
@@ -109,6 +113,7 @@ class Sessions(World):
         gone = [n for n in numbers if n in session["entries"]]
         for n in gone:
             user = session["entries"].pop(n)
+            self.hang_up(n)
             self.state.stays[n]["until"] = self.state.now
             self.names.append("session.left")
             if user not in session["entries"].values():
@@ -173,6 +178,7 @@ class Sessions(World):
             yield session["timer"], 1, self.time_is_up
         if session["closes_at"] is not None:
             yield session["closes_at"], 2, self.end_session
+        yield from ((until, 3, self.put_out_lost) for until in self.awaited())
 
     def time_is_up(self) -> None:
         """The session has lasted as long as it may."""

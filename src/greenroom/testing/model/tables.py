@@ -99,5 +99,5 @@ def settings(call_type: str) -> dict[str, dict[str, Any]]:
             "max_participants_exclude_owner": False,
         },
         "recording": {"mode": "available"},
-        "session": {"inactivity_timeout_seconds": 30},
+        "session": {"inactivity_timeout_seconds": 30, "reconnection_timeout_seconds": 15},
     }

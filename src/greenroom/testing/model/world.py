@@ -58,6 +58,8 @@ class State:
     grants: dict[str, set[str]]
     """Of the call's type, by role."""
     type_settings: dict[str, dict[str, Any]]
+    declared: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By the type: of `calls` and `members`, custom fields and their kinds."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     existence: str = "absent"
     """`absent here deleted erased`."""
@@ -85,6 +87,8 @@ class State:
     """The user of each entry that there ever was, in the order of joining."""
     stays: list[dict[str, Any]] = field(default_factory=list)
     """User, and from when until when, of each entry that there ever was."""
+    obstacle: str = ""
+    """What is in the way of recording."""
     history: dict[str, int] = field(default_factory=dict)
     """How many events of each name there are of the call, of its sessions and members."""
     rings: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -154,6 +158,12 @@ class World:
         if who.user_id != state.created_by and who.user_id not in state.members:
             raise Refusal("wrong_team")
 
+    def must_be_as_declared(self, place: str, custom: Mapping[str, Any]) -> None:
+        """Refuse custom data of `calls` or `members` that is not of the declared kinds."""
+        for name, kind in self.state.declared.get(place, {}).items():
+            if custom.get(name) is not None and not _is_a(kind, custom[name]):
+                raise Refusal("invalid_input")
+
     def setting(self, group: str, name: str) -> Any:
         """In force: the call's own, else its type's."""
         own = self.state.own_settings.get(group, {}).get(name)
@@ -177,6 +187,27 @@ class World:
     def copied(self) -> State:
         """What is so, to be come back to."""
         return deepcopy(self.state)
+
+
+def instant(text: object) -> datetime | None:
+    """The instant that a text names; None where it names none."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found
+
+
+def _is_a(kind: str, value: object) -> bool:
+    match kind:
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case _:
+            return instant(value) is not None
 
 
 def same(one: object, other: object) -> bool:
