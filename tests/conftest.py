@@ -8,6 +8,7 @@ And a PostgreSQL server: one a test process, started for the first test that ask
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -57,6 +58,9 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # that it is found will do: nobody reads it
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so starts what a shell puts behind it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
+from greenroom.adapters import key_store
 from greenroom.adapters.key_store import SqlKeys, open_keys
 from greenroom.domain.errors import InvalidInput, KeysUnavailable, WrongSchema
 from greenroom.domain.keys import KeyStore
@@ -87,7 +88,8 @@ def test_a_destroyed_secret_leaves_no_byte_in_any_file(path: Path) -> None:
             assert (secret in found) == (number not in gone)
 
 
-def test_a_reader_of_an_older_state_is_told_of(path: Path) -> None:
+def test_a_reader_of_an_older_state_is_told_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_store, "BUSY_SECONDS", 0.1)
     with closing(SqlKeys.open(path)) as keys:
         keys._database.place.engine.dispose()
         keys.keep({1: secrets.token_bytes(32)})

@@ -245,8 +245,19 @@ def test_who_has_left_is_measured_still_even_when_the_session_is_over() -> None:
     told.join("thierry", at=10)
     assert told.call.session == 2
     assert told.measure(entry, 1) == ["session.measured"]
+    assert told.last(MediaMeasured).leaves_at is None
     assert told.measure(entry, 1) == []
     assert told.measure(entry, 2) == []
+
+
+def test_who_has_left_is_awaited_by_nobody_when_their_connection_is_measured() -> None:
+    told = studio()
+    entry = told.join("alice")
+    told.join("charlie")
+    told.connect(entry, 1)
+    told.leave("alice", entry)
+    assert told.measure(entry, 1) == ["session.measured"]
+    assert told.last(MediaMeasured).leaves_at is None
 
 
 def test_figures_that_are_none_stop_no_report_and_never_reach_the_log() -> None:

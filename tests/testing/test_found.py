@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenroom import Member
-from greenroom.testing import CallMachine, Wish, wish
+from greenroom.testing import CallMachine, MediaMachine, Wish, wish
 
 FRIENDS = [Member("alice"), Member("charlie"), Member("tommaso")]
 
@@ -61,6 +61,23 @@ def test_nought_and_no_are_not_the_same_of_a_user() -> None:
     said = [{"plan": 0}, {"plan": False}, {"plan": False}]
     wishes = [wish("system:embedder", "users.upsert", user_id="alice", custom=one) for one in said]
     CallMachine.replay("default:123", [wish("thierry", "create"), *wishes])
+
+
+def test_who_has_left_while_connected_is_waited_for_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    MediaMachine.replay(
+        "default:123",
+        [
+            wish("thierry", "create"),
+            wish("alice", "join"),
+            wish("charlie", "join"),
+            wish("system:media", "media.connect", entry=0),
+            wish("alice", "leave"),
+            wish("charlie", "get", after=60),
+        ],
+    )
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("second", ["update", "create"])

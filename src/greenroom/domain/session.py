@@ -329,8 +329,10 @@ def _hear(session: Session, command: MediaReport) -> Sequence[SessionEvent]:
     """What media reports of an entry; of one that has left, only what went through it."""
     entry_id, entry = command.entry_id, session.entries.get(command.entry_id)
     if entry is None:
+        if not isinstance(command, MeasureMedia):
+            return []
         left = Media(fallen=session.unmeasured.get(entry_id, ()))
-        return session_media.decide(left, command) if isinstance(command, MeasureMedia) else []
+        return session_media.decide(left, structs.replace(command, grace=timedelta(0)))
     events = session_media.decide(entry.media, command)
     if not (isinstance(command, LoseMedia) and events) or command.grace > timedelta(0):
         return events
