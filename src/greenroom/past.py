@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from threading import Lock
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -26,6 +25,7 @@ from greenroom.handles import Room
 from greenroom.live import LiveCore
 from greenroom.past_policy import PastCallTypes, PastUsers
 from greenroom.policy import EMBEDDER
+from greenroom.projections import forks
 from greenroom.projections.as_of import Kept, Replayed, Seen
 from greenroom.projections.log_index import LogIndex
 from greenroom.watchers import Watchers
@@ -42,7 +42,7 @@ class PastCore(Core):
         self._live = live
         self._at = at
         self._folded: dict[StreamId, Folded[Any]] = {}
-        self._opening = Lock()
+        self._opening = forks.lock()
         self._read: Replayed | None = None
         self._kept: Kept | None = None
         self._closed = False

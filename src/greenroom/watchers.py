@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
 from greenroom.domain.message import CallId
+from greenroom.projections import forks
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class Watchers:
     """Listeners by call. Safe for many threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._listeners: dict[CallId, dict[object, Listener]] = defaultdict(dict)
 
     def watch(self, cid: CallId, listener: Listener) -> Callable[[], None]:

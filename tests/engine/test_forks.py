@@ -17,6 +17,7 @@ from tests.engine.referee import Referee
 
 from greenroom import Greenroom, errors
 from greenroom.adapters.clock import SystemClock
+from greenroom.projections import forks
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Rooms
@@ -122,6 +123,23 @@ def test_a_child_that_is_forked_in_the_middle_of_commands_is_not_held_up_by_them
     referee.check()
     assert referee.admitted().count("charlie") == 5
     assert referee.present() == set()
+
+
+def test_a_child_finds_no_lock_that_a_thread_of_its_parent_held(room: Greenroom) -> None:
+    def everything() -> int:
+        call = call_of(room, "charlie")
+        call.join()
+        call.leave()
+        room.at(room.position).as_user("charlie").call(*CALL).query_participants()
+        room.outbox.entries()
+        return 0
+
+    everything()
+    with ExitStack() as stack:
+        for lock in list(forks._LOCKS):
+            stack.enter_context(lock)
+        process = child(everything)
+    assert answer_of(process) == 0
 
 
 class Never:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from eventsourcing.persistence import StoredEvent
 
 from greenroom.adapters.recorder import HeadRow
+from greenroom.projections import forks
 
 _MOST: Final = 100_000
 """Streams whose versions are kept; past that, all are forgotten."""
@@ -24,7 +24,7 @@ class Heads:
     """
 
     def __init__(self, position: int) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._position = position
         self._versions: dict[str, int] = {}
 

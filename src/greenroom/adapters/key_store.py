@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -34,6 +33,7 @@ from greenroom.domain.errors import (
     StoreError,
     WrongSchema,
 )
+from greenroom.projections import forks
 
 SCHEMA: Final = 1
 """Version of the tables."""
@@ -80,7 +80,7 @@ class SqlKeys:
         self._path = path
         self._file = _file_at(path)
         """Which file it is: a connection would go on with one that was deleted or replaced."""
-        self._looking = threading.Lock()
+        self._looking = forks.lock()
         self._identity = self._read_identity()
 
     @classmethod

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from threading import Lock
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
@@ -26,6 +25,7 @@ from greenroom.adapters.sealing import SubjectKey, new_secret
 from greenroom.domain.errors import StoreClosed
 from greenroom.domain.message import RequestId
 from greenroom.domain.ports import Request
+from greenroom.projections import forks
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class MemoryRecorder(LogRecorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = Lock()
+        self._lock = forks.lock()
         self._tables = _Tables()
         self._secret = new_secret()
         self._closed = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +42,7 @@ from greenroom.domain.message import CallId, Event, EventId, Recorded, UserId
 from greenroom.domain.ports import Notification, Notifier
 from greenroom.domain.settings import NotificationTemplate
 from greenroom.domain.streams import ERASING
+from greenroom.projections import forks
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Outbox:
         self._template = template
         self._facts = facts
         self._max_attempts = max_attempts
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._stored = self._read = 0
         """How far the log was read, for good and by this process: where nobody hears of what was
         read, the position is stored only now and then, which spares commands the disk's time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Protocol
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, delete
 from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.domain.ports import EventStore
+from greenroom.projections import forks
 from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
@@ -86,7 +86,7 @@ class Replayed:
         # Cursors are good for this position alone, and for tables of the past at it as well.
         self.queries: Final = Queries(self._database, store.secret).over(NOW, position=position)
         self.lookups: Final = CallLookups(self._database)
-        self._taking = threading.Lock()
+        self._taking = forks.lock()
         self._calls: set[CallId] = set()
         self._whole = False
 

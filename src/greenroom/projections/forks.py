@@ -42,6 +42,13 @@ class Pausing(Protocol):
         ...
 
 
+def lock() -> threading.Lock:
+    """A lock that a forked child finds free: whoever held it is a thread of the parent's."""
+    one = threading.Lock()
+    _LOCKS.add(one)
+    return one
+
+
 def survives_forks(one: Forking) -> None:
     """Let `one` know, in every child that is forked while it lives."""
     _FORKS.add(one)
@@ -83,6 +90,7 @@ _PAUSED: Final[list[Pausing]] = []
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Forks."""
 _FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
+_LOCKS: Final[weakref.WeakSet[threading.Lock]] = weakref.WeakSet()
 _ENGINES: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
 _RESTING: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
 _OF_THE_PARENT: Final[list[object]] = []
@@ -108,11 +116,14 @@ def _go_on_in_child() -> None:
 
 
 def _start_anew() -> None:
+    for one in list(_LOCKS):
+        # As logging does with its own: it is what locks have for this, and has no other name.
+        one._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
     for engine in list(_ENGINES):
         _OF_THE_PARENT.append(engine.pool)
         engine.dispose(close=False)
-    for one in list(_FORKS):
-        one.after_fork_in_child()
+    for forking in list(_FORKS):
+        forking.after_fork_in_child()
 
 
 def _rest() -> None:
