@@ -155,7 +155,7 @@ def test_who_is_erased_after_a_kill_is_in_neither_database(
             assert process.exitcode == -signal.SIGKILL
             killed += 1
             move.erased_and_gone_on_with(secret)
-    assert killed > 3
+    assert killed >= 3
 
 
 def test_a_copy_is_gone_on_with_to_the_keys_it_was_begun_with(lived: Path, tmp_path: Path) -> None:

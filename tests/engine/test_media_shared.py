@@ -22,7 +22,8 @@ SHORT = 5.0
 class Process:
     """A room with media of its own, as each embedding process has it."""
 
-    def __init__(self, url: str, lease: float) -> None:
+    def __init__(self, url: str, lease: float, all_of_them: list[Process]) -> None:
+        self.all_of_them = all_of_them
         self.media = FakeMedia()
         self.room = Greenroom.open(url)
         self.link = self.room._core.media = MediaLink(self.media, lease=lease)
@@ -32,10 +33,18 @@ class Process:
         return self.room.as_user(user).call("default", call_id)
 
     def join(self, call_id: str, user: str = "thierry") -> Entry:
-        """Whoever sees somebody enter first carries the call."""
+        """Whoever sees somebody enter first carries the call: the others look away meanwhile."""
+        for one in self.all_of_them:
+            one.adopts(entered=one is self)
         entry = self.call(call_id, user).join(create=True)
         self.link.follow()
+        for one in self.all_of_them:
+            one.adopts(entered=True)
         return entry
+
+    def adopts(self, *, entered: bool) -> None:
+        """Whether it is to carry calls that somebody enters."""
+        self.link._holding._adopts = entered  # type: ignore[attr-defined]  # it shares them
 
     def has(self, *entries: Entry) -> bool:
         """Whether its media is to have these entries and no other, in a moment."""
@@ -75,7 +84,7 @@ def processes(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     opened: list[Process] = []
 
     def another(lease: float = LEASE) -> Process:
-        opened.append(Process(f"sqlite:///{tmp_path}/calls.db", lease))
+        opened.append(Process(f"sqlite:///{tmp_path}/calls.db", lease, opened))
         return opened[-1]
 
     yield another
