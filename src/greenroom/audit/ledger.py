@@ -13,6 +13,7 @@ follow from the log and are made anew where they are damaged. Checkpoints are wh
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,11 +68,12 @@ class Chains:
 
     def extend(self, streams: Iterable[str], hashes: Iterable[bytes]) -> None:
         """Take the chains of these streams past records with these leaf hashes."""
-        entries = self.entries
-        for stream, hashed in zip(streams, hashes, strict=True):
-            chain = _chain_of(stream)
-            length, head = entries.get(chain, _NEW)
-            entries[chain] = (length + 1, link(head, hashed))
+        added = defaultdict[bytes, list[bytes]](list)
+        for chain, hashed in zip(map(_chain_of, streams), hashes, strict=True):
+            added[chain].append(hashed)
+        for chain, those in added.items():
+            length, head = self.entries.get(chain, _NEW)
+            self.entries[chain] = (length + len(those), link(head, *those))
 
 
 @dataclass(slots=True)

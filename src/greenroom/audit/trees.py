@@ -48,11 +48,13 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashing.digest()
 
 
-def link(head: bytes, leaf: bytes) -> bytes:
-    """The head of a chain, from the one before it and the hash of the leaf that is added."""
-    hashing = _LINK.copy()
-    hashing.update(head + leaf)
-    return hashing.digest()
+def link(head: bytes, *leaves: bytes) -> bytes:
+    """The head of a chain, from an earlier one and the hashes of the leaves that are added."""
+    for leaf in leaves:
+        hashing = _LINK.copy()
+        hashing.update(head + leaf)
+        head = hashing.digest()
+    return head
 
 
 def root(hashes: Sequence[bytes]) -> bytes:
