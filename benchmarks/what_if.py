@@ -11,6 +11,7 @@ times that of one process, two free cores are done 1.5 times as fast.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -179,6 +180,7 @@ def recorded(directory: str, decisions: int) -> Iterator[tuple[Greenroom, Sequen
 
 def main() -> None:
     options = arguments(__doc__, rounds=3).parse_args(namespace=Arguments())
+    gc.freeze()  # as `greenroom what-if` does
     with TemporaryDirectory() as directory:
         with recorded(directory, DECISIONS) as (room, joins):
             room.rebuild()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,22 +79,3 @@ def _peak(path: Path, visits: int) -> int:
         [sys.executable, "-c", PROGRAM, url], check=True, capture_output=True, text=True
     )
     return int(asked.stdout)
-
-
-def test_what_was_in_memory_before_is_not_searched_for_garbage_meanwhile(room: Greenroom) -> None:
-    set_aside: list[bool] = []
-    room.what_if().over(
-        processes=1, progress=lambda *_: set_aside.append(gc.get_freeze_count() > 0)
-    )
-    assert set_aside
-    assert all(set_aside)
-    assert not gc.get_freeze_count()
-
-
-def test_what_the_program_has_set_aside_itself_stays_so(room: Greenroom) -> None:
-    gc.freeze()
-    try:
-        room.what_if().over(processes=1)
-        assert gc.get_freeze_count()
-    finally:
-        gc.unfreeze()

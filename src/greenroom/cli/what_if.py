@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -76,6 +77,7 @@ def what_if(
     [dim]greenroom what-if --revoke default:user:join-call --after 2026-01-01T00:00:00Z[/dim]
     """
     changes = [*_changes(revoke or [], grant or [], settings or [], without or [])]
+    gc.freeze()  # all that was imported is not searched for garbage again and again
     with _watched() as progress, opened(store) as room:
         found = room.what_if(*changes).over(
             call or None,

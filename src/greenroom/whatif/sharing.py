@@ -50,8 +50,7 @@ class Work(NamedTuple):
     def done(self, span: Span, progress: Progress) -> Tally:
         """What comes of it."""
         source, supposed, mode, shown = self
-        with _set_aside():
-            return run(source, supposed, span, mode, shown=shown, progress=progress)
+        return run(source, supposed, span, mode, shown=shown, progress=progress)
 
 
 def address_of(store: EventStore) -> Address | None:
@@ -174,23 +173,6 @@ class _Other:
 
 
 @contextmanager
-def _set_aside() -> Iterator[None]:
-    """What is in memory already is not searched for garbage meanwhile, again and again.
-
-    That takes about a tenth of the time, and more in a process that was forked, where whatever is
-    looked at is copied.
-    """
-    if gc.get_freeze_count():  # whoever did so wants to keep it
-        yield
-        return
-    try:
-        gc.freeze()
-        yield
-    finally:
-        gc.unfreeze()
-
-
-@contextmanager
 def _undisturbed() -> Iterator[None]:
     """Whoever interrupts meanwhile is heard afterwards; by what is started in here, never.
 
@@ -231,6 +213,7 @@ def _started(  # noqa: PLR0917 - all that it is told
 
 def _answer(line: Connection, work: Work, share: Span) -> None:
     """Tell how far it is, and in the end what came of it; nothing where nobody listens any more."""
+    gc.freeze()  # what is there already is not looked at for garbage, nor copied for it
     with suppress(BrokenPipeError):
         try:
             line.send(work.done(share, lambda position, _: line.send(position)))
