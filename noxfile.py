@@ -42,8 +42,8 @@ COVERING = [
 FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
 DOCTESTS = ["--doctest-modules", "src", "tests"]
 # A file's tests share what they have built; the longest files begin (tests/house/longest.py); half
-# of the time is waiting, so that two cores bear four processes.
-BY_FILE = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+# of the time is waiting, and what runs media wants the other.
+BY_FILE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a directory of its own there
 ENOUGH = 4 * 2**30
 """Bytes; what tests write is a tenth of that."""

@@ -125,6 +125,18 @@ def test_a_host_records_and_everybody_is_shown_that(
         assert (tmp_path / "recordings" / track.file.name).stat().st_size == track.file.bytes
 
 
+def test_a_button_stays_the_same_while_others_come(site: Site, visits: Visits) -> None:
+    """Or a click would be lost that begins on one and ends on the next."""
+    thierry = visits("thierry", "red")
+    thierry.enter("default", "still", create=True)
+    assert thierry.reads("thierry (you)")
+    site.room.as_user("alice").call("default", "still").join()
+    kick = thierry.page.get_by_role("button", name="Kick alice").element_handle()
+    site.room.as_user("tommaso").call("default", "still").join()
+    thierry.page.get_by_role("button", name="Kick tommaso").wait_for()
+    assert kick.evaluate("(button) => button.isConnected")
+
+
 def test_the_page_is_used_by_keyboard_alone(site: Site, visits: Visits) -> None:
     thierry = visits("thierry", "red")
     keys = thierry.page.keyboard
@@ -147,8 +159,8 @@ def test_the_page_is_used_by_keyboard_alone(site: Site, visits: Visits) -> None:
     assert thierry.focused() == "Leave"
     keys.press("Enter")
     assert thierry.reads("Create or join a call")
-    history = site.room.system("auditor").call("default", "studio").history()
-    assert "session.left" in [event.name for event in history]
+    call = site.room.system("auditor").call("default", "studio")
+    assert eventually(lambda: "session.left" in [event.name for event in call.history()])
 
 
 def test_a_refusal_is_shown_with_its_code_and_what_would_help(visits: Visits) -> None:

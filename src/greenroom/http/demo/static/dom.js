@@ -10,9 +10,19 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// Shows rows, and keeps the focus on a button that is still there.
+// Shows rows. What looks as before stays, with the focus: a click on what is replaced meanwhile is lost.
 export function fill(list, rows) {
   const focused = document.activeElement?.dataset?.key;
-  list.replaceChildren(...rows);
-  if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  rows.forEach((row, n) => settle(list, list.children[n], row));
+  while (list.children.length > rows.length) list.lastElementChild.remove();
+  if (focused && document.activeElement?.dataset?.key !== focused) {
+    list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+}
+
+function settle(list, old, row) {
+  if (!old) list.append(row);
+  else if (old.isEqualNode(row)) return;
+  else if (old.children.length && row.children.length && old.className === row.className) fill(old, [...row.children]);
+  else old.replaceWith(row);
 }
