@@ -77,7 +77,6 @@ def what_if(
     [dim]greenroom what-if --revoke default:user:join-call --after 2026-01-01T00:00:00Z[/dim]
     """
     changes = [*_changes(revoke or [], grant or [], settings or [], without or [])]
-    gc.freeze()  # all that was imported is not searched for garbage again and again
     with _watched() as progress, opened(store) as room:
         found = room.what_if(*changes).over(
             call or None,
@@ -97,6 +96,7 @@ def what_if(
 def _watched() -> Iterator[Progress]:
     """A bar; and whoever interrupts is told how far it was."""
     reached, last = 0, 0
+    gc.freeze()  # all that was imported is not searched for garbage again and again
     try:
         with steps({"log": "Deciding again"}, by_itself=False) as told:
 
