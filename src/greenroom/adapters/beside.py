@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from greenroom.domain.errors import StoreClosed, StoreError, WrongSchema
-from greenroom.projections.forks import connects_anew, survives_forks
+from greenroom.projections import forks
+from greenroom.projections.forks import connects_anew
 from greenroom.projections.making import make
 
 _WAITS_FOR_OTHERS: Final = 30
@@ -68,9 +68,8 @@ class Beside:
 
     def __init__(self, place: Place) -> None:
         self.place: Final = place
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._closed = False
-        survives_forks(self)
 
     @classmethod
     def open(
@@ -168,10 +167,6 @@ class Beside:
         with self._lock:
             self._closed = True
             self.place.engine.dispose()
-
-    def after_fork_in_child(self) -> None:
-        """Wait for no thread of the parent's."""
-        self._lock = threading.Lock()
 
 
 def _sqlite(

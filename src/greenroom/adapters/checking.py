@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Final
@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 
 from greenroom.adapters.attempts import SqlAttempts
 from greenroom.adapters.codec import Row, decode
-from greenroom.adapters.key_store import open_keys
+from greenroom.adapters.key_store import opened_keys
 from greenroom.adapters.keyring import BOUND, HOW_TO_NAME
 from greenroom.adapters.repairing import UNFOUNDED, views_ahead
 from greenroom.adapters.sealing import KEY_BYTES, Sealed, SubjectKey
@@ -71,16 +71,6 @@ class Findings:
 _BOUND: Final = "SELECT secret FROM subject_keys WHERE subject = ?"
 
 
-@contextmanager
-def _asked_for(keys: KeyStore | str | None) -> Iterator[KeyStore | None]:
-    """The key store that is named; closed in the end where it is by its URL."""
-    if not isinstance(keys, str):
-        yield keys
-        return
-    with closing(open_keys(keys, create=False)) as opened:
-        yield opened
-
-
 def _finder(tables: Tables, keys: KeyStore | None) -> FindSecrets:
     """Finds secrets that are not in the store.
 
@@ -105,7 +95,7 @@ def must_find_keys(url: str, keys: KeyStore | str | None) -> None:
         KeysUnavailable: they are elsewhere, and cannot be asked for there.
         StoreError: there is no store, or it cannot be used.
     """
-    with open_tables(url) as tables, _asked_for(keys) as key_store:
+    with open_tables(url) as tables, opened_keys(keys, create=False) as key_store:
         tables.must_be_current()
         _finder(tables, key_store)
 
@@ -130,7 +120,7 @@ def check(
         KeysUnavailable: its keys are elsewhere, and cannot be asked for there.
         StoreError: there is no store, or it cannot be used at all.
     """
-    with open_tables(url) as tables, _asked_for(keys) as key_store:
+    with open_tables(url) as tables, opened_keys(keys, create=False) as key_store:
         tables.must_be_current()
         find = _finder(tables, key_store)
         found = Findings(position=tables.position())

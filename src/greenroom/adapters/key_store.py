@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,7 @@ from greenroom.domain.errors import (
     StoreError,
     WrongSchema,
 )
+from greenroom.domain.keys import KeyStore
 from greenroom.projections import forks
 
 SCHEMA: Final = 1
@@ -203,6 +204,20 @@ def open_keys(url: str, *, create: bool = True) -> SqlKeys:
             return SqlKeys.open(url, create=create)
         case _:
             raise InvalidInput("keys", _EXPECTED)
+
+
+@contextmanager
+def opened_keys(named: KeyStore | str | None, *, create: bool) -> Iterator[KeyStore | None]:
+    """The key store that is named; closed in the end where it is by its URL. None for none.
+
+    Raises:
+        As `open_keys`.
+    """
+    if not isinstance(named, str):
+        yield named
+        return
+    with closing(open_keys(named, create=create)) as opened:
+        yield opened
 
 
 def _found(database: Beside, *, create: bool) -> None:

@@ -13,7 +13,6 @@ What has to happen in the other place happens around that commit, and may be don
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
@@ -21,7 +20,7 @@ from typing import Final, Protocol
 
 from greenroom.adapters.recorder import Draft, LogRecorder, Objection, Written
 from greenroom.adapters.remembering import RememberedSecrets
-from greenroom.adapters.sealing import SubjectKey
+from greenroom.adapters.sealing import SubjectKey, new_key_id
 from greenroom.domain.errors import KeysUnavailable, NotOurStore, StoreError
 from greenroom.domain.keys import KeyStore
 
@@ -32,7 +31,6 @@ BOUND: Final = "keys apart"
 DOOMED: Final = "doomed "
 """Begins the note of a number whose secret is to be destroyed."""
 _LAST: Final = "\U0010ffff"
-_NUMBER_BITS: Final = 53
 _AT_ONCE: Final = 1_000
 _TRIED_EVERY: Final = 5.0
 """Seconds between attempts to destroy what could not be destroyed."""
@@ -174,7 +172,7 @@ class KeysApart:
         doomed = [number for number in found if number is not None]
         new_keys = {subject: SubjectKey(number, b"") for subject, number in numbers.items()}
         for number in doomed:
-            new_keys[_note(number)] = SubjectKey(secrets.randbits(_NUMBER_BITS), b"")
+            new_keys[_note(number)] = SubjectKey(new_key_id(), b"")
         return replace(draft, keys=expected, new_keys=new_keys), doomed
 
     def _let_go(self, new: Mapping[int, bytes], draft: Draft, objection: Objection) -> None:
@@ -235,7 +233,7 @@ def _bind(recorder: LogRecorder, identity: bytes) -> None:
         if held is not None:
             break
         _check_empty(recorder)
-        mark = {BOUND: SubjectKey(secrets.randbits(_NUMBER_BITS), identity)}
+        mark = {BOUND: SubjectKey(new_key_id(), identity)}
         if isinstance(recorder.write(Draft(keys={BOUND: None}, new_keys=mark)), Written):
             try:
                 _check_empty(recorder)  # somebody may have been at it; from now on nobody can

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, TypeVar
 
 from greenroom.adapters.keyring import BOUND
+from greenroom.adapters.sealing import new_key_id
 from greenroom.adapters.tables import TableRow, Tables
 from greenroom.adapters.targets import Target
 from greenroom.domain.errors import StoreError
@@ -16,7 +16,6 @@ from greenroom.domain.keys import KeyStore
 
 KEPT: Final = "copy_keys_kept"
 """A table in a store that another one is being copied into: whose secrets are elsewhere already."""
-_NUMBER_BITS: Final = 53
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ class MovingKeys:
         self._target = target
         self._keys = keys
         self._turn = turn
-        self._bound: TableRow = (secrets.randbits(_NUMBER_BITS), BOUND, keys.identity)
+        self._bound: TableRow = (new_key_id(), BOUND, keys.identity)
 
     def rows(self, pages: Iterable[list[TableRow]]) -> Iterator[TableRow]:
         """The rows, in the order of subjects; their secrets are kept when they come.

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from operator import itemgetter
+from threading import Lock
 from typing import Any, Final, LiteralString, NamedTuple
 
 from greenroom.adapters.codec import Content
 from greenroom.adapters.postgres_arrays import Integers, Texts
 from greenroom.adapters.postgres_connections import FORKS
 from greenroom.domain.errors import StoreError
-from greenroom.projections import forks
 
 Ask = Callable[[LiteralString, Sequence[Any]], list[Any]]
 """The rows that one statement answers."""
@@ -87,7 +87,7 @@ class Streams:
         self._renew()
 
     def _renew(self) -> None:
-        self._lock = forks.lock()
+        self._lock = Lock()
         self._reading = 0
         self._waiting: deque[_Waiter] = deque()
 

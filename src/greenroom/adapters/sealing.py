@@ -47,7 +47,12 @@ class Sealed(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 def new_key() -> SubjectKey:
     """A key that no subject has had: so many ids are drawn from that none comes again."""
-    return SubjectKey(secrets.randbits(_KEY_ID_BITS), new_secret())
+    return SubjectKey(new_key_id(), new_secret())
+
+
+def new_key_id() -> int:
+    """Its id alone, for what stands in the table of keys without a secret."""
+    return secrets.randbits(_KEY_ID_BITS)
 
 
 def new_secret() -> bytes:

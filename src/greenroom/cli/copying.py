@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -13,13 +11,12 @@ import typer
 from greenroom.adapters.checking import must_find_keys
 from greenroom.adapters.copying import Copied
 from greenroom.adapters.copying import copy as carry_over
-from greenroom.adapters.key_store import open_keys
+from greenroom.adapters.key_store import opened_keys
 from greenroom.adapters.migration import migrate
 from greenroom.cli.options import KEYS, DebugOption, JsonOption
 from greenroom.cli.output import document, filled, out, table
 from greenroom.cli.progress import steps
 from greenroom.domain.errors import StoreError
-from greenroom.domain.keys import KeyStore
 
 _WORDS: Final = {
     "store_secret": "secret",
@@ -60,7 +57,7 @@ def copy(
     begun = time.monotonic()
     keys = to_keys or KEYS.get()
     must_find_keys(source, KEYS.get())  # or the copy would be done, and no room open on it
-    with steps(_WORDS) as told, _opened(to_keys) as apart:
+    with steps(_WORDS) as told, opened_keys(to_keys, create=True) as apart:
         try:
             copied = carry_over(source, target, told, to_keys=apart)
         except StoreError as error:
@@ -73,16 +70,6 @@ def copy(
         document({**asdict(copied), "seconds": round(seconds, 3)})
     else:
         _show(copied, seconds)
-
-
-@contextmanager
-def _opened(url: str | None) -> Iterator[KeyStore | None]:
-    """The key store at `url`, made where it is missing; None for none."""
-    if url is None:
-        yield None
-        return
-    with closing(open_keys(url)) as keys:
-        yield keys
 
 
 def _show(copied: Copied, seconds: float) -> None:

@@ -117,8 +117,7 @@ def _go_on_in_child() -> None:
 
 def _start_anew() -> None:
     for one in list(_LOCKS):
-        # As logging does with its own: it is what locks have for this, and has no other name.
-        one._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        one._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001 - as logging does
     for engine in list(_ENGINES):
         _OF_THE_PARENT.append(engine.pool)
         engine.dispose(close=False)

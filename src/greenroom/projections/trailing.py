@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -10,7 +9,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from greenroom.domain.errors import StoreError
-from greenroom.projections.forks import survives_forks
+from greenroom.projections import forks
 
 LONGEST: Final = 0.5
 """Seconds for which queries may not know what another process has recorded. The leader looks
@@ -53,14 +52,13 @@ class Trailing:
         """
         self._head = head
         self._views = views
-        self._looking = threading.Lock()
+        self._looking = forks.lock()
         self._looks: deque[tuple[float, int]] = deque(maxlen=round(2 * LONGEST / LOOKS))
         """When somebody looked, and where the log ended, of those that the views are behind."""
         self._looked_at = -inf
         self._whole_at = -inf
         """What was recorded by then, the views hold."""
         self._led = False
-        survives_forks(self)
 
     def suffice(self, needed: int) -> bool:
         """Whether the views hold the log up to `needed`, and all of it but the last moment."""
@@ -73,10 +71,6 @@ class Trailing:
                 self._looking.release()
         recent = monotonic() - self._whole_at <= LONGEST
         return recent and self._led and self._views.hold(needed)
-
-    def after_fork_in_child(self) -> None:
-        """Wait for no thread of the parent's."""
-        self._looking = threading.Lock()
 
     def _look(self) -> None:
         self._looked_at = now = monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,12 +16,12 @@ from greenroom.domain.call_type import CallTypeDefined, FieldsDeclared
 from greenroom.domain.errors import InvalidInput, StoreError
 from greenroom.domain.message import Recorded
 from greenroom.domain.streams import ERASING, erased_by
+from greenroom.projections import forks
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
 from greenroom.projections.database import Beside, Database
 from greenroom.projections.deadlines import Deadlines
 from greenroom.projections.declared import DeclaredIndexes
-from greenroom.projections.forks import survives_forks
 from greenroom.projections.founding import database_at, found
 from greenroom.projections.instants import Instants
 from greenroom.projections.keeping import PAST, Keeping, is_kept
@@ -93,11 +92,10 @@ class Views:
         self._secret = secret
         self._projections = projections
         self._runner = Runner(database, projections)
-        self._writing = threading.Lock()
+        self._writing = forks.lock()
         self._known = 0
         self._lasts: Callable[[], bool] = _never
         self._to_forget: set[str] = set()
-        survives_forks(self)
 
     @classmethod
     def open(
@@ -295,10 +293,6 @@ class Views:
         self._lasts = _never
         self.indexes.close()
         self._database.close()
-
-    def after_fork_in_child(self) -> None:
-        """Wait for no thread of the parent's."""
-        self._writing = threading.Lock()
 
     def _catch_up(self, feed: Feed, until: int, progress: Callable[[int], None]) -> int:
         reached = before = self.position()  # others may have done it all
