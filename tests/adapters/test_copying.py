@@ -10,7 +10,7 @@ import sqlite3
 import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from greenroom import Greenroom
 from greenroom.adapters import copying
 from greenroom.adapters.checking import check
 from greenroom.adapters.copying import copy
-from greenroom.adapters.inspection import status
+from greenroom.adapters.inspection import StoreStatus, status
 from greenroom.adapters.stores import open_store
 from greenroom.domain.errors import NotOurStore, StoreError
 from greenroom.domain.message import CallId, RequestId
@@ -155,6 +155,16 @@ def test_interrupted_at_any_step_it_goes_on_from_there(files: Places, tmp_path: 
     assert began_after == sorted(began_after)
     assert began_after[0] == 9
     assert_same(files.source, files.target)
+
+
+def test_its_status_can_be_asked_at_any_step(databases: Places) -> None:
+    """Even where it holds a table of which not one row has come."""
+    found: list[StoreStatus] = []
+    copy(databases.source, databases.target, lambda *_: found.append(status(databases.target)))
+    assert {one.outbox is None for one in found} == {False, True}
+    assert all(one.copy for one in found)
+    now = status(databases.target)
+    assert now == replace(found[-1], copy=None, bytes=now.bytes)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -326,8 +336,8 @@ def test_every_row_of_both_sides_is_compared_in_the_end(
 ) -> None:
     tampered: list[str] = []
 
-    def tamper(step: str, *_: object) -> None:
-        if step == "subject_keys" and not tampered:  # the last that is written
+    def tamper(step: str, done: int, of: int) -> None:
+        if (step, done) == ("subject_keys", of) and not tampered:  # the last that is written
             in_file(files.target, statement)
             tampered.append(step)
 

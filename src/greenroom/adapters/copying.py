@@ -259,6 +259,7 @@ class _Copying:
             with self._turn():
                 self._target.ask(f"DELETE FROM {table.name}")
             done, of = 0, self._source.number(f"SELECT count(*) FROM {table.name}")
+            self._progress(table.name, done, of)
             for rows in self._pages(table):
                 with self._turn():
                     self._target.insert(table.name, table.columns, rows)

@@ -90,7 +90,7 @@ class StoreStatus:
     """On disk, without the views."""
     views: ViewsStatus
     outbox: OutboxStatus | None
-    """None where nobody has opened a room on the store."""
+    """None where nobody has opened a room on the store, and as long as a copy lacks it."""
     holders: Sequence[Holder]
     """On PostgreSQL: transactions that hold appends or erasures up."""
     copy: CopyStatus | None
@@ -166,7 +166,10 @@ def _views(tables: Tables, position: int) -> ViewsStatus:
 def _outbox(tables: Tables, position: int) -> OutboxStatus | None:
     if not tables.has("greenroom_effects_follower"):
         return None
-    read = tables.number("SELECT position FROM greenroom_effects_follower")
+    followed = tables.ask("SELECT position FROM greenroom_effects_follower")
+    if not followed:
+        return None  # of a copy that has not come as far
+    ((read,),) = followed
     by_status = tables.ask("SELECT status, count(*) FROM greenroom_effects GROUP BY status")
     counts: Mapping[str, int] = dict(by_status)
     ((due_at,),) = tables.ask("SELECT min(due_at) FROM greenroom_effects")
