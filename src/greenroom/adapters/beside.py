@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -27,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from greenroom.domain.errors import StoreClosed, StoreError, WrongSchema
 from greenroom.projections import forks
+from greenroom.projections.batches import batched
 from greenroom.projections.forks import connects_anew
 from greenroom.projections.making import make
 
@@ -158,8 +158,7 @@ class Beside:
     ) -> None:
         """Insert the rows whose keys are not there yet."""
         statement = self.place.insert_new(table)
-        remaining = iter(rows)
-        while batch := list(islice(remaining, _ROWS_AT_ONCE)):
+        for batch in batched(rows, _ROWS_AT_ONCE):
             connection.execute(statement, batch)
 
     def close(self) -> None:

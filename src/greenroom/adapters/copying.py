@@ -27,7 +27,7 @@ from typing import Final
 from msgspec import msgpack
 
 from greenroom.adapters.copying_attempts import copy_attempts
-from greenroom.adapters.moving_keys import KEPT, MovingKeys, batched
+from greenroom.adapters.moving_keys import KEPT, MovingKeys
 from greenroom.adapters.outbox_tables import SCHEMA as OUTBOX_SCHEMA
 from greenroom.adapters.outbox_tables import entries, follower, rings
 from greenroom.adapters.tables import COPY_MARK, TableRow, Tables, open_tables
@@ -35,6 +35,7 @@ from greenroom.adapters.targets import Target, open_target
 from greenroom.domain.errors import NotOurStore, StoreError, WrongSchema
 from greenroom.domain.instants import micros
 from greenroom.domain.keys import KeyStore
+from greenroom.projections.batches import batched
 from greenroom.projections.views import Views
 
 PAGE: Final = 1_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache, partial
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -28,6 +28,7 @@ from greenroom.domain.errors import GreenroomError, StoreClosed
 from greenroom.domain.message import Decided, Event, Recorded, RequestId, StreamId
 from greenroom.domain.ports import Append, Commit, Damaged, Head, Request
 from greenroom.domain.streams import subjects
+from greenroom.projections.batches import batched
 
 _FEED_PAGE: Final = 4000
 """Records of the feed read at once; a fifth faster than 1000 on PostgreSQL."""
@@ -142,13 +143,8 @@ class RecorderStore:
     def pick(self, positions: Iterable[int]) -> Iterator[tuple[int, Recorded[Event]]]:
         """(position, record) pairs at `positions`, which rise; nothing where no record stands."""
         self._check_open()
-        wanted = iter(positions)
-
-        def pages() -> Iterator[Sequence[Row]]:
-            while some := list(islice(wanted, PAGE)):
-                yield self.recorder.rows_at(some)
-
-        return self._placed(pages(), decode)
+        pages = map(self.recorder.rows_at, batched(positions, PAGE))
+        return self._placed(pages, decode)
 
     def salvage(
         self, after: int = 0, *, until: int | None = None

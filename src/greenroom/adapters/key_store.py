@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +34,7 @@ from greenroom.domain.errors import (
 )
 from greenroom.domain.keys import KeyStore
 from greenroom.projections import forks
+from greenroom.projections.batches import batched
 
 SCHEMA: Final = 1
 """Version of the tables."""
@@ -142,7 +142,7 @@ class SqlKeys:
         if not numbers:
             return
         with self._standing(), self._database.writing() as connection:
-            for some in _batches(numbers):
+            for some in batched(numbers, _AT_ONCE):
                 connection.execute(delete(keys).where(keys.c.number.in_(some)))
         with self._standing(), self._database.reading() as connection:
             _wipe(connection)
@@ -249,7 +249,7 @@ def _file_at(path: Path | None) -> tuple[int, int] | None:
 
 def _found_of(connection: Connection, numbers: Iterable[int]) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
-    for some in _batches(numbers):
+    for some in batched(numbers, _AT_ONCE):
         rows = connection.execute(select(keys).where(keys.c.number.in_(some)))
         found |= {number: bytes(secret) for number, secret in rows}
     return found
@@ -276,9 +276,3 @@ def _asking() -> Iterator[None]:
         raise
     except StoreError as error:
         raise KeysUnavailable(str(error)) from error
-
-
-def _batches(numbers: Iterable[int]) -> Iterator[list[int]]:
-    remaining = iter(numbers)
-    while some := list(islice(remaining, _AT_ONCE)):
-        yield some

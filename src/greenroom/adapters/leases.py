@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +31,7 @@ from sqlalchemy import (
 from greenroom.adapters.beside import Beside, Founding
 from greenroom.domain.message import CallId
 from greenroom.media.leases import Enlisted, Lease, Worker
+from greenroom.projections.batches import batched
 
 SCHEMA: Final = 1
 """Version of the tables."""
@@ -117,7 +117,7 @@ class SqlLeases:
     def claim(self, name: str, calls: Collection[CallId]) -> Mapping[CallId, Lease]:
         """Give the worker those calls that nobody alive holds; who holds each of them now."""
         found: dict[CallId, Lease] = {}
-        for some in _batches(calls):
+        for some in batched(dict.fromkeys(calls), _AT_ONCE):
             with self._database.writing() as connection:
                 held = self._good(connection, some)
                 free = [cid for cid in some if cid not in held]
@@ -155,7 +155,7 @@ class SqlLeases:
         """Forget who holds these calls, unless it is another worker that is alive."""
         alive = select(workers.c.name).where(workers.c.alive_until > self._now)
         others = leases.c.worker.in_(alive) & (leases.c.worker != name)
-        for some in _batches(calls):
+        for some in batched(dict.fromkeys(calls), _AT_ONCE):
             with self._database.writing() as connection:
                 connection.execute(delete(leases).where(leases.c.cid.in_(some), ~others))
 
@@ -228,12 +228,6 @@ def _give(connection: Connection, calls: Sequence[CallId], name: str) -> None:
     given = enumerate(calls, last - len(calls) + 1)
     rows = [{"cid": cid, "worker": name, "term": term} for term, cid in given]
     connection.execute(insert(leases), rows)
-
-
-def _batches(calls: Collection[CallId]) -> Iterator[list[CallId]]:
-    remaining = iter(dict.fromkeys(calls))
-    while some := list(islice(remaining, _AT_ONCE)):
-        yield some
 
 
 def _lease(row: RowMapping) -> Lease:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from itertools import islice
 from typing import Final, TypeVar
 
 from greenroom.adapters.keyring import BOUND
@@ -85,10 +84,3 @@ class MovingKeys:
             with self._turn():
                 for number in numbers:
                     self._target.ask(f"DELETE FROM {KEPT} WHERE number = ?", number)
-
-
-def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The rows in lists of so many; the last may be shorter."""
-    remaining = iter(rows)
-    while some := list(islice(remaining, size)):
-        yield some

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, delete
@@ -12,6 +11,7 @@ from greenroom.domain.membership import MemberAdded
 from greenroom.domain.message import CallId, Event, Recorded, UserId
 from greenroom.domain.ports import EventStore
 from greenroom.projections import forks
+from greenroom.projections.batches import batched
 from greenroom.projections.call_lookups import CallLookups
 from greenroom.projections.call_types import CallTypes
 from greenroom.projections.calls import Calls
@@ -148,7 +148,6 @@ class Replayed:
     def _project(
         self, connection: Connection, projections: Sequence[Projection], records: Records
     ) -> None:
-        rest = iter(records)
         from_the_start = dict.fromkeys(projections, 0)
-        while batch := list(islice(rest, BATCH)):
+        for batch in batched(records, BATCH):
             project(self._database, connection, from_the_start, batch)

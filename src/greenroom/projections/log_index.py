@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
 from greenroom.domain.instants import micros
 from greenroom.domain.message import CallId, UserId
+from greenroom.projections.batches import batched
 from greenroom.projections.database import Database
 from greenroom.projections.instants import latest_before, stretch_until
 from greenroom.projections.timeline import timeline
@@ -145,8 +145,7 @@ class LogIndex:
     def positions_about(self, user_ids: Iterable[UserId], *, until: int) -> Sequence[int]:
         """Where the events about these users stand, at or before position `until`, rising."""
         found: list[int] = []
-        wanted = iter(user_ids)
-        while some := list(islice(wanted, _PAGE)):
+        for some in batched(user_ids, _PAGE):
             with self._database.read() as connection:
                 found += connection.execute(
                     select(user_timeline.c.position).where(

@@ -8,6 +8,7 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
+from greenroom.projections.batches import batched
 from greenroom.projections.database import Database
 from greenroom.projections.parking import Parked, all_parked, free, moved
 from greenroom.projections.projection import Projection
@@ -76,8 +77,7 @@ class Retrying:
     def _of(self, waiting: set[_Place], after: int, until: int) -> Iterator[Records]:
         """What belongs to those who wait, past `after` up to `until`, in batches."""
         records = self._whose(waiting, self._up_to(after, until))
-        while batch := list(islice(records, self._batch)):
-            yield batch
+        yield from batched(records, self._batch)
 
     def _up_to(self, after: int, until: int) -> Iterator[tuple[int, Record]]:
         if after < until:
