@@ -7,6 +7,7 @@ And a PostgreSQL server: one a test process, started for the first test that ask
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -111,3 +112,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     places = {file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests, and all they import, stay to the end: nobody looks through them again."""
+    gc.collect()
+    gc.freeze()

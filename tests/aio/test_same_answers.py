@@ -152,7 +152,7 @@ def test_a_course_of_wishes_is_answered_alike(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, phases=NO_SHRINKING)
+@settings(max_examples=25, phases=NO_SHRINKING)
 @given(courses(shortest=8, longest=20), cids(), st.sampled_from((1, 2, 10_000)))
 def test_so_it_is_where_next_to_nothing_is_kept_in_memory(
     course: Sequence[Wish], cid: str, cache: int

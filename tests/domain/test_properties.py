@@ -36,7 +36,6 @@ ONE_OFF = {
 """What records something each time it is asked for, and why."""
 NOTIFYING = ("create", "get")
 """One-off with `notify=True`, for the reason of `notify`."""
-WIDER = settings(max_examples=300)
 
 
 def lived(
@@ -244,7 +243,7 @@ def test_law(law: Callable[[str, Sequence[Wish]], None]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law_in_long_courses(law: Callable[[str, Sequence[Wish]], None]) -> None:
-    WIDER(given(cids(), courses(shortest=25, longest=60))(law))()
+    given(cids(), courses(shortest=25, longest=60))(law)()
 
 
 @given(cids(), courses(), st.randoms(use_true_random=False))

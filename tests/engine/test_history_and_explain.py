@@ -163,7 +163,7 @@ def test_what_is_explained_is_what_happens(cid: str, course: Sequence[Wish]) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=150, phases=NO_SHRINKING)
+@settings(max_examples=60, phases=NO_SHRINKING)
 @given(cids(), courses(shortest=15, longest=40))
 def test_so_it_is_in_long_courses(cid: str, course: Sequence[Wish]) -> None:
     explain_and_compare(cid, course)

@@ -79,7 +79,7 @@ def test_every_event_counts_once_whenever_somebody_is_killed(
 
 
 def test_so_it_does_where_the_past_is_kept(url: str) -> None:
-    kill_again_and_again(url, [keep_past, keep_past])
+    kill_again_and_again(url, [keep_past, keep_past], kills=KILLS // 2)
     with opened(url) as room, closing(Views.open(None, secret=room._store.secret)) as fresh:
         room.keep_past()
         fresh.catch_up(room._store.feed, until=room.position)

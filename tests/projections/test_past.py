@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import RowMapping, select
 from tests.projections.histories import CIDS, histories
@@ -41,6 +41,8 @@ class Feeds(Protocol):
 
 
 Take = Callable[[Views, Feeds, Sequence[int]], None]
+FEWER = settings(max_examples=max(settings().max_examples // 3, 1))
+"""Each looks at several moments of a history, and all there is to see then."""
 
 
 class Telling:
@@ -115,6 +117,7 @@ def some_batches(head: int, data: st.DataObject) -> list[int]:
 
 @pytest.mark.slow
 @WAYS
+@FEWER
 @given(histories(), st.data())
 def test_kept_is_as_it_was(take: Take, history: History, data: st.DataObject) -> None:
     store = recorded(history)
@@ -127,6 +130,7 @@ def test_kept_is_as_it_was(take: Take, history: History, data: st.DataObject) ->
 
 
 @pytest.mark.slow
+@FEWER
 @given(histories(), st.data())
 def test_going_along_or_afterwards_in_any_batches_the_same_is_kept(
     history: History, data: st.DataObject

@@ -145,7 +145,7 @@ class RoomDriver:
                 self.entries.append(entry)
                 return entry
             case "leave" if "entry" in said:
-                return self.entries[said["entry"]].leave()
+                return self.entries[said.pop("entry")].leave(**said)
             case "unmute":
                 return self.entries[said.pop("entry")].unmute(**said)
             case "users.upsert":
