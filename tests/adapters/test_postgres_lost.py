@@ -150,7 +150,7 @@ def test_before_anything_was_sent_a_server_that_is_away_is_an_error_and_no_quest
     waits: list[float] = []
     monkeypatch.setattr(postgres_writing, "sleep", waits.append)
     line.away.set()
-    line.break_all()  # whom the store asked when it was opened
+    line.cut()  # whom the store asked when it was opened
     with pytest.raises(StoreError, match="nothing was recorded") as failed:
         store.append([pinned(1)], request=REQUEST)
     assert not isinstance(failed.value, OutcomeUnknown)
@@ -166,7 +166,7 @@ def test_reading_goes_on_where_lines_broke_while_nobody_used_them(
 ) -> None:
     store.append([pinned(1)])
     assert store.position() == 1
-    line.break_all()
+    line.cut()
     assert store.position() == 1
     assert len(list(store.feed())) == 1
 

@@ -217,7 +217,7 @@ def test_whoever_waits_hears_again_when_the_line_was_broken(
     ):
         waiting = threads.submit(store.wait, 0, 120)
         sleep(0.2)
-        line.break_all()
+        line.cut()
         other.append([pinned(1)])  # not heard; looked for when the line stands again
         assert waiting.result(60)
         waiting = threads.submit(store.wait, 1, 120)

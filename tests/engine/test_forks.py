@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +17,7 @@ from tests.engine.joiners import CALL, call_of
 from tests.engine.referee import Referee
 
 from greenroom import Greenroom, errors
+from greenroom.adapters.beside import Beside
 from greenroom.adapters.clock import SystemClock
 from greenroom.projections import forks
 
@@ -140,6 +142,69 @@ def test_a_child_finds_no_lock_that_a_thread_of_its_parent_held(room: Greenroom)
             stack.enter_context(lock)
         process = child(everything)
     assert answer_of(process) == 0
+
+
+def test_what_a_child_records_is_there_when_its_parent_has_closed_the_room(
+    rooms: Rooms, file_url: str
+) -> None:
+    """Whoever is the last to close a file does away with its log: a child must count."""
+    room = rooms.open(file_url, clock=SystemClock())
+    call_of(room, "thierry").create(member_ids=["alice"], ring=True)
+    call_of(room, "thierry").block("eve")
+    with pytest.raises(errors.Blocked):
+        call_of(room, "eve").join()
+    room.outbox.entries()
+    parent_is_done, child_is_in = os.pipe(), os.pipe()
+
+    def come_and_go() -> int:
+        call = call_of(room, "charlie")
+        call.join()
+        os.write(child_is_in[1], b"!")
+        os.read(parent_is_done[0], 1)
+        call.leave()
+        with pytest.raises(errors.Blocked):
+            call_of(room, "eve").join()
+        return 0  # it ends without closing anything
+
+    process = child(come_and_go)
+    os.read(child_is_in[0], 1)
+    room.close()
+    os.write(parent_is_done[1], b"!")
+    assert answer_of(process) == 0
+    again = rooms.open(file_url, clock=SystemClock(), timers=False)
+    kinds = [one.name for one in call_of(again, "thierry").history(user="charlie")]
+    assert kinds == ["session.started", "session.joined", "session.left"]
+
+
+@pytest.mark.parametrize("where", ["outbox", "views"])
+def test_a_child_that_is_forked_while_somebody_writes_is_not_held_up(
+    rooms: Rooms, file_url: str, where: str
+) -> None:
+    room = rooms.open(file_url, clock=SystemClock())
+    call_of(room, "thierry").create(ring=True, member_ids=["alice"])
+    database = room.outbox._database if where == "outbox" else room._views._database
+    begun = threading.Event()
+
+    def write() -> None:
+        writing = database.writing() if isinstance(database, Beside) else database.write()
+        with writing:
+            begun.set()
+            time.sleep(0.5)
+
+    def everything() -> int:
+        call = call_of(room, "charlie")
+        call.join()
+        assert [one.user_id for one in call.query_participants().items] == ["charlie"]
+        call.leave()
+        return 0
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait(HANGS)
+    process = child(everything)
+    writer.join()
+    assert answer_of(process) == 0
+    assert call_of(room, "alice").accept().recorded == ("member.accepted",)
 
 
 class Never:

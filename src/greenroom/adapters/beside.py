@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -27,7 +27,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from greenroom.domain.errors import StoreClosed, StoreError, WrongSchema
 from greenroom.projections import forks
 from greenroom.projections.batches import batched
-from greenroom.projections.forks import connects_anew
 from greenroom.projections.making import make
 
 _WAITS_FOR_OTHERS: Final = 30
@@ -43,6 +42,8 @@ class Place:
     """Is kept there, for messages."""
     engine: Engine
     """Statements are transactions of their own, unless begun by hand."""
+    gate: AbstractContextManager[object]
+    """Whoever uses a connection goes through it."""
     begin: Sequence[str]
     """Opens a transaction that nobody else writes beside."""
     insert_new: Callable[[Table], Insert]
@@ -134,7 +135,7 @@ class Beside:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """The connection, outside of any transaction."""
-        with self._lock:
+        with self.place.gate, self._lock:
             if self._closed:
                 raise StoreClosed(f"{self.place.what} was closed")
             try:
@@ -184,11 +185,10 @@ def _sqlite(
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", begin)
-    if path is not None:
-        connects_anew(engine)
     return Place(
         what,
         engine,
+        nullcontext() if path is None else forks.Gate(engine.dispose, forks.Turn.BESIDE),
         ("BEGIN IMMEDIATE",),
         lambda table: sqlite.insert(table).on_conflict_do_nothing(),
         "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
@@ -210,6 +210,7 @@ def _postgres(url: str, what: str, commit: Literal["on", "off"]) -> Place:
         server.engine(
             "greenroom", 1, {"synchronous_commit": commit}, autocommit=True, patience=LONGEST
         ),
+        nullcontext(),
         # One of PostgreSQL's advisory locks: whoever holds it writes.
         ("BEGIN", f"SELECT pg_advisory_xact_lock({lock})"),
         lambda table: postgresql.insert(table).on_conflict_do_nothing(),

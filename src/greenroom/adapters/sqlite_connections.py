@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Final
 
 from greenroom.adapters.sqlite_file import Synchronous, commit, connect, store_error
 from greenroom.domain.errors import StoreClosed
+from greenroom.projections import forks
 
 READERS: Final = 8
 """Connections that may read at the same time; further threads wait their turn."""
@@ -37,7 +36,7 @@ class Connections:
         self._held: tuple[int, sqlite3.Connection] | None = None
         """The thread that is alone with the writing connection."""
         self._renew()
-        _FORKS.open.add(self)
+        forks.rests_for_forks(self, forks.Turn.EVENTS)
 
     @property
     def closed(self) -> bool:
@@ -179,50 +178,14 @@ class Connections:
         self._held = None
 
     def before_fork(self) -> None:
-        """Close every connection: SQLite's locks do not survive in a copy of the process."""
+        """See `forks.Resting`."""
         self._halt()
         self._release()
 
     def after_fork_in_parent(self) -> None:
-        """Go on; connections are opened again when needed."""
+        """See `forks.Resting`; connections are opened again when needed."""
         self._go_on()
 
     def after_fork_in_child(self) -> None:
-        """Start anew, without the threads that were waiting in the parent."""
+        """See `forks.Resting`."""
         self._renew()
-
-
-class _Forks:
-    """Brings every open store safely through `os.fork`."""
-
-    def __init__(self) -> None:
-        self.open: weakref.WeakSet[Connections] = weakref.WeakSet()
-        self._one_at_a_time = Lock()
-        self._halted: list[Connections] = []
-
-    def before(self) -> None:
-        self._one_at_a_time.acquire()
-        self._halted = list(self.open)
-        for connections in self._halted:
-            connections.before_fork()
-
-    def after_in_parent(self) -> None:
-        for connections in self._halted:
-            connections.after_fork_in_parent()
-        self._halted = []
-        self._one_at_a_time.release()
-
-    def after_in_child(self) -> None:
-        for connections in self._halted:
-            connections.after_fork_in_child()
-        self._halted = []
-        self._one_at_a_time = Lock()
-
-
-_FORKS: Final = _Forks()
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=_FORKS.before,
-        after_in_parent=_FORKS.after_in_parent,
-        after_in_child=_FORKS.after_in_child,
-    )

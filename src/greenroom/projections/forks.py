@@ -1,10 +1,18 @@
-"""What a forked child must not share with its parent: connections, and locks that others held."""
+"""What a forked child must not share with its parent: connections, and locks that others held.
+
+SQLite keeps in the memory of a process which locks it has on a file, for all its connections
+together. A child with a copy of that would take its parent's locks for its own: it would wait for
+ever for a writer that it has not got, and write to a log that its parent, the last one as far as
+the others can see, has done away with. So no connection to a file is open while a process forks.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
+from collections.abc import Callable
+from enum import IntEnum
 from functools import cache
 from typing import Final, Protocol
 
@@ -30,6 +38,31 @@ class Forking(Protocol):
         ...
 
 
+class Resting(Protocol):
+    """Has connections to a file of SQLite."""
+
+    def before_fork(self) -> None:
+        """Wait until nobody uses one, close them all, and let nobody have one."""
+        ...
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        ...
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without a connection, and without the threads that used them."""
+        ...
+
+
+class Turn(IntEnum):
+    """Who comes to rest first: whoever uses those that come later while using their own."""
+
+    VIEWS = 1
+    READERS = 2
+    EVENTS = 3
+    BESIDE = 4
+
+
 class Pausing(Protocol):
     """Does work by itself, in a thread, that must not be copied half done."""
 
@@ -44,6 +77,7 @@ class Pausing(Protocol):
 
 def lock() -> threading.Lock:
     """A lock that a forked child finds free: whoever held it is a thread of the parent's."""
+    _watch_forks()
     one = threading.Lock()
     _LOCKS.add(one)
     return one
@@ -51,21 +85,20 @@ def lock() -> threading.Lock:
 
 def survives_forks(one: Forking) -> None:
     """Let `one` know, in every child that is forked while it lives."""
+    _watch_forks()
     _FORKS.add(one)
 
 
 def connects_anew(engine: Connecting) -> None:
     """Let children of this process open connections of their own through `engine`."""
+    _watch_forks()
     _ENGINES.add(engine)
 
 
-def rests_before_forks(engine: Connecting) -> None:
-    """Close what is idle before the process forks.
-
-    SQLite counts the locks of a process in its memory: a child would take those of the parent's
-    connections for its own.
-    """
-    _RESTING.add(engine)
+def rests_for_forks(one: Resting, turn: Turn) -> None:
+    """Let `one` have no connection while this process forks, as long as it lives."""
+    _watch_forks()
+    _RESTING[one] = turn
 
 
 def pauses_for_forks(one: Pausing) -> None:
@@ -77,58 +110,105 @@ def pauses_for_forks(one: Pausing) -> None:
     _PAUSING.add(one)
 
 
+class Gate:
+    """Whoever uses connections to a file goes through it, and finds it closed during a fork.
+
+    Args:
+        close: closes connections that nobody uses, which by then are all.
+        turn: when they come to rest.
+    """
+
+    def __init__(self, close: Callable[[], object], turn: Turn) -> None:
+        self._close = close
+        self.after_fork_in_child()
+        rests_for_forks(self, turn)
+
+    def __enter__(self) -> None:
+        with self._changed:
+            # Who is inside already is waited for, and must not be kept waiting.
+            while self._closed and not self._mine:
+                self._changed.wait()
+            self._inside += 1
+            self._mine += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            # Another thread may end what one has begun, and a child what its parent has.
+            self._inside = max(self._inside - 1, 0)
+            self._mine = max(self._mine - 1, 0)
+            self._changed.notify_all()
+
+    def before_fork(self) -> None:
+        """See `Resting`. Whoever forks in the middle of something is not waited for."""
+        with self._changed:
+            self._closed = True
+            while self._inside > self._mine:
+                self._changed.wait()
+        self._close()
+
+    def after_fork_in_parent(self) -> None:
+        """See `Resting`."""
+        with self._changed:
+            self._closed = False
+            self._changed.notify_all()
+
+    def after_fork_in_child(self) -> None:
+        """See `Resting`."""
+        self._changed = threading.Condition()
+        self._closed = False
+        self._inside = 0
+        self._here = threading.local()
+
+    @property
+    def _mine(self) -> int:
+        """How often this thread is inside."""
+        return getattr(self._here, "depth", 0)
+
+    @_mine.setter
+    def _mine(self, depth: int) -> None:
+        self._here.depth = depth
+
+
 @cache
 def _watch_forks() -> None:
     # The last to register is the first to be told, and whatever is used by now is imported.
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_go_on_in_child)
+        os.register_at_fork(before=_rest, after_in_parent=_go_on, after_in_child=_start_anew)
 
 
-_PAUSING: Final[weakref.WeakSet[Pausing]] = weakref.WeakSet()
-_PAUSED: Final[list[Pausing]] = []
-"""As long as a fork takes."""
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Forks."""
+_PAUSING: Final[weakref.WeakSet[Pausing]] = weakref.WeakSet()
+_RESTING: Final[weakref.WeakKeyDictionary[Resting, Turn]] = weakref.WeakKeyDictionary()
+_AT_REST: Final[list[Pausing | Resting]] = []
+"""As long as a fork takes."""
 _FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
 _LOCKS: Final[weakref.WeakSet[threading.Lock]] = weakref.WeakSet()
 _ENGINES: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
-_RESTING: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
 _OF_THE_PARENT: Final[list[object]] = []
 """Connections that a child has copies of. Collected, they would say goodbye in its name."""
 
 
-def _pause() -> None:
+def _rest() -> None:
     _ONE_AT_A_TIME.acquire()
-    for one in list(_PAUSING):
+    for one in (*list(_PAUSING), *sorted(_RESTING, key=_RESTING.__getitem__)):
         one.before_fork()
-        _PAUSED.append(one)
+        _AT_REST.append(one)
 
 
 def _go_on() -> None:
-    while _PAUSED:
-        _PAUSED.pop().after_fork_in_parent()
-    _ONE_AT_A_TIME.release()
-
-
-def _go_on_in_child() -> None:
-    _PAUSED.clear()
+    while _AT_REST:
+        _AT_REST.pop().after_fork_in_parent()
     _ONE_AT_A_TIME.release()
 
 
 def _start_anew() -> None:
+    _AT_REST.clear()
+    _ONE_AT_A_TIME.release()
     for one in list(_LOCKS):
         one._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001 - as logging does
     for engine in list(_ENGINES):
         _OF_THE_PARENT.append(engine.pool)
         engine.dispose(close=False)
-    for forking in list(_FORKS):
+    for forking in (*list(_RESTING), *list(_FORKS)):
         forking.after_fork_in_child()
-
-
-def _rest() -> None:
-    for engine in list(_RESTING):
-        engine.dispose()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_rest, after_in_child=_start_anew)

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
-from greenroom.projections.forks import connects_anew, rests_before_forks
+from greenroom.projections.forks import Gate, Turn, rests_for_forks
 from greenroom.projections.leading import FileLead, is_led
 from greenroom.projections.lending import Lender
 from greenroom.projections.sqlite_beside import SQLiteBeside, attached, sweep, workplace
@@ -72,14 +72,12 @@ class SQLiteDatabase(Database):
         self._engine = _engine(self._uri, shared=path is None)
         self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._readers = Lender(self._reader, 1 if path is None else _READERS)
-        if path is not None:
-            for connections in (self._engine, self._readers):
-                connects_anew(connections)
-                rests_before_forks(connections)
         self._indexing: sqlite3.Connection | None = None
         self._turn: AbstractContextManager[object] = (
-            threading.RLock() if path is None else nullcontext()
+            threading.RLock() if path is None else Gate(self._engine.dispose, Turn.VIEWS)
         )
+        if path is not None:
+            rests_for_forks(self._readers, Turn.READERS)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
