@@ -44,15 +44,15 @@ DOCTESTS = ["--doctest-modules", "src", "tests"]
 # A file's tests share what they have built; the longest files begin (tests/house/longest.py); half
 # of the time is waiting, and what runs media wants the other.
 BY_FILE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a directory of its own there
-ENOUGH = 4 * 2**30
-"""Bytes; what tests write is a tenth of that."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - each makes a directory of its own there
+ENOUGH = 8 * 2**30
+"""Bytes; what tests write is a tenth of that, what their servers write a fourth at most."""
 
 
 def in_memory() -> dict[str, str]:
-    """Has pytest make its directories in memory, where there is enough: no disk is waited for."""
+    """Has tests and their servers write to memory, where there is enough: no disk is waited for."""
     enough = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH
-    return {"PYTEST_DEBUG_TEMPROOT": str(MEMORY)} if enough else {}
+    return {"TMPDIR": str(MEMORY)} if enough else {}
 
 
 @nox.session

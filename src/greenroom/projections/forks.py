@@ -120,6 +120,8 @@ class Gate:
 
     def __init__(self, close: Callable[[], object], turn: Turn) -> None:
         self._close = close
+        self._inside = 0
+        """Uses that have begun, and not ended."""
         self.after_fork_in_child()
         rests_for_forks(self, turn)
 
