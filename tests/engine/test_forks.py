@@ -17,7 +17,6 @@ from tests.engine.joiners import CALL, call_of
 from tests.engine.referee import Referee
 
 from greenroom import Greenroom, errors
-from greenroom.adapters.beside import Beside
 from greenroom.adapters.clock import SystemClock
 from greenroom.projections import forks
 
@@ -176,20 +175,21 @@ def test_what_a_child_records_is_there_when_its_parent_has_closed_the_room(
     assert kinds == ["session.started", "session.joined", "session.left"]
 
 
-@pytest.mark.parametrize("where", ["outbox", "views"])
+@pytest.mark.parametrize("where", ["outbox", "views", "log"])
 def test_a_child_that_is_forked_while_somebody_writes_is_not_held_up(
     rooms: Rooms, file_url: str, where: str
 ) -> None:
     room = rooms.open(file_url, clock=SystemClock())
     call_of(room, "thierry").create(ring=True, member_ids=["alice"])
-    database = room.outbox._database if where == "outbox" else room._views._database
-    begun = threading.Event()
+    views, store, begun = room._views._database, room._store, threading.Event()
+    written = {"outbox": room.outbox._database.writing, "views": views.write, "log": store.alone}
 
     def write() -> None:
-        writing = database.writing() if isinstance(database, Beside) else database.write()
-        with writing:
+        with written[where]():
             begun.set()
             time.sleep(0.5)
+            with views.read():  # as who decides alone may have to
+                pass
 
     def everything() -> int:
         call = call_of(room, "charlie")

@@ -42,8 +42,8 @@ class Place:
     """Is kept there, for messages."""
     engine: Engine
     """Statements are transactions of their own, unless begun by hand."""
-    gate: AbstractContextManager[object]
-    """Whoever uses a connection goes through it."""
+    turn: AbstractContextManager[object]
+    """Whoever uses a connection does so inside."""
     begin: Sequence[str]
     """Opens a transaction that nobody else writes beside."""
     insert_new: Callable[[Table], Insert]
@@ -135,7 +135,7 @@ class Beside:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """The connection, outside of any transaction."""
-        with self.place.gate, self._lock:
+        with self.place.turn, self._lock:
             if self._closed:
                 raise StoreClosed(f"{self.place.what} was closed")
             try:
@@ -164,7 +164,7 @@ class Beside:
 
     def close(self) -> None:
         """Release it. Twice is fine."""
-        with self._lock:
+        with self.place.turn, self._lock:
             self._closed = True
             self.place.engine.dispose()
 
@@ -185,10 +185,12 @@ def _sqlite(
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", begin)
+    if path is not None:
+        forks.closes_before_forks(engine)
     return Place(
         what,
         engine,
-        nullcontext() if path is None else forks.Gate(engine.dispose, forks.Turn.BESIDE),
+        nullcontext() if path is None else forks.NO_FORKS,
         ("BEGIN IMMEDIATE",),
         lambda table: sqlite.insert(table).on_conflict_do_nothing(),
         "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",

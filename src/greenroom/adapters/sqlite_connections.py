@@ -35,8 +35,11 @@ class Connections:
         self._idle: list[sqlite3.Connection] = []
         self._held: tuple[int, sqlite3.Connection] | None = None
         """The thread that is alone with the writing connection."""
-        self._renew()
-        forks.rests_for_forks(self, forks.Turn.EVENTS)
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(READERS):
+            self._permits.put(None)
+        self._turn = Lock()
+        forks.closes_before_forks(self)
 
     @property
     def closed(self) -> bool:
@@ -50,20 +53,21 @@ class Connections:
         Raises:
             StoreClosed, StoreError: as the query fails.
         """
-        permit = self._permits.get()
-        try:
-            self._check_open()
-            connection = self._idle_one() or self._connect()
+        with forks.NO_FORKS:
+            permit = self._permits.get()
             try:
-                yield connection
-            except BaseException:
-                connection.close()  # whatever state it is in, nobody meets it again
-                raise
-            self._idle.append(connection)
-        except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
-        finally:
-            self._permits.put(permit)
+                self._check_open()
+                connection = self._idle_one() or self._connect()
+                try:
+                    yield connection
+                except BaseException:
+                    connection.close()  # whatever state it is in, nobody meets it again
+                    raise
+                self._idle.append(connection)
+            except sqlite3.Error as error:
+                raise store_error(self._path, error) from error
+            finally:
+                self._permits.put(permit)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -114,7 +118,7 @@ class Connections:
         Raises:
             StoreClosed, StoreError: as what is done with it fails.
         """
-        with self._turn:
+        with forks.NO_FORKS, self._turn:
             self._check_open()
             try:
                 if self._writer is None:
@@ -129,11 +133,20 @@ class Connections:
     def close(self) -> None:
         """Finish what is being done, then release every connection. Twice is fine."""
         self._closed = True
-        self._halt()
-        try:
-            self._release()
-        finally:
-            self._go_on()
+        with forks.NO_FORKS, self._turn:
+            for _ in range(READERS):
+                self._permits.get()
+            try:
+                self.dispose()
+            finally:
+                for _ in range(READERS):
+                    self._permits.put(None)
+
+    def dispose(self) -> None:
+        """Release the connections, which nobody uses; others are opened when they are needed."""
+        while self._idle:
+            self._idle.pop().close()
+        self._drop_writer()
 
     def _drop_writer(self) -> None:
         if self._writer is not None:
@@ -152,40 +165,3 @@ class Connections:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed("the store was closed; open it again")
-
-    def _halt(self) -> None:
-        """Wait until nobody reads or writes, and let nobody begin."""
-        self._turn.acquire()
-        for _ in range(READERS):
-            self._permits.get()
-
-    def _go_on(self) -> None:
-        for _ in range(READERS):
-            self._permits.put(None)
-        self._turn.release()
-
-    def _release(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
-        self._drop_writer()
-
-    def _renew(self) -> None:
-        """As new: no connection is open, nobody waits."""
-        self._permits: SimpleQueue[None] = SimpleQueue()
-        for _ in range(READERS):
-            self._permits.put(None)
-        self._turn = Lock()
-        self._held = None
-
-    def before_fork(self) -> None:
-        """See `forks.Resting`."""
-        self._halt()
-        self._release()
-
-    def after_fork_in_parent(self) -> None:
-        """See `forks.Resting`; connections are opened again when needed."""
-        self._go_on()
-
-    def after_fork_in_child(self) -> None:
-        """See `forks.Resting`."""
-        self._renew()

@@ -37,6 +37,7 @@ from greenroom.adapters.sqlite_file import (
 from greenroom.domain.errors import StoreError
 from greenroom.domain.message import RequestId
 from greenroom.domain.ports import Request
+from greenroom.projections.forks import NO_FORKS
 
 _STREAM: Final = (
     "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
@@ -109,9 +110,12 @@ class SQLiteRecorder(LogRecorder):
         self.path = path.absolute()
         check_path(self.path, create=create)
         try:
-            with closing(
-                connect(self.path, create=create, synchronous=synchronous, busy=busy_seconds)
-            ) as connection:
+            with (
+                NO_FORKS,
+                closing(
+                    connect(self.path, create=create, synchronous=synchronous, busy=busy_seconds)
+                ) as connection,
+            ):
                 self._secret = prepare(connection, self.path, busy_seconds)
                 (position,) = connection.execute(_POSITION).fetchone()
         except sqlite3.Error as error:

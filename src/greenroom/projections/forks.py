@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
-from enum import IntEnum
 from functools import cache
 from typing import Final, Protocol
 
@@ -38,29 +36,12 @@ class Forking(Protocol):
         ...
 
 
-class Resting(Protocol):
-    """Has connections to a file of SQLite."""
+class Closing(Protocol):
+    """Has connections to a file of SQLite, each used inside of `NO_FORKS`."""
 
-    def before_fork(self) -> None:
-        """Wait until nobody uses one, close them all, and let nobody have one."""
+    def dispose(self) -> None:
+        """Close them all; nobody uses any."""
         ...
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        ...
-
-    def after_fork_in_child(self) -> None:
-        """Begin anew, without a connection, and without the threads that used them."""
-        ...
-
-
-class Turn(IntEnum):
-    """Who comes to rest first: whoever uses those that come later while using their own."""
-
-    VIEWS = 1
-    READERS = 2
-    EVENTS = 3
-    BESIDE = 4
 
 
 class Pausing(Protocol):
@@ -95,10 +76,10 @@ def connects_anew(engine: Connecting) -> None:
     _ENGINES.add(engine)
 
 
-def rests_for_forks(one: Resting, turn: Turn) -> None:
+def closes_before_forks(one: Closing) -> None:
     """Let `one` have no connection while this process forks, as long as it lives."""
     _watch_forks()
-    _RESTING[one] = turn
+    _CLOSING.add(one)
 
 
 def pauses_for_forks(one: Pausing) -> None:
@@ -110,24 +91,19 @@ def pauses_for_forks(one: Pausing) -> None:
     _PAUSING.add(one)
 
 
-class Gate:
-    """Whoever uses connections to a file goes through it, and finds it closed during a fork.
+class _Gate:
+    """Who is inside keeps the process from forking; meanwhile nobody comes in who is not inside.
 
-    Args:
-        close: closes connections that nobody uses, which by then are all.
-        turn: when they come to rest.
+    One for all files: who uses one may have to use another to come to an end.
     """
 
-    def __init__(self, close: Callable[[], object], turn: Turn) -> None:
-        self._close = close
+    def __init__(self) -> None:
         self._inside = 0
         """Uses that have begun, and not ended."""
-        self.after_fork_in_child()
-        rests_for_forks(self, turn)
+        self.open_anew()
 
     def __enter__(self) -> None:
         with self._changed:
-            # Who is inside already is waited for, and must not be kept waiting.
             while self._closed and not self._mine:
                 self._changed.wait()
             self._inside += 1
@@ -138,24 +114,24 @@ class Gate:
             # Another thread may end what one has begun, and a child what its parent has.
             self._inside = max(self._inside - 1, 0)
             self._mine = max(self._mine - 1, 0)
-            self._changed.notify_all()
+            if self._closed:
+                self._changed.notify_all()
 
-    def before_fork(self) -> None:
-        """See `Resting`. Whoever forks in the middle of something is not waited for."""
+    def close(self) -> None:
+        """Wait until nobody is inside, but for whoever forks in the middle of something."""
         with self._changed:
             self._closed = True
             while self._inside > self._mine:
                 self._changed.wait()
-        self._close()
 
-    def after_fork_in_parent(self) -> None:
-        """See `Resting`."""
+    def open(self) -> None:
+        """Let others come in again."""
         with self._changed:
             self._closed = False
             self._changed.notify_all()
 
-    def after_fork_in_child(self) -> None:
-        """See `Resting`."""
+    def open_anew(self) -> None:
+        """The same in a child, where nobody else is."""
         self._changed = threading.Condition()
         self._closed = False
         self._inside = 0
@@ -171,6 +147,10 @@ class Gate:
         self._here.depth = depth
 
 
+NO_FORKS: Final = _Gate()
+"""Whoever uses a connection to a file of SQLite does so inside: `with NO_FORKS:`."""
+
+
 @cache
 def _watch_forks() -> None:
     # The last to register is the first to be told, and whatever is used by now is imported.
@@ -181,9 +161,9 @@ def _watch_forks() -> None:
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Forks."""
 _PAUSING: Final[weakref.WeakSet[Pausing]] = weakref.WeakSet()
-_RESTING: Final[weakref.WeakKeyDictionary[Resting, Turn]] = weakref.WeakKeyDictionary()
-_AT_REST: Final[list[Pausing | Resting]] = []
+_PAUSED: Final[list[Pausing]] = []
 """As long as a fork takes."""
+_CLOSING: Final[weakref.WeakSet[Closing]] = weakref.WeakSet()
 _FORKS: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
 _LOCKS: Final[weakref.WeakSet[threading.Lock]] = weakref.WeakSet()
 _ENGINES: Final[weakref.WeakSet[Connecting]] = weakref.WeakSet()
@@ -193,24 +173,29 @@ _OF_THE_PARENT: Final[list[object]] = []
 
 def _rest() -> None:
     _ONE_AT_A_TIME.acquire()
-    for one in (*list(_PAUSING), *sorted(_RESTING, key=_RESTING.__getitem__)):
-        one.before_fork()
-        _AT_REST.append(one)
+    for pausing in list(_PAUSING):
+        pausing.before_fork()
+        _PAUSED.append(pausing)
+    NO_FORKS.close()
+    for closing in list(_CLOSING):
+        closing.dispose()
 
 
 def _go_on() -> None:
-    while _AT_REST:
-        _AT_REST.pop().after_fork_in_parent()
+    NO_FORKS.open()
+    while _PAUSED:
+        _PAUSED.pop().after_fork_in_parent()
     _ONE_AT_A_TIME.release()
 
 
 def _start_anew() -> None:
-    _AT_REST.clear()
+    NO_FORKS.open_anew()
+    _PAUSED.clear()
     _ONE_AT_A_TIME.release()
     for one in list(_LOCKS):
         one._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001 - as logging does
     for engine in list(_ENGINES):
         _OF_THE_PARENT.append(engine.pool)
         engine.dispose(close=False)
-    for forking in (*list(_RESTING), *list(_FORKS)):
+    for forking in list(_FORKS):
         forking.after_fork_in_child()

@@ -34,7 +34,7 @@ class Lender(Generic[C]):
         self._made = 0
         self._waiting = 0
         self._turn = threading.Condition()
-        self._closed = self._halted = False
+        self._closed = False
 
     def take(self) -> C:
         """A connection that nobody else has; give it back, or drop it.
@@ -55,14 +55,14 @@ class Lender(Generic[C]):
         self._idle.append(connection)
         if self._waiting:
             with self._turn:
-                self._turn.notify_all()
+                self._turn.notify()
 
     def drop(self, connection: C) -> None:
         """Instead of giving it back: it is of no use any more."""
         connection.close()
         with self._turn:
             self._made -= 1
-            self._turn.notify_all()
+            self._turn.notify()
 
     def close(self) -> None:
         """Close what is idle now, and what is lent when it comes back."""
@@ -87,28 +87,6 @@ class Lender(Generic[C]):
                 return
             self.drop(connection)
 
-    def before_fork(self) -> None:
-        """See `forks.Resting`."""
-        with self._turn:
-            self._halted = True
-            self._waiting += 1
-            self.dispose()
-            while self._made:
-                self._turn.wait()
-                self.dispose()
-            self._waiting -= 1
-
-    def after_fork_in_parent(self) -> None:
-        """See `forks.Resting`."""
-        with self._turn:
-            self._halted = False
-            self._turn.notify_all()
-
-    def after_fork_in_child(self) -> None:
-        """See `forks.Resting`."""
-        self.dispose(close=False)
-        self._halted = False
-
     def _made_or_awaited(self) -> C:
         ends = time.monotonic() + PATIENCE
         with self._turn:
@@ -116,12 +94,11 @@ class Lender(Generic[C]):
             try:
                 while True:
                     # Who waits has said so before this look: what comes back now is seen, or told.
-                    if not self._halted:
-                        if self._idle:
-                            return self._idle.pop()
-                        if self._made < self._size:
-                            self._made += 1
-                            break
+                    if self._idle:
+                        return self._idle.pop()
+                    if self._made < self._size:
+                        self._made += 1
+                        break
                     if not self._turn.wait(ends - time.monotonic()):
                         raise PoolExhausted(f"{self._size} connections")
             finally:

@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from greenroom.domain.errors import NotOurStore, QueryTooSlow, StoreError
 from greenroom.projections.database import SCHEMA_VERSION, Database
 from greenroom.projections.declared import PREFIX, wanted
-from greenroom.projections.forks import Gate, Turn, rests_for_forks
+from greenroom.projections.forks import NO_FORKS, closes_before_forks
 from greenroom.projections.leading import FileLead, is_led
 from greenroom.projections.lending import Lender
 from greenroom.projections.sqlite_beside import SQLiteBeside, attached, sweep, workplace
@@ -73,11 +73,10 @@ class SQLiteDatabase(Database):
         self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._readers = Lender(self._reader, 1 if path is None else _READERS)
         self._indexing: sqlite3.Connection | None = None
-        self._turn: AbstractContextManager[object] = (
-            threading.RLock() if path is None else Gate(self._engine.dispose, Turn.VIEWS)
-        )
+        self._turn: AbstractContextManager[object] = threading.RLock() if path is None else NO_FORKS
         if path is not None:
-            rests_for_forks(self._readers, Turn.READERS)
+            for connections in (self._engine, self._readers):
+                closes_before_forks(connections)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -104,10 +103,8 @@ class SQLiteDatabase(Database):
     ) -> list[tuple[Any, ...]]:
         """See `Database`."""
         self._check_open()
-        if self._path is None:
-            with self._turn:
-                return self._fetched(sql, arguments)
-        return self._fetched(sql, arguments)
+        with self._turn:
+            return self._fetched(sql, arguments)
 
     def _fetched(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
