@@ -91,6 +91,13 @@ def pauses_for_forks(one: Pausing) -> None:
     _PAUSING.add(one)
 
 
+class _Here(threading.local):
+    """What a thread knows of itself."""
+
+    depth = 0
+    """How often it is inside."""
+
+
 class _Gate:
     """Who is inside keeps the process from forking; meanwhile nobody comes in who is not inside.
 
@@ -98,53 +105,46 @@ class _Gate:
     """
 
     def __init__(self) -> None:
-        self._inside = 0
-        """Uses that have begun, and not ended."""
         self.open_anew()
 
     def __enter__(self) -> None:
-        with self._changed:
-            while self._closed and not self._mine:
+        here = self._here
+        with self._lock:
+            while self._closed and not here.depth:
                 self._changed.wait()
             self._inside += 1
-            self._mine += 1
+            here.depth += 1
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
+        here = self._here
+        with self._lock:
             # Another thread may end what one has begun, and a child what its parent has.
-            self._inside = max(self._inside - 1, 0)
-            self._mine = max(self._mine - 1, 0)
+            self._inside -= self._inside > 0
+            here.depth -= here.depth > 0
             if self._closed:
                 self._changed.notify_all()
 
     def close(self) -> None:
         """Wait until nobody is inside, but for whoever forks in the middle of something."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            while self._inside > self._mine:
+            while self._inside > self._here.depth:
                 self._changed.wait()
 
     def open(self) -> None:
         """Let others come in again."""
-        with self._changed:
+        with self._lock:
             self._closed = False
             self._changed.notify_all()
 
     def open_anew(self) -> None:
         """The same in a child, where nobody else is."""
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closed = False
+        self._here = _Here()
         self._inside = 0
-        self._here = threading.local()
-
-    @property
-    def _mine(self) -> int:
-        """How often this thread is inside."""
-        return getattr(self._here, "depth", 0)
-
-    @_mine.setter
-    def _mine(self, depth: int) -> None:
-        self._here.depth = depth
+        """Uses that have begun, and not ended."""
 
 
 NO_FORKS: Final = _Gate()
