@@ -33,6 +33,7 @@ class TestSystemClock(ClockContract):
         while clock.now() < end:
             time.sleep(delta.total_seconds())
 
+    @pytest.mark.slow
     def test_a_ticker_that_raises_is_logged_and_tried_again(
         self, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -55,6 +56,7 @@ class TestSystemClock(ClockContract):
             "greenroom-Flaky failed; again in 0:00:00.200000",
         ]
 
+    @pytest.mark.slow
     def test_plans_that_nobody_announced_are_seen(self, clock: Clock) -> None:
         alarms = Alarms(clock)
         with driven(clock, alarms):

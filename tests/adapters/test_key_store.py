@@ -73,6 +73,7 @@ def on_disk(path: Path) -> bytes:
     return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
 
 
+@pytest.mark.slow
 def test_a_destroyed_secret_leaves_no_byte_in_any_file(path: Path) -> None:
     """Enough that pages were split and balanced with secrets in them."""
     kept = {secrets.randbits(53): secrets.token_bytes(32) for _ in range(600)}

@@ -338,6 +338,7 @@ def all_is_well(place: Place) -> bool:
         return erased
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_is_made_good_by_the_next_opening(tmp_path: Path) -> None:
     outcomes: list[bool] = []
     for last in range(1, 100):
@@ -466,6 +467,7 @@ def test_a_record_is_readable_until_one_of_its_subjects_is_erased(data: DataObje
 # What is remembered
 
 
+@pytest.mark.slow
 def test_another_process_reads_nothing_of_who_is_erased_and_forgets_the_key(place: Place) -> None:
     with closing(place.open()) as here, closing(place.open()) as there:
         remembered = RememberedSecrets(there._keys._keys.find, seconds=0.2)  # type: ignore[attr-defined]  # of KeysApart

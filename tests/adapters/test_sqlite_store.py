@@ -219,6 +219,7 @@ def test_a_disk_that_fails_at_a_commit_leaves_its_outcome_open(path: Path) -> No
     assert "whether it was recorded is not known" in child.stdout
 
 
+@pytest.mark.slow
 def test_a_writer_who_never_ends_is_waited_for_in_vain(path: Path) -> None:
     with (
         closing(SQLiteStore(path, busy_seconds=0.2)) as store,

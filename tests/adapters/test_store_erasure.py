@@ -108,6 +108,7 @@ def test_however_long_a_stream_is_the_keys_of_a_page_are_looked_for_once(
     assert asked == [(alice,)]
 
 
+@pytest.mark.slow
 def test_erasing_says_so_when_a_reader_of_the_past_holds_old_bytes(
     store: SQLiteStore, path: Path
 ) -> None:

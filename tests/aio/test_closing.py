@@ -32,6 +32,7 @@ async def answered(command: Awaitable[Any]) -> str:
     return "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("real", [True, False], ids=["real clock", "virtual clock"])
 @pytest.mark.parametrize("after", [0, 1, 3, 10])
 async def test_what_was_acknowledged_is_there_and_nothing_else(

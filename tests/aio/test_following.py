@@ -27,6 +27,7 @@ async def heard(room: aio.Greenroom, many: int) -> list[HistoryEvent]:
     return events
 
 
+@pytest.mark.slow
 async def test_a_hundred_tasks_hear_the_same_and_cost_no_threads() -> None:
     async with aio.Greenroom.open("memory://") as room:
         await meeting(room).create()
@@ -41,6 +42,7 @@ async def test_a_hundred_tasks_hear_the_same_and_cost_no_threads() -> None:
         assert all(events == history[:5] for events in told)
 
 
+@pytest.mark.slow
 async def test_following_ends_when_nothing_comes_for_so_long() -> None:
     async with aio.Greenroom.open("memory://") as room:
         await meeting(room).create()

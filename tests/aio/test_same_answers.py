@@ -160,6 +160,7 @@ def test_so_it_is_where_next_to_nothing_is_kept_in_memory(
     asyncio.run(Both("memory://", cid, options={"cache": cache}).go_through(course))
 
 
+@pytest.mark.slow
 async def test_so_it_is_on_a_store_that_outlives_the_room(url: str) -> None:
     thierry, alice = Claim("thierry"), Claim("alice")
     course = [

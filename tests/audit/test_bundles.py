@@ -143,6 +143,7 @@ def test_a_whole_bundle_of_somebody_else_is_not_believed(
     assert str(key) in said
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_kept_must_be_one_of_those_shown(
     house: House, key: VerifierKey
 ) -> None:
@@ -302,6 +303,7 @@ def test_an_archive_is_read_as_it_was_packed(files: dict[str, bytes]) -> None:
     assert unpack(packed) == files
 
 
+@pytest.mark.slow
 def test_the_proof_of_one_record_is_checked_alone(house: House, tmp_path: Path) -> None:
     with open_tables(house.url) as tables:
         proof = record_proof(house.ledger, Log(tables), 5)

@@ -41,6 +41,7 @@ def erase_everybody(house: House) -> None:
         room.system("registry").call("livestream", "talk").delete(hard=True)
 
 
+@pytest.mark.slow
 def test_every_proof_from_before_an_erasure_holds_after_it(house: House) -> None:
     bundle = house.bundle(VISIT)
     with open_tables(house.url) as tables:

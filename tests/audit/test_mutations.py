@@ -74,10 +74,12 @@ def stores_that_got_away(house: House, place: Path, times: int, seed: int) -> li
     return unnoticed
 
 
+@pytest.mark.slow
 def test_whatever_is_done_to_a_bundle_is_found(house: House) -> None:
     assert bundles_that_got_away(house, times=60, seed=1) == []
 
 
+@pytest.mark.slow
 def test_whatever_is_done_to_a_store_is_found(house: House, tmp_path: Path) -> None:
     house.checkpoint()
     assert stores_that_got_away(house, tmp_path, times=12, seed=2) == []

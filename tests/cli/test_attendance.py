@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from greenroom import Greenroom
 
 Run = Callable[..., Any]
@@ -56,6 +58,7 @@ def test_json_has_all_of_it_as_of_an_instant(run: Run, clinic: str) -> None:
     assert {user["left_at"] for user in told["users"]} == {None}
 
 
+@pytest.mark.slow
 def test_the_system_sees_it_of_a_deleted_call_too_and_users_do_not(run: Run, clinic: str) -> None:
     before = run("attendance", CID).stdout
     with Greenroom.open(clinic, timers=False) as room:

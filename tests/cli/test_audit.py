@@ -58,6 +58,7 @@ def test_without_a_ledger_it_says_how_to_make_one(run: Run, clinic: str, tmp_pat
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_printed_and_the_same_until_something_happens(
     run: Run, ledger: Path, clinic: str, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_checkpoint_is_printed_and_the_same_until_something_happens(
     assert run("audit", "verify", "--checkpoint", str(tmp_path / "copy")).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_bundle_is_exported_and_checked(run: Run, ledger: Path, tmp_path: Path) -> None:
     path = tmp_path / "call.zip"
     made = run("audit", "export", "default:appointment-1", "-o", str(path))
@@ -107,6 +109,7 @@ def test_a_call_that_is_none_is_shown_to_be_none(run: Run, tmp_path: Path) -> No
     assert run("audit", "export", "default", "-o", path).exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ledger")
 def test_one_record_is_proved(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "3.tlog-proof"
@@ -116,6 +119,7 @@ def test_one_record_is_proved(run: Run, tmp_path: Path) -> None:
     assert run("audit", "prove", "9999").exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ledger")
 def test_a_store_that_was_changed_is_named_and_never_signed(run: Run, clinic: str) -> None:
     run("audit", "checkpoint")
@@ -132,6 +136,7 @@ def test_a_store_that_was_changed_is_named_and_never_signed(run: Run, clinic: st
     assert "position 3" in told["faults"][0]
 
 
+@pytest.mark.slow
 def test_residue_is_looked_for_without_saying_the_words(
     run: Run, clinic: str, tmp_path: Path
 ) -> None:

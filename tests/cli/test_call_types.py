@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from greenroom import Greenroom
 
 Run = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_built_in_and_own_types_are_listed(run: Run, clinic: str) -> None:
     with Greenroom.open(clinic, timers=False) as room:
         room.call_types.create("my-call-type", based_on="livestream")

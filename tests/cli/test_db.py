@@ -84,6 +84,7 @@ def told(run: Run, *arguments: str) -> Any:
 
 
 class TestStatus:
+    @pytest.mark.slow
     def test_it_says_where_everything_stands(self, run: Run, store: str) -> None:
         with Greenroom.open(store, timers=False) as room:
             position = room.position
@@ -296,6 +297,7 @@ def wait_for(look: Callable[[], list[Any]], many: int) -> list[Any]:
 
 
 class TestMigrate:
+    @pytest.mark.slow
     def test_an_older_file_is_brought_up_to_date_and_it_says_so(
         self, run: Run, clinic: str
     ) -> None:
@@ -314,6 +316,7 @@ class TestMigrate:
         worded = run("db", "migrate", "--store", store).stdout
         assert "already" in worded
 
+    @pytest.mark.slow
     def test_views_of_an_older_version_are_filled_anew(self, run: Run, store: str) -> None:
         before = run("members", "default:appointment-2", "--json", "--store", store).stdout
         old = "UPDATE positions SET version = 0 WHERE projection = 'members'"
@@ -407,6 +410,7 @@ FAULTS = {
 
 
 class TestCheck:
+    @pytest.mark.slow
     def test_a_store_that_is_whole_is_said_to_be(self, run: Run, store: str) -> None:
         stands = told(run, "db", "status", "--store", store)
         found = told(run, "db", "check", "--store", store)
@@ -458,6 +462,7 @@ class TestCheck:
         assert len(found["faults"]) == 20
         assert f"and {found['fault_count'] - 20} more" in run("db", "check").stdout
 
+    @pytest.mark.slow
     def test_pages_that_are_damaged_are_found(self, run: Run, clinic: str) -> None:
         path = Path(clinic.removeprefix("sqlite:///"))
         whole = path.read_bytes()
@@ -541,6 +546,7 @@ class TestCheck:
 
 
 class TestPrune:
+    @pytest.mark.slow
     def test_requests_of_an_age_are_forgotten(self, run: Run, store: str) -> None:
         with Greenroom.open(store, timers=False) as room:
             for number in range(5):

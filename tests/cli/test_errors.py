@@ -59,6 +59,7 @@ WRONG: list[tuple[list[str], int, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "code", "says"), WRONG, ids=lambda value: str(value)[:60])
 def test_a_wrong_question_is_answered_with_what_is_wrong_in_words_and_as_an_object(
     run: Run, clinic: str, command: list[str], code: int, says: str
@@ -94,6 +95,7 @@ def test_a_missing_store_is_named_with_the_way_out(run: Run, tmp_path: Path) -> 
     assert not missing.exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_store_is_left_alone(run: Run, tmp_path: Path) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("dear alice, " * 1000)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from greenroom import Greenroom
 
 Run = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_an_export_goes_on_where_the_last_one_ended(run: Run, clinic: str, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     first = json.loads(run("export", "--parquet", str(lake), "--json").stdout)

@@ -39,6 +39,7 @@ def test_the_table_says_who_did_what(run: Run, clinic: str) -> None:
     assert "evidence" not in shown
 
 
+@pytest.mark.slow
 def test_a_deleted_call_keeps_its_history_for_the_system_alone(run: Run, clinic: str) -> None:
     with Greenroom.open(clinic, timers=False) as room:
         room.as_user("thierry").call("default", "appointment-1").delete()
@@ -76,6 +77,7 @@ def test_following_shows_what_happens_until_ctrl_c(clinic: str) -> None:
     assert [event["seq"] for event in told] == list(range(1, known + 2))
 
 
+@pytest.mark.slow
 def test_a_part_of_it_is_asked_for_by_user_kind_time_and_place(run: Run, clinic: str) -> None:
     whole = lines(run("history", CID, "--json"))
     alices = lines(run("history", CID, "--json", "--user", "alice", "--kind", "session"))

@@ -37,6 +37,7 @@ def test_a_file_is_taken_in_and_taken_in_once(run: Run, clinic: str, crowd: Path
     assert page["items"][0]["custom"] == {"n": 7}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "path"),
     [

@@ -74,6 +74,7 @@ def told(url: str, keys: str | None) -> tuple[object, ...]:
 ALL_OF_IT = ({"topic": "asthma"}, [("alice", {"a": "peanuts"})], "Alice Liddell", False)
 
 
+@pytest.mark.slow
 def test_commands_find_the_keys_that_are_named(
     apart: Place, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_check_says_which_keys_are_missing(apart: Place, run: Run) -> None:
     assert status["subject_keys"] == 2
 
 
+@pytest.mark.slow
 def test_what_if_in_several_processes_finds_the_keys(apart: Place) -> None:
     with Greenroom.open(apart.url, keys=apart.keys, timers=False) as room:
         supposed = room.what_if(revoke("default", role="user", capability="create-call"))
@@ -128,6 +130,7 @@ def test_tasks_name_them_too(apart: Place) -> None:
     assert told(apart.url, apart.keys)[2] == ""
 
 
+@pytest.mark.slow
 def test_a_copy_is_served_by_the_same_keys(apart: Place, run: Run, tmp_path: Path) -> None:
     there = f"sqlite:///{tmp_path}/there.db"
     copied = run(*apart.options, "copy", "--from", apart.url, "--to", there, "--json")
@@ -138,6 +141,7 @@ def test_a_copy_is_served_by_the_same_keys(apart: Place, run: Run, tmp_path: Pat
         Greenroom.open(there)
 
 
+@pytest.mark.slow
 def test_a_copy_moves_keys_out_of_the_store(run: Run, tmp_path: Path) -> None:
     here, there = f"sqlite:///{tmp_path}/here.db", f"sqlite:///{tmp_path}/there.db"
     keys = f"sqlite:///{tmp_path}/keys.db"

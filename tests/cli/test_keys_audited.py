@@ -100,6 +100,7 @@ def test_whatever_is_asked_works_with_the_keys_and_proofs_without_them(
     assert "records of example.org/clinic" in page, "what the ledger proves"
 
 
+@pytest.mark.slow
 def test_proofs_from_before_an_erasure_hold_and_tell_nothing(apart: Apart, run: Run) -> None:
     assert run("audit", "key", "--origin", "example.org/clinic").exit_code == 0
     for command in (
@@ -125,6 +126,7 @@ def test_proofs_from_before_an_erasure_hold_and_tell_nothing(apart: Apart, run: 
     assert "peanuts" not in told.stdout
 
 
+@pytest.mark.slow
 def test_a_copy_needs_the_keys_in_the_end(apart: Apart, run: Run, tmp_path: Path) -> None:
     there = f"sqlite:///{tmp_path}/there.db"
     whole = ("copy", "--from", apart.url, "--to", there)

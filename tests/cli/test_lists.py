@@ -33,6 +33,7 @@ def test_a_table_shows_where_each_call_is_in_its_life(run: Run, clinic: str) -> 
     assert "ongoing" in two
 
 
+@pytest.mark.slow
 def test_calls_are_filtered_and_sorted(run: Run, clinic: str) -> None:
     ongoing = run("calls", "--filter", '{"ongoing": true}', "--json")
     assert [item["id"] for item in items(ongoing)] == ["appointment-2"]
@@ -42,6 +43,7 @@ def test_calls_are_filtered_and_sorted(run: Run, clinic: str) -> None:
     assert [item["id"] for item in items(falling)] == ["appointment-2", "appointment-1"]
 
 
+@pytest.mark.slow
 def test_cursors_lead_to_the_next_page_and_back(run: Run, clinic: str) -> None:
     first = json.loads(run("calls", "--limit", "1", "--json").stdout)
     second = json.loads(run("calls", "--limit", "1", "--cursor", first["next"], "--json").stdout)
@@ -54,11 +56,13 @@ def test_cursors_lead_to_the_next_page_and_back(run: Run, clinic: str) -> None:
     assert back["items"] == first["items"]
 
 
+@pytest.mark.slow
 def test_a_table_names_the_cursor_of_the_next_page_on_one_line(run: Run, clinic: str) -> None:
     page = json.loads(run("calls", "--limit", "1", "--json").stdout)
     assert f"next: --cursor {page['next']}" in run("calls", "--limit", "1").stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_user_sees_only_calls_that_they_may_read(run: Run, clinic: str) -> None:
     with Greenroom.open(clinic, timers=False) as room:
         room.as_user("thierry", teams=["staff"]).call("default", "rounds").create(team="staff")
@@ -75,6 +79,7 @@ def test_members_are_listed_with_their_roles(run: Run, clinic: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_all_are_counted_if_asked(run: Run, clinic: str) -> None:
     asked = ("members", "default:appointment-1", "--limit", "1", "--count")
     assert "2 in all" in run(*asked).stdout

@@ -86,6 +86,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENROOM_OPERATOR_KEY", KEY)
 
 
+@pytest.mark.slow
 def test_what_goes_through_is_shown_by_call_and_by_who_is_in_it(run: Run, server: Server) -> None:
     server.enter("thierry")
     alice = server.enter("alice")
@@ -99,6 +100,7 @@ def test_what_goes_through_is_shown_by_call_and_by_who_is_in_it(run: Run, server
     assert "50" in first
 
 
+@pytest.mark.slow
 def test_programs_are_answered_json(run: Run, server: Server) -> None:
     entry_id = server.enter("tommaso", "2")
     said = json.loads(
@@ -114,6 +116,7 @@ def test_programs_are_answered_json(run: Run, server: Server) -> None:
     assert said["failed"] == {}
 
 
+@pytest.mark.slow
 def test_a_process_that_is_gone_does_not_hide_the_others(run: Run, server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         gone = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -124,6 +127,7 @@ def test_a_process_that_is_gone_does_not_hide_the_others(run: Run, server: Serve
     assert (alone.exit_code, gone in alone.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_without_the_key_nothing_is_told(
     run: Run, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +151,7 @@ def test_what_is_no_address_is_refused(run: Run, url: str) -> None:
     assert run("media", "top", url, "--once").exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_store_are_found_and_asked(run: Run, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'calls.db'}"
     with closing(Site(url)) as site:
@@ -160,6 +165,7 @@ def test_the_workers_of_a_store_are_found_and_asked(run: Run, tmp_path: Path) ->
     assert [one["user_id"] for one in call["entries"]] == ["thierry"]
 
 
+@pytest.mark.slow
 def test_where_no_worker_is_alive_that_is_said(run: Run, clinic: str) -> None:
     refused = run("media", "top", "--once", "--every", "0.1")
     assert refused.exit_code == 1

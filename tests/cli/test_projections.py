@@ -42,6 +42,7 @@ def trouble(clinic: str) -> Callable[[], None]:
     return lambda: write(before)
 
 
+@pytest.mark.slow
 def test_how_far_each_projection_has_come(run: Run, clinic: str) -> None:
     run("calls")
     told = json.loads(run("projections", "--json").stdout)

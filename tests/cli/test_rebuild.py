@@ -16,6 +16,7 @@ from greenroom import Greenroom
 Run = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_rebuilt_views_answer_as_before(run: Run, clinic: str) -> None:
     before = run("calls", "--json").stdout
     with Greenroom.open(clinic, timers=False) as room:
@@ -25,6 +26,7 @@ def test_rebuilt_views_answer_as_before(run: Run, clinic: str) -> None:
     assert run("calls", "--json").stdout == before
 
 
+@pytest.mark.slow
 def test_a_lost_file_of_views_is_no_loss(run: Run, clinic: str) -> None:
     before = run("calls", "--json").stdout
     for file in Path(clinic.removeprefix("sqlite:///")).parent.glob("clinic.views.db*"):

@@ -53,6 +53,7 @@ def test_json_has_all_of_it(run: Run, recorded: str) -> None:
     assert (track["user_id"], track["file"]["seconds"]) == ("thierry", 60)
 
 
+@pytest.mark.slow
 def test_a_call_that_was_not_recorded_says_so(run: Run, clinic: str) -> None:
     assert "Nothing was recorded" in run("recordings", "default:appointment-1").stdout
     assert json.loads(run("recordings", "default:appointment-1", "--json").stdout) == []

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from greenroom import Greenroom
 
 Run = Callable[..., Any]
@@ -22,6 +24,7 @@ def reported(run: Run, clinic: str, *options: str) -> str:
     return file.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_report_is_one_file_that_says_what_is_proven(run: Run, clinic: str) -> None:
     assert "Not proven: no checkpoint" in reported(run, clinic)
     ledger = Path(clinic.removeprefix("sqlite:///")).parent / "ledger"
@@ -51,6 +54,7 @@ def test_programs_are_told_where_it_is_and_how_long(run: Run, clinic: str, tmp_p
     assert told == {"cid": CID, "output": str(file), "bytes": file.stat().st_size}
 
 
+@pytest.mark.slow
 def test_stats_are_plots_of_one_file_of_a_time(run: Run, clinic: str, tmp_path: Path) -> None:
     file = tmp_path / "stats.html"
     options = ("--since", "2026-01-01T12:00", "--until", "2026-01-01T13:00", "-o", str(file))

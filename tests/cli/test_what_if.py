@@ -34,6 +34,7 @@ def test_where_nothing_is_supposed_everything_comes_out_as_it_was(run: Run, visi
         assert "Everything comes out as it was" in run("what-if", *mode).stdout
 
 
+@pytest.mark.slow
 def test_settings_calls_and_periods_are_said_too(run: Run, visited: str) -> None:
     smaller = 'default={"limits": {"max_participants": 1}}'
     everywhere = json.loads(run("what-if", "--settings", smaller, "--json").stdout)

@@ -76,6 +76,7 @@ def test_the_first_of_a_user_and_minute_are_kept_and_all_are_counted(
     assert call.attempts(user="alice").total == 0
 
 
+@pytest.mark.slow
 def test_a_flood_of_refusals_does_not_grow_the_log(room: Greenroom, call: CallHandle) -> None:
     before = room.position
     turned_away(room, "eve", 200)
@@ -109,6 +110,7 @@ def test_attempts_outlive_the_process_and_are_seen_by_others(rooms: Rooms, file_
     assert (found.total, len(found.verbatim)) == (10, 5)
 
 
+@pytest.mark.slow
 def test_they_are_written_by_themselves_within_a_moment(rooms: Rooms, file_url: str) -> None:
     room, other = rooms.open(file_url), rooms.open(file_url)
     call_of(room, "thierry").create()

@@ -37,6 +37,7 @@ def present(room: Greenroom) -> int:
     return len({item.user_id for item in page.items})
 
 
+@pytest.mark.slow
 def test_of_500_who_join_from_8_threads_exactly_100_get_in(room: Greenroom) -> None:
     room.as_user("thierry").call("default", "123").create(max_participants=100)
     with ThreadPoolExecutor(8) as pool:

@@ -45,6 +45,7 @@ def cited(reasons: Sequence[Reason], rule: str) -> list[tuple[str, str | None]]:
 # Each fact names the event behind it
 
 
+@pytest.mark.slow
 def test_a_capability_cites_how_the_role_was_got_and_what_it_grants(room: Greenroom) -> None:
     thierry = call_of(room, "thierry")
     thierry.create(members=[Member("alice")])
@@ -272,6 +273,7 @@ def reasons_of(turn: CallTurn, asked: Any, room: Greenroom) -> list[Fact]:
 LAWS = [the_reasons_alone_tell_the_verdict, every_cited_event_made_its_fact_true]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law(law: Any) -> None:
     settings(max_examples=3, phases=NO_SHRINKING)(given(cids(), courses())(law))()

@@ -92,6 +92,7 @@ def test_what_others_record_is_followed_as_well(opened: Callable[..., Greenroom]
     assert follows(writer)
 
 
+@pytest.mark.slow
 def test_without_timers_nothing_runs_in_between(opened: Callable[..., Greenroom]) -> None:
     before = set(threading.enumerate())
     room = opened(timers=False)
@@ -121,6 +122,7 @@ def test_of_two_one_follows_and_the_other_takes_over(opened: Callable[..., Green
     assert follows(second)
 
 
+@pytest.mark.slow
 def test_who_does_not_lead_leaves_the_work_to_the_leader(
     opened: Callable[..., Greenroom],
 ) -> None:
@@ -154,6 +156,7 @@ def test_who_has_written_finds_it_whoever_follows(opened: Callable[..., Greenroo
             assert sorted(member_ids(room, at_least=0)) == sorted(expected)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_once_and_then_it_goes_on(
     opened: Callable[..., Greenroom], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -152,6 +152,7 @@ def test_after_an_outage_everybody_has_the_time_of_a_lease_to_come_back(world: W
     assert len([cid for cid in CALLS if one.term(cid) is not None]) == len(CALLS)
 
 
+@pytest.mark.slow
 def test_the_calls_of_one_that_never_came_back_are_inherited_in_the_end(world: World) -> None:
     one, other = world.process(), world.process()
     world.later(LONG, one, other)

@@ -214,6 +214,7 @@ def test_asking_again_tells_whether_it_was_done_and_does_it_where_it_was_not(
     assert first.leave().recorded == ("session.left",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.LOST_ANSWER])
 def test_a_whole_batch_that_is_lost_is_done_once_by_asking_again(
     fault: Fault, rooms: Rooms, url: str, monkeypatch: pytest.MonkeyPatch

@@ -47,6 +47,7 @@ def ids(room: Greenroom, call_id: str = "123") -> list[str]:
             return found
 
 
+@pytest.mark.slow
 def test_everybody_is_taken_in_in_their_order(room: Greenroom) -> None:
     told: list[int] = []
     call = room.system("importer").call("livestream", "123")
@@ -60,6 +61,7 @@ def test_everybody_is_taken_in_in_their_order(room: Greenroom) -> None:
     assert len({event.request_id for event in events}) == 3
 
 
+@pytest.mark.slow
 def test_one_import_may_be_about_many_calls(room: Greenroom) -> None:
     pairs = ((f"livestream:{(123, 456)[n % 2]}", member) for n, member in enumerate(crowd(SOME)))
     assert room.system("importer").import_members(pairs).added == SOME
@@ -68,6 +70,7 @@ def test_one_import_may_be_about_many_calls(room: Greenroom) -> None:
     assert ids(room, "456") == everybody[1::2]
 
 
+@pytest.mark.slow
 def test_a_second_run_records_nothing(room: Greenroom) -> None:
     call = room.system("importer").call("livestream", "123")
     call.import_members(crowd(SOME))
@@ -108,6 +111,7 @@ def broken(member: Any, after: int) -> Iterator[Any]:
     yield from (Member(f"late-{n}") for n in count())  # endless: nobody may read on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, BATCH - 1, BATCH, AHEAD * BATCH + 1])
 @pytest.mark.parametrize(
     ("member", "where"),
@@ -130,6 +134,7 @@ def test_what_cannot_be_taken_in_is_named_and_all_before_it_is_in(
     assert len(ids(room)) == after
 
 
+@pytest.mark.slow
 def test_a_declared_field_of_another_kind_is_refused_with_its_row(room: Greenroom) -> None:
     room.call_types.update("livestream", indexed_custom={"members": {"n": "number"}})
     call = room.system("importer").call("livestream", "123")
@@ -145,6 +150,7 @@ def test_a_call_that_is_not_there_ends_the_import(room: Greenroom) -> None:
     assert any("0 members are in" in note for note in refusal.value.__notes__)
 
 
+@pytest.mark.slow
 def test_an_iterable_that_fails_keeps_its_error(room: Greenroom) -> None:
     def failing() -> Iterator[Member]:
         yield from crowd(SOME)
@@ -176,6 +182,7 @@ def test_the_iterable_is_read_as_it_is_needed(room: Greenroom) -> None:
     assert furthest <= (AHEAD + 1) * BATCH
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_leaves_nothing_on_its_way(room: Greenroom) -> None:
     def interrupting(_: int) -> None:
         raise KeyboardInterrupt
@@ -188,6 +195,7 @@ def test_an_interrupted_import_leaves_nothing_on_its_way(room: Greenroom) -> Non
     assert ids(room) == [member.user_id for member in crowd(6 * BATCH)]
 
 
+@pytest.mark.slow
 def test_commands_of_others_go_between(room: Greenroom) -> None:
     thierry = room.as_user("thierry", role="admin").call("livestream", "123")
 

@@ -88,6 +88,7 @@ def test_no_event_of_a_call_is_later_than_what_is_told_of_its_position(seconds: 
         assert told == [micros(each) for each in latest][1:]
 
 
+@pytest.mark.slow
 def test_in_a_long_log_as_well(rooms: Rooms, url: str, clock: VirtualClock) -> None:
     room = rooms.open(url, timers=False)
     record(room, [n - 300 * (n in {700, 1200}) for n in range(1500)])  # the clock jumps twice

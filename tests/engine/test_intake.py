@@ -147,6 +147,7 @@ def until(reached: Callable[[], bool]) -> None:
         sleep(0.001)
 
 
+@pytest.mark.slow
 def test_whoever_waits_for_too_long_is_turned_away_and_nothing_was_recorded(
     rooms: Rooms, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def test_an_invitation_has_a_line_for_each_track_of_the_others(hall: Hall) -> No
     assert hall.thierry.invite(after=1) is None
 
 
+@pytest.mark.slow
 def test_who_waits_is_invited_as_soon_as_somebody_comes(hall: Hall) -> None:
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(hall.thierry.next_invitation, seconds=120)
@@ -72,6 +73,7 @@ def test_who_waits_is_invited_as_soon_as_somebody_comes(hall: Hall) -> None:
     assert invitation is not None
 
 
+@pytest.mark.slow
 def test_who_waits_and_is_put_out_is_told(hall: Hall) -> None:
     moderation = hall.room.system("moderation").call(*HERE)
     with ThreadPoolExecutor(1) as pool:
@@ -133,6 +135,7 @@ def test_who_has_left_is_not_invited(hall: Hall) -> None:
         hall.alice.accept(1, answer_sdp(*TWO_WAY))
 
 
+@pytest.mark.slow
 def test_a_room_that_closes_lets_nobody_wait(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(hall.thierry.next_invitation, seconds=120)

@@ -46,6 +46,7 @@ def past_of(room: Greenroom, positions: list[int]) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_kept_or_not_the_past_is_the_same(room: Greenroom, request: pytest.FixtureRequest) -> None:
     positions = [something(room, n) for n in range(3)]
     read = past_of(room, positions)
@@ -59,6 +60,7 @@ def test_kept_or_not_the_past_is_the_same(room: Greenroom, request: pytest.Fixtu
     assert past_of(room, positions) == read
 
 
+@pytest.mark.slow
 def test_it_goes_along_with_what_happens(room: Greenroom, request: pytest.FixtureRequest) -> None:
     room.keep_past()
     positions = [something(room, n) for n in range(3)]
@@ -68,6 +70,7 @@ def test_it_goes_along_with_what_happens(room: Greenroom, request: pytest.Fixtur
     assert room.kept_past() == KeptPast(room.position, whole=True)
 
 
+@pytest.mark.slow
 def test_other_processes_keep_it_too(
     rooms: Rooms, file_url: str, request: pytest.FixtureRequest
 ) -> None:
@@ -82,6 +85,7 @@ def test_other_processes_keep_it_too(
         assert past_of(later, [position]) == [then]
 
 
+@pytest.mark.slow
 def test_dropped_it_is_read_from_the_log_again(room: Greenroom) -> None:
     positions = [something(room)]
     then = past_of(room, positions)
@@ -97,6 +101,7 @@ def test_dropped_it_is_read_from_the_log_again(room: Greenroom) -> None:
     assert past_of(room, positions) == then
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on_where_it_was(
     room: Greenroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +136,7 @@ def test_dropped_while_it_is_being_filled_it_is_to_be_kept_again(room: Greenroom
     assert room.kept_past() is None
 
 
+@pytest.mark.slow
 def test_two_who_fill_it_at_once_count_each_record_once(
     room: Greenroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +154,7 @@ def test_two_who_fill_it_at_once_count_each_record_once(
     assert past_of(room, positions) == then
 
 
+@pytest.mark.slow
 def test_a_rebuild_keeps_it(room: Greenroom, request: pytest.FixtureRequest) -> None:
     positions = [something(room, n) for n in range(2)]
     then = past_of(room, positions)
@@ -188,6 +195,7 @@ def test_what_is_erased_is_in_no_version(
         assert {str(item.custom) for item in then.query_members().items} <= {"{}"}
 
 
+@pytest.mark.slow
 def test_what_it_cannot_take_holds_up_nobody(
     room: Greenroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:

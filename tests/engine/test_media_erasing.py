@@ -101,6 +101,7 @@ def test_of_a_call_that_is_deleted_for_good_no_file_stays(studio: Studio) -> Non
     studio.room.close()
 
 
+@pytest.mark.slow
 def test_of_a_user_who_is_erased_no_file_stays_in_any_call(studio: Studio) -> None:
     _, one = studio.recorded("one", "alice", "tommaso")
     _, other = studio.recorded("other", "alice")
@@ -136,6 +137,7 @@ def test_what_is_written_into_a_call_while_it_is_deleted_goes_a_little_later(
     studio.room.close()
 
 
+@pytest.mark.slow
 def test_whoever_has_the_folder_does_it_when_it_begins_again(studio: Studio) -> None:
     _, one = studio.recorded("one", "alice", "tommaso")
     _, other = studio.recorded("other", "tommaso")
@@ -174,6 +176,7 @@ def test_what_cannot_be_taken_away_is_tried_again(
     studio.room.close()
 
 
+@pytest.mark.slow
 def test_the_command_line_names_what_is_left(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

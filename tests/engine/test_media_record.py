@@ -195,6 +195,7 @@ def test_a_mute_holds_on_a_connection_more_and_after_a_restart(tmp_path: Path) -
     lounge.close()
 
 
+@pytest.mark.slow
 def test_the_next_process_counts_connections_on_and_tells_each_loss_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
     first = Lounge(url)
@@ -275,6 +276,7 @@ def hall() -> Iterator[tuple[Greenroom, FakeMedia]]:
         yield room, media
 
 
+@pytest.mark.slow
 def test_whatever_is_decided_takes_effect_in_real_time_too(
     hall: tuple[Greenroom, FakeMedia],
 ) -> None:
@@ -301,6 +303,7 @@ def test_whatever_is_decided_takes_effect_in_real_time_too(
         assert eventually(done)
 
 
+@pytest.mark.slow
 def test_what_another_process_decides_takes_effect_as_well(tmp_path: Path) -> None:
     url, media = f"sqlite:///{tmp_path}/calls.db", FakeMedia()
     with (

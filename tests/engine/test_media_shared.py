@@ -92,6 +92,7 @@ def processes(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         one.room.close()
 
 
+@pytest.mark.slow
 def test_each_carries_the_calls_that_were_entered_through_it(
     processes: Callable[..., Process],
 ) -> None:
@@ -204,6 +205,7 @@ def test_one_that_was_cut_off_drops_what_others_took_and_tells_nothing_of_it(
     assert kept.offer(offer_sdp(*TWO_WAY)).startswith("v=0")
 
 
+@pytest.mark.slow
 def test_a_call_that_everybody_left_is_anybodys(processes: Callable[..., Process]) -> None:
     here, there = processes(), processes()
     entry = here.join("1")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from greenroom import Greenroom, Member
 from greenroom.testing.notifier import RecordingNotifier
 
@@ -49,6 +51,7 @@ def test_everybody_rung_hears_it_and_whoever_misses_it_hears_that(
     assert notifier.sent[-1].caused_by == "thierry"
 
 
+@pytest.mark.slow
 def test_the_start_of_a_session_is_told_to_members_but_not_to_whoever_started_it(
     rooms: Rooms, url: str
 ) -> None:
@@ -115,6 +118,7 @@ def test_a_failing_delivery_blocks_no_command_is_visible_and_tried_again(
     assert len({failed.key for failed in (*notifier.failed, *notifier.sent)}) == 1
 
 
+@pytest.mark.slow
 def test_nobody_hears_anything_twice_after_reopening_or_without_views(
     rooms: Rooms, file_url: str, tmp_path: Path, clock: VirtualClock
 ) -> None:

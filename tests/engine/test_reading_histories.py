@@ -76,6 +76,7 @@ def test_a_kind_is_a_stored_name_or_the_first_part_of_several(held: CallHandle) 
     ]  # fmt: skip  # in order
 
 
+@pytest.mark.slow
 def test_a_time_has_its_beginning_in_it_and_not_its_end(held: CallHandle) -> None:
     early = held.history(start=START, end=START + timedelta(seconds=60))
     late = held.history(start=START + timedelta(seconds=60))
@@ -187,6 +188,7 @@ def mentioned(event: HistoryEvent, whole: list[HistoryEvent]) -> Iterator[str]:
 # Following
 
 
+@pytest.mark.slow
 def test_who_follows_hears_what_was_and_then_what_comes(held: CallHandle, room: Greenroom) -> None:
     known = held.history()
     followed = held.follow_history(after=2, seconds=20)
@@ -196,6 +198,7 @@ def test_who_follows_hears_what_was_and_then_what_comes(held: CallHandle, room: 
     assert (joined.name, joined.by, joined.seq) == ("session.joined", "tommaso", len(known) + 1)
 
 
+@pytest.mark.slow
 def test_what_does_not_concern_who_follows_is_passed_over(
     held: CallHandle, room: Greenroom
 ) -> None:
@@ -231,6 +234,7 @@ def test_nobody_follows_what_they_may_not_read(room: Greenroom, held: CallHandle
         room.as_user("charlie", role="anonymous").call("default", "meeting").follow_history()
 
 
+@pytest.mark.slow
 def test_closing_the_room_ends_it_with_an_error(rooms: object, held: CallHandle) -> None:
     followed = held.follow_history()
     for _ in held.history():

@@ -73,6 +73,7 @@ def test_a_recording_is_begun_and_stopped_in_media_and_its_files_are_listed(
     assert (track.user_id, track.kind, track.file) == ("thierry", "audio", file)
 
 
+@pytest.mark.slow
 def test_the_past_shows_what_was_known_of_recordings_then(studio: Studio) -> None:
     studio.call().join(create=True)
     studio.call().start_recording()

@@ -276,6 +276,7 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_one_is_not_believed(store: SQLiteStore, path: Path, damage: str) -> None:
     write(store, STAGE, coming_and_going(LONG))
@@ -390,6 +391,7 @@ def test_no_personal_word_reaches_the_file(store: SQLiteStore, path: Path) -> No
     assert b"asthma" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 
+@pytest.mark.slow
 def test_who_was_erased_is_not_found_in_a_snapshot(store: SQLiteStore) -> None:
     write(store, AS_MEMBER, remarks(LONG))
     assert load(store, AS_MEMBER).state.custom == {"diagnosis": f"asthma {LONG}"}

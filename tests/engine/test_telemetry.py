@@ -248,6 +248,7 @@ def test_a_commit_that_fails_in_portions_is_one_warning(
     assert levels == ["WARNING"] + ["DEBUG"] * 19
 
 
+@pytest.mark.slow
 def test_who_is_outrun_time_and_again_is_spoken_of_more_and_more_rarely(
     room: Greenroom, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +430,7 @@ def test_what_the_database_tells_belongs_to_the_commit(
     assert not trace.get_current_span().get_span_context().is_valid
 
 
+@pytest.mark.slow
 def test_commands_that_share_a_commit_are_all_linked_from_it(spans: Spans) -> None:
     async def many() -> None:
         async with aio.Greenroom.open("memory://", tracer_provider=spans.provider) as room:

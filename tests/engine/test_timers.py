@@ -104,6 +104,7 @@ def test_two_rooms_that_both_run_timers_fire_each_once(rooms: Rooms, file_url: s
     assert names.count("session.ended") == 1
 
 
+@pytest.mark.slow
 def test_on_the_real_clock_an_empty_session_closes_by_itself() -> None:
     with Greenroom.open("memory://") as room:
         call = room.as_user("thierry").call("default", "123")

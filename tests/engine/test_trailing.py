@@ -76,6 +76,7 @@ def shown(room: Greenroom, *, at_least: int | None = None) -> list[str]:
     return [item.user_id for item in page.items]
 
 
+@pytest.mark.slow
 def test_where_nobody_follows_a_query_shows_all_that_is_recorded(
     two: tuple[Greenroom, Greenroom],
 ) -> None:
@@ -85,6 +86,7 @@ def test_where_nobody_follows_a_query_shows_all_that_is_recorded(
         assert len(shown(reader)) == number
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("idle_leader", "without_end")
 def test_where_somebody_follows_it_is_left_to_them(two: tuple[Greenroom, Greenroom]) -> None:
     reader, writer = two
@@ -94,6 +96,7 @@ def test_where_somebody_follows_it_is_left_to_them(two: tuple[Greenroom, Greenro
     assert shown(reader) == ["alice", "tommaso"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("idle_leader", "without_end")
 def test_what_must_be_there_is_there_at_once(two: tuple[Greenroom, Greenroom]) -> None:
     """What is asked for, what the room itself wrote, and all that stands before it."""
@@ -107,6 +110,7 @@ def test_what_must_be_there_is_there_at_once(two: tuple[Greenroom, Greenroom]) -
     assert shown(reader) == ["alice", "tommaso", "charlie", "jaewoong"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("idle_leader", "without_end")
 def test_what_was_answered_before_is_there_for_who_asks_again(
     two: tuple[Greenroom, Greenroom],
@@ -118,6 +122,7 @@ def test_what_was_answered_before_is_there_for_who_asks_again(
         assert shown(reader) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("idle_leader")
 def test_a_leader_who_does_not_come_along_is_waited_for_no_longer_than_that(
     two: tuple[Greenroom, Greenroom], monkeypatch: pytest.MonkeyPatch
@@ -130,6 +135,7 @@ def test_a_leader_who_does_not_come_along_is_waited_for_no_longer_than_that(
         assert len(shown(reader)) == number
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_end")
 def test_when_nobody_leads_any_more_queries_show_all_again(
     idle_leader: Lead, two: tuple[Greenroom, Greenroom]
@@ -142,6 +148,7 @@ def test_when_nobody_leads_any_more_queries_show_all_again(
     assert shown(reader) == ["alice", "tommaso"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("idle_leader", "without_end")
 def test_decisions_and_history_miss_nothing(two: tuple[Greenroom, Greenroom]) -> None:
     """Whom a ring is for is decided, and not looked up in what may be a moment old."""

@@ -14,6 +14,7 @@ FEW = settings(max_examples=3, stateful_step_count=15, suppress_health_check=[He
 UNTIL_FOUND = settings(FEW, max_examples=300, derandomize=True, phases=[Phase.generate])
 
 
+@pytest.mark.slow
 def test_the_clinic_keeps_to_its_rules() -> None:
     run_state_machine_as_test(ClinicMachine, settings=FEW)
 
@@ -26,6 +27,7 @@ def test_a_mistake_is_found(bug: Bug) -> None:
     assert "a test that shows it:" in str(found.value)
 
 
+@pytest.mark.slow
 def test_the_doctors_second_device_keeps_the_room_open() -> None:
     """As the harness told it of the clinic that is mistaken about devices."""
     course = [

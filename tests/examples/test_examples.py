@@ -127,6 +127,7 @@ def test_runs_by_itself_and_says_what_it_should(name: str, tmp_path: Path) -> No
     assert lines(run.stdout) == lines(SAYS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(SAYS) - SLOW))
 def test_says_the_same_within_this_process(
     name: str,

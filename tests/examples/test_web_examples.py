@@ -69,6 +69,7 @@ def site(
         yield Site(port, store)
 
 
+@pytest.mark.slow
 def test_of_60_who_join_at_once_exactly_20_get_in(site: Site) -> None:
     show = "/calls/default/full"
 
@@ -87,6 +88,7 @@ def test_of_60_who_join_at_once_exactly_20_get_in(site: Site) -> None:
         assert [event.name for event in call.history()].count("session.joined") == 20
 
 
+@pytest.mark.slow
 def test_a_client_that_asks_again_under_the_same_key_is_answered_as_the_first_time(
     site: Site,
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_client_that_asks_again_under_the_same_key_is_answered_as_the_first_ti
         assert "session.left" not in names
 
 
+@pytest.mark.slow
 def test_a_call_from_its_creation_to_its_end(site: Site) -> None:
     call = "/calls/default/whole"
 
@@ -149,6 +152,7 @@ REFUSALS: Final = {
 }
 
 
+@pytest.mark.slow
 def test_refusals_have_a_status_and_their_code(site: Site) -> None:
     async def provoke(client: Client) -> Mapping[tuple[str, str, str], tuple[int, str]]:
         for id_ in ("mine", "over"):
@@ -169,6 +173,7 @@ def test_what_cannot_be_meant_is_refused_with_its_place(site: Site) -> None:
     assert (refused.status_code, refused.json()["path"]) == (422, "custom.color")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"custom"', b"[]", b'{"custom": 1}', b"\xff"])
 def test_a_strangers_body_breaks_nothing(site: Site, body: bytes) -> None:
     async def ask(client: Client) -> tuple[set[int], int]:
@@ -211,6 +216,7 @@ def crowded_django(store: str) -> Iterator[int]:
         yield port
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crowded", [crowded_fastapi, crowded_django])
 def test_whoever_finds_no_room_in_the_queue_is_told_when_to_come_again(
     crowded: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

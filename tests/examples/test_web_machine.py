@@ -58,10 +58,12 @@ class BehindAProxy(WebMachine):
         return ServedDriver(losing_keys)
 
 
+@pytest.mark.slow
 def test_what_is_asked_over_http_keeps_to_the_rules() -> None:
     WebMachine.replay("default:123", COURSE)
 
 
+@pytest.mark.slow
 def test_an_application_with_a_clock_of_its_own_keeps_to_the_rules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

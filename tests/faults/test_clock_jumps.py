@@ -146,6 +146,7 @@ def test_what_was_put_off_is_tried_again_soon_though_the_clock_is_set_back(
     assert [one.status for one in room.outbox.entries()] == ["delivered"]
 
 
+@pytest.mark.slow
 def test_an_hour_forgets_no_request(room: Greenroom, clock: ClockThatIsSet) -> None:
     call = call_of(room)
     call.create(request_id="once")

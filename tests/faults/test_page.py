@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from tests.faults.matrix import ROWS
 from tests.faults.page import PAGE, ROOT, listed, page, read_results, take_in
 from tests.house.test_semantics_map import names_in
 
 
+@pytest.mark.slow
 def test_every_row_names_tests_that_exist() -> None:
     assert all(row.tests for row in ROWS)
     missing = []

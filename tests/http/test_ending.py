@@ -85,6 +85,7 @@ def site(grace: float) -> Iterator[Site]:
         assert not opened.thread.is_alive()
 
 
+@pytest.mark.slow
 def test_a_stream_ends_well_at_once(caplog: pytest.LogCaptureFixture) -> None:
     with site(grace=60) as here, httpx2.stream("GET", f"{here.url}/stream", timeout=60) as told:
         lines = told.iter_lines()
@@ -94,6 +95,7 @@ def test_a_stream_ends_well_at_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_refused_with_when_to_ask_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -105,6 +107,7 @@ def test_what_takes_too_long_is_refused_with_when_to_ask_again(
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_what_was_being_sent_is_read_and_answered(caplog: pytest.LogCaptureFixture) -> None:
     with site(grace=60) as here:
 

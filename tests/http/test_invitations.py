@@ -118,6 +118,7 @@ def test_who_waits_and_is_put_out_is_told(site: Site, pool: ThreadPoolExecutor) 
     assert (refused.status_code, code(refused)) == (403, "entry_not_found")
 
 
+@pytest.mark.slow
 def test_who_asks_once_more_relieves_the_one_that_waits(
     site: Site, pool: ThreadPoolExecutor
 ) -> None:
@@ -129,6 +130,7 @@ def test_who_asks_once_more_relieves_the_one_that_waits(
     assert second.result(60).status_code == 201
 
 
+@pytest.mark.slow
 def test_entries_wait_beside_each_other(site: Site, pool: ThreadPoolExecutor) -> None:
     thierry, alice = site.join("thierry").ticket(), site.join("alice").ticket()
     waiting = [later(pool, site, ticket) for ticket in (thierry, alice)]
@@ -292,6 +294,7 @@ def test_media_that_can_take_nobody_more_is_unavailable(
     assert (refused.status_code, code(refused)) == (503, "media_overloaded")
 
 
+@pytest.mark.slow
 def test_a_room_that_closes_lets_nobody_wait(pool: ThreadPoolExecutor) -> None:
     with opened() as site:
         waiting = later(pool, site, site.join().ticket())

@@ -358,6 +358,7 @@ def test_a_session_that_never_was_changes_nothing(site: Site, name: str) -> None
 # Trouble
 
 
+@pytest.mark.slow
 def test_an_entry_that_asks_too_often_is_told_to_wait_and_others_are_not(site: Site) -> None:
     thierry, alice = site.join("thierry").ticket(), site.join("alice").ticket()
     answers = [site.post(thierry) for _ in range(40)]

@@ -25,6 +25,7 @@ from greenroom.media.reception import KEPT
 from greenroom.testing.media import TWO_WAY, Witness, offer_sdp
 
 
+@pytest.mark.slow
 def test_who_never_connects_is_lost_at_the_deadline() -> None:
     room = Room(join_deadline=0.3)
     try:
@@ -117,6 +118,7 @@ def tasks_of(media: AiortcMedia) -> int:
     return len(asyncio.all_tasks(media._thread._loop))
 
 
+@pytest.mark.slow
 def test_after_stop_no_thread_and_no_socket_is_left() -> None:
     Room().close()  # whatever is opened once for good
     threads, files = running(), open_files()

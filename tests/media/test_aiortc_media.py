@@ -43,6 +43,7 @@ class TestReportsOfAiortcMedia(MediaReportsContract):
         return peer.close
 
 
+@pytest.mark.slow
 def test_two_see_and_hear_each_other_and_not_themselves(room: Room) -> None:
     thierry, alice = room.enter("thierry"), room.enter("alice")
     assert sees_and_hears(thierry, "green")
@@ -62,6 +63,7 @@ def test_the_fingerprint_reported_is_the_one_the_peer_offered(room: Room) -> Non
     assert f"a=fingerprint:{fingerprint}" in offer
 
 
+@pytest.mark.slow
 def test_three_see_and_hear_both_others(room: Room) -> None:
     thierry = room.enter("thierry", others=2)
     alice = room.enter("alice", others=2)
@@ -89,6 +91,7 @@ def test_who_has_one_pair_of_lines_receives_one_and_more_after_asking(room: Room
     assert len(room.witness.connections) == 3
 
 
+@pytest.mark.slow
 def test_a_late_joiner_has_a_picture_at_once(room: Room) -> None:
     room.enter("thierry")
     alice = room.enter("alice")
@@ -116,6 +119,7 @@ def test_who_leaves_is_gone_for_the_others_and_their_slot_goes_to_the_next(room:
     assert room.witness.losses == []
 
 
+@pytest.mark.slow
 def test_a_revoked_camera_goes_dark_while_the_voice_goes_on_and_comes_back(room: Room) -> None:
     thierry = room.enter("thierry")
     room.enter("alice")
@@ -126,6 +130,7 @@ def test_a_revoked_camera_goes_dark_while_the_voice_goes_on_and_comes_back(room:
     assert thierry.until(lambda: thierry.sees["green"] > 2)
 
 
+@pytest.mark.slow
 def test_who_may_send_nothing_still_sees_and_hears(room: Room) -> None:
     room.enter("thierry")
     host = room.peers[0]
@@ -135,6 +140,7 @@ def test_who_may_send_nothing_still_sees_and_hears(room: Room) -> None:
     assert room.media.slots(entry_of("thierry")) == {"0": None, "1": None}
 
 
+@pytest.mark.slow
 def test_a_screen_needs_its_own_permission(room: Room) -> None:
     viewer = room.enter("alice", sends=())
     room.enter("thierry", screen=True, may_send=frozenset({"audio", "video"}))
@@ -171,6 +177,7 @@ def test_a_picture_survives_a_network_that_loses_one_packet_in_ten(
     assert thierry.hears["green"] < 150, "meanwhile 3 of 10 pictures came, or fewer"
 
 
+@pytest.mark.slow
 def test_another_call_is_another_world(room: Room) -> None:
     thierry = room.enter("thierry")
     room.enter("alice", cid="default:2")
@@ -183,6 +190,7 @@ def test_each_slot_is_a_stream_of_its_own_for_browsers_not_to_synchronise_strang
     assert room.enter("thierry", others=2).streams == 4
 
 
+@pytest.mark.slow
 def test_a_peer_that_closes_without_leaving_is_lost_and_may_come_back(room: Room) -> None:
     thierry, alice = room.enter("thierry"), room.enter("alice")
     assert sees_and_hears(thierry, "green")
@@ -196,6 +204,7 @@ def test_a_peer_that_closes_without_leaving_is_lost_and_may_come_back(room: Room
     assert room.witness.losses == [entry_of("alice")]
 
 
+@pytest.mark.slow
 def test_a_new_connection_of_an_entry_replaces_the_old_one_without_a_loss(room: Room) -> None:
     thierry = room.enter("thierry")
     before = room.enter("alice")
@@ -208,6 +217,7 @@ def test_a_new_connection_of_an_entry_replaces_the_old_one_without_a_loss(room: 
     assert room.witness.losses == []
 
 
+@pytest.mark.slow
 def test_a_refused_offer_leaves_the_running_connection_alone(room: Room) -> None:
     thierry = room.enter("thierry")
     room.enter("alice")

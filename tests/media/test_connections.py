@@ -22,6 +22,7 @@ def epochs(room: Room, name: str) -> list[int]:
     return [one.epoch for one in room.media._stage._roster.require(entry_of(name)).connections]
 
 
+@pytest.mark.slow
 def test_one_connection_sends_and_another_receives(room: Room) -> None:
     room.allow("alice", "audio", "video")
     sending = room.connect("alice", others=0)
@@ -95,6 +96,7 @@ def test_what_is_published_and_what_is_not_any_more_is_told(room: Room) -> None:
     assert told(room, "published")[2] == ("published", 1, "video")
 
 
+@pytest.mark.slow
 def test_what_may_not_be_sent_is_not_published(room: Room) -> None:
     room.enter("alice", may_send=frozenset({"audio"}))
     assert room.witness.heard(lambda heard: bool(heard.told("published")))
@@ -102,6 +104,7 @@ def test_what_may_not_be_sent_is_not_published(room: Room) -> None:
     assert told(room, "published") == [("published", 1, "audio")]
 
 
+@pytest.mark.slow
 def test_the_end_of_a_connection_is_told_last_with_what_went_through(room: Room) -> None:
     thierry, alice = room.enter("thierry"), room.enter("alice")
     assert sees_and_hears(alice, "red")
@@ -200,6 +203,7 @@ def test_who_speaks_is_asked_to_send_what_mends_a_loss(room: Room) -> None:
     assert "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 minptime=10;useinbandfec=1\r\n" in answer
 
 
+@pytest.mark.slow
 def test_a_full_thread_refuses_who_is_new_and_serves_who_is_there() -> None:
     room = Room(busy_limit=0.5)
     try:

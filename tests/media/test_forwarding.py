@@ -204,6 +204,7 @@ def test_a_picture_begins_with_a_key_frame_and_one_is_asked_for() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_key_frames_asked_for_in_a_rush_are_asked_for_once_now_and_once_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -42,6 +42,7 @@ def test_what_work_raises_is_raised_here(thread: MediaThread) -> None:
     assert thread.run(where()) == "media-under-test"
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_given_up_and_cancelled() -> None:
     thread = MediaThread("media-under-test", timeout=0.5)
     cancelled = threading.Event()

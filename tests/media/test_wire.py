@@ -187,6 +187,7 @@ def test_without_a_hook_packets_take_the_slow_way(
     assert not link_in(room, "thierry").quick
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_not_as_expected_leaves_the_slow_way(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def test_one_value_is_found_in_the_index_in_its_order(
     views.close()
 
 
+@pytest.mark.slow
 def test_calls_are_found_by_a_field_of_any_type(where: Where) -> None:
     history = History()
     declare(history, {"calls": {"topic": "string"}}, "livestream")

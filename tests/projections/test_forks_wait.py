@@ -43,6 +43,7 @@ def forking(gate: _Gate) -> Iterator[Callable[[], bool]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_who_is_inside_is_waited_for_and_may_use_another_file_as_well() -> None:
     gate = _Gate()
     gate.__enter__()

@@ -369,6 +369,7 @@ def test_what_never_was_a_cursor_is_refused(views: Views, said: Any) -> None:
         views.queries.calls(cursor=said)
 
 
+@pytest.mark.slow
 def test_a_query_that_takes_too_long_says_what_would_help(where: Where) -> None:
     history = History()
     history.created()

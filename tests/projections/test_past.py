@@ -195,6 +195,7 @@ def told() -> tuple[EventStore, list[Any]]:
     return store, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 100))])
 @WAYS
 def test_at_every_position_of_a_day_full_of_everything(
@@ -212,6 +213,7 @@ def test_at_every_position_of_a_day_full_of_everything(
     views.close()
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.parametrize("step", [1, 7])
 def test_however_it_is_cut_into_batches_the_same_is_kept(take: Take, step: int) -> None:

@@ -154,6 +154,7 @@ def test_whoever_is_erased_is_in_no_half_built_table(durable: Where, history: Hi
     made.close()
 
 
+@pytest.mark.slow
 def test_old_views_that_say_the_same_are_told_from_those_that_do_not(
     where: Where, history: History
 ) -> None:

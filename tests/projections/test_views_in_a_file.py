@@ -104,6 +104,7 @@ def test_a_damaged_file_says_that_nothing_is_lost(file: Path, history: History) 
         opened(file, history)
 
 
+@pytest.mark.slow
 def test_a_writer_that_never_ends_is_a_store_error(
     file: Path, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def test_nothing_a_stranger_wrote_is_more_than_text(ward: Ward) -> None:
     assert "\\u202e" in told
 
 
+@pytest.mark.slow
 def test_what_is_personal_is_left_out_unless_it_is_asked_for(ward: Ward) -> None:
     assert "document.title" not in page(ward)
     assert "document.title" in page(ward, personal=True)

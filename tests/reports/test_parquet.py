@@ -65,6 +65,7 @@ def test_what_is_personal_is_in_no_file_unless_it_is_asked_for(ward: Ward, tmp_p
         assert ("document.title" in told) is there
 
 
+@pytest.mark.slow
 def test_pieces_are_as_good_as_the_whole(ward: Ward, tmp_path: Path) -> None:
     exported(ward, tmp_path / "once")
     small = exported(ward, tmp_path / "often", rows=4, groups=2)

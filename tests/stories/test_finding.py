@@ -107,6 +107,7 @@ def test_pages_lead_there_and_back_while_others_come(busy: Stage) -> None:
     assert [m.user_id for m in page(three.prev).items] == [m.user_id for m in two.items]
 
 
+@pytest.mark.slow
 def test_a_page_shows_only_calls_that_the_asker_may_read(busy: Stage) -> None:
     busy.room.call_types.revoke("show", role="user", capability="read-call")
     alice = busy.user("alice")

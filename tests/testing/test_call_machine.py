@@ -46,6 +46,7 @@ FOUND = [
 ]
 
 
+@pytest.mark.slow
 def test_a_room_in_memory_keeps_to_the_rules() -> None:
     run_state_machine_as_test(CallMachine, settings=SOON)
 

@@ -64,6 +64,7 @@ def store(tmp_path: Path) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_nobodys_data_is_in_the_fixture_and_it_replays(store: str, tmp_path: Path) -> None:
     with Greenroom.open(store, timers=False) as room:
         captured = Captured.of(room, "default:appointment-7")
@@ -91,6 +92,7 @@ def test_a_fixture_that_was_touched_does_not_say_the_same(store: str, tmp_path: 
         assert Captured(CallId("default:other"), captured.records).differences(replayed) == []
 
 
+@pytest.mark.slow
 def test_what_was_never_recorded_cannot_be_captured(store: str) -> None:
     with Greenroom.open(store, timers=False) as room, pytest.raises(errors.CallNotFound):
         Captured.of(room, "default:124")

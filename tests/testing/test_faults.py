@@ -192,6 +192,7 @@ def test_who_was_let_in_before_is_let_in_though_both_are_recorded_in_another_ord
 # Whatever happens, and whatever fails
 
 
+@pytest.mark.slow
 def test_a_room_keeps_to_the_rules_whatever_becomes_of_its_commits() -> None:
     run_state_machine_as_test(FaultyMachine, settings=FEW)
 
@@ -201,6 +202,7 @@ def test_a_room_keeps_to_the_rules_for_long_whatever_becomes_of_its_commits() ->
     run_state_machine_as_test(FaultyMachine, settings=MANY)
 
 
+@pytest.mark.slow
 def test_whoever_asks_anew_in_place_of_again_is_found_out() -> None:
     with pytest.raises(Disagreement, match="the rules say"):
         run_state_machine_as_test(AskingAnewMachine, settings=UNTIL_FOUND)

@@ -163,6 +163,7 @@ def shown(found: Sequence[tuple[int, list[Did]]]) -> str:
     return "\n".join(f"seed {seed}\n{told(history)}" for seed, history in found)
 
 
+@pytest.mark.slow
 def test_threads_in_memory_leave_an_order() -> None:
     with room_at("memory://") as room:
         found = [*in_threads(room, 15)]

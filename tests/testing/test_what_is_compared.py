@@ -175,6 +175,7 @@ COURSES: Final[Mapping[str, tuple[str, list[Wish]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("about", COURSES)
 def test_the_room_does_what_the_model_says(about: str) -> None:
     CallMachine.replay(*COURSES[about])
@@ -202,6 +203,7 @@ def machine_that_lies(about: str, lie: Lie) -> type[CallMachine]:
     return LyingMachine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("about", "lie", "course"),
     [

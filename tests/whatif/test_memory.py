@@ -39,6 +39,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Greenroom]:
         yield room
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [*Mode])
 @pytest.mark.parametrize("changes", [(), (NO_STRANGERS,), (SMALLER,), (whatif.without([30]),)])
 def test_calls_that_are_let_go_and_read_again_come_out_the_same(

@@ -40,6 +40,7 @@ def test_what_is_no_signature_does_not_hold(said: str) -> None:
     assert not Signatures(b"a" * 32).hold(said, ASK, b"")
 
 
+@pytest.mark.slow
 def test_a_worker_answers_its_store_and_no_stranger(site: Site) -> None:
     worker = site.hire()
     ours = site.room._core.signatures()

@@ -27,6 +27,7 @@ def entered(site: Site) -> CallHandle:
     return call
 
 
+@pytest.mark.slow
 def test_the_worker_that_carries_the_call_records_it(site: Site) -> None:
     worker, other = site.hire(), site.hire()
     call = entered(site)
@@ -38,6 +39,7 @@ def test_the_worker_that_carries_the_call_records_it(site: Site) -> None:
     assert eventually(lambda: carrier.media.recordings() == frozenset())
 
 
+@pytest.mark.slow
 def test_workers_without_a_folder_say_so_before_anything_is_begun(site: Site) -> None:
     worker = site.hire()
     call = entered(site)

@@ -20,6 +20,7 @@ def joined(site: Site, call_id: str, user: str = "thierry") -> Entry:
     return site.room.as_user(user).call("default", call_id).join(create=True)
 
 
+@pytest.mark.slow
 def test_signalling_reaches_the_worker_that_carries_the_call(site: Site) -> None:
     worker = site.hire()
     entry = joined(site, "1")
@@ -39,6 +40,7 @@ def test_signalling_reaches_the_worker_that_carries_the_call(site: Site) -> None
     assert eventually(lambda: worker.media.entries() == frozenset())
 
 
+@pytest.mark.slow
 def test_invitations_and_the_news_of_them_cross(site: Site) -> None:
     worker = site.hire()
     speaker, listener = joined(site, "1"), joined(site, "1", "alice")
@@ -58,6 +60,7 @@ def test_invitations_and_the_news_of_them_cross(site: Site) -> None:
     assert worker.media.told[-1].what == "accept"
 
 
+@pytest.mark.slow
 def test_who_leaves_is_waited_for_no_more(site: Site) -> None:
     site.hire()
     entry = joined(site, "1")
@@ -77,6 +80,7 @@ def test_who_leaves_is_waited_for_no_more(site: Site) -> None:
     assert len(refused) == 1
 
 
+@pytest.mark.slow
 def test_what_the_worker_refuses_is_refused_in_the_same_words(site: Site) -> None:
     site.hire()
     entry = joined(site, "1")
@@ -108,6 +112,7 @@ class FakeMediaRoom:
         self.entry = room.as_user("thierry").call("default", "1").join(create=True)
 
 
+@pytest.mark.slow
 def test_calls_are_shared_out(site: Site) -> None:
     workers = [site.hire() for _ in range(2)]
     entries = [joined(site, str(number)) for number in range(4)]
@@ -116,6 +121,7 @@ def test_calls_are_shared_out(site: Site) -> None:
     assert [len(one.media.entries()) for one in workers] == [2, 2]
 
 
+@pytest.mark.slow
 def test_where_no_worker_is_alive_signalling_says_so_and_all_else_works(site: Site) -> None:
     entry = joined(site, "1")
     began = time.monotonic()
@@ -185,6 +191,7 @@ def test_a_worker_that_makes_way_is_given_nothing_and_leaves_the_rest_behind(sit
     assert fresh.media.connect(entry.entry_id) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_whose_last_call_ended_carries_nothing(site: Site) -> None:
     worker = site.hire()
     entry = joined(site, "1")
@@ -196,6 +203,7 @@ def test_a_worker_whose_last_call_ended_carries_nothing(site: Site) -> None:
     assert site.lease("default:1") is None
 
 
+@pytest.mark.slow
 def test_the_figures_of_all_workers_are_the_figures_of_the_room(site: Site) -> None:
     workers = [site.hire() for _ in range(2)]
     entries = [joined(site, str(number)) for number in range(2)]
@@ -216,6 +224,7 @@ def test_the_figures_of_all_workers_are_the_figures_of_the_room(site: Site) -> N
     assert less.counted.packets_sent == 10  # what went through a worker that is gone went through
 
 
+@pytest.mark.slow
 def test_a_call_of_a_process_that_cannot_be_asked_is_unavailable(site: Site) -> None:
     entry = joined(site, "1")
     with Greenroom.open(site._url, media=FakeMedia()) as own:
@@ -235,6 +244,7 @@ def test_what_is_no_length_of_time_is_refused(wrong: dict[str, object]) -> None:
         WorkerMedia(**wrong)  # type: ignore[arg-type]  # that is the point
 
 
+@pytest.mark.slow
 def test_closed_it_asks_nobody(site: Site) -> None:
     site.hire()
     entry = joined(site, "1")
@@ -252,6 +262,7 @@ def signed(site: Site, body: bytes) -> dict[str, str]:
     return {"Authorization": site.room._core.signatures().sign(ASK, body)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [

@@ -23,6 +23,7 @@ def client(site: Site) -> TestClient:
     return TestClient(application(opening, demo=False))
 
 
+@pytest.mark.slow
 def test_a_session_is_begun_trickled_to_and_ended_in_the_worker(
     site: Site, client: TestClient
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_session_is_begun_trickled_to_and_ended_in_the_worker(
     assert eventually(lambda: worker.media.entries() == frozenset())
 
 
+@pytest.mark.slow
 def test_where_no_worker_is_alive_the_client_is_to_ask_again(
     site: Site, client: TestClient
 ) -> None:
