@@ -69,7 +69,6 @@ def test_every_public_name_says_what_it_is(front: ModuleType) -> None:
     assert list(_undocumented(front)) == []
 
 
-@pytest.mark.slow
 def test_importing_the_package_loads_no_media_library_no_framework_and_no_command_line() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, greenroom; print(*sys.modules)"],
@@ -89,7 +88,6 @@ def test_what_a_contract_asserts_explains_itself_where_it_fails() -> None:
         assert "@pytest_ar" in vars(module), f"pytest did not rewrite the asserts of {name}"
 
 
-@pytest.mark.slow
 def test_a_clock_for_tests_needs_no_pytest() -> None:
     asked = "import sys, greenroom.testing as t; t.VirtualClock; print('pytest' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)

@@ -59,7 +59,6 @@ def _lines(pattern: re.Pattern[str], suffixes: tuple[str, ...] = ()) -> Iterator
                 yield f"{path.relative_to(ROOT)}:{number}", line.strip()
 
 
-@pytest.mark.slow
 def test_no_path_of_anybodys_machine_is_in_any_file() -> None:
     assert list(_lines(_MACHINE_PATH)) == []
 
@@ -105,7 +104,6 @@ def test_no_file_is_long() -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
 
 
-@pytest.mark.slow
 def test_no_function_is_long() -> None:
     long = {
         f"{path.relative_to(ROOT)}:{node.name}": length

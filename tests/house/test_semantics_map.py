@@ -11,8 +11,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 MAP = ROOT / "docs" / "semantics.md"
 
@@ -106,7 +104,6 @@ def test_every_rule_is_said_and_has_a_test() -> None:
     assert [rule for rule, (says, tests) in mapped().items() if not says or not tests] == []
 
 
-@pytest.mark.slow
 def test_every_test_in_the_map_exists() -> None:
     missing = []
     for rule, (_, tests) in mapped().items():
