@@ -41,12 +41,12 @@ COVERING = [
 ]
 FAST_TESTS = ["-m", "pytest", "-n", "2", "-m", "not slow"]
 DOCTESTS = ["--doctest-modules", "src", "tests"]
-# A file's tests share what they have built; the longest files begin (tests/house/longest.py); half
-# of the time is waiting, and what runs media wants the other.
+# A file's tests share what they have built; the longest files begin (tests/house/longest.py). Three
+# processes were no quicker on two cores: servers and children of the tests take what is left.
 BY_FILE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 MEMORY = Path("/dev/shm")  # noqa: S108 - each makes a directory of its own there
 ENOUGH = 8 * 2**30
-"""Bytes; what tests write is a tenth of that, what their servers write a fourth at most."""
+"""Bytes; of each server a gigabyte of PostgreSQL's log may stay, and there are a few at a time."""
 
 
 def in_memory() -> dict[str, str]:

@@ -116,7 +116,6 @@ def ends_at(move: Move, last: int) -> bool:
     return False
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("every", [11, pytest.param(4, marks=pytest.mark.slow)])
 def test_who_is_erased_after_a_crash_is_in_neither_place_when_it_is_gone_on_with(
     lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int

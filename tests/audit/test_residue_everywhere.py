@@ -262,7 +262,6 @@ def delete_calls(place: Place) -> None:
             room.system("clinic").call("clinic", name).delete(hard=True)
 
 
-@pytest.mark.slow
 def test_what_was_said_is_everywhere_and_then_nowhere(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,6 @@ def greenroom(*arguments: str, **environment: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("columns", ["80", pytest.param("120", marks=pytest.mark.slow)])
-@pytest.mark.slow
 def test_help_names_every_command_within_the_width(columns: str) -> None:
     result = greenroom("--help", COLUMNS=columns, TERMINAL_WIDTH=columns)
     assert result.returncode == 0

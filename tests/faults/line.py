@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from time import sleep
-from types import TracebackType
 from typing import Literal
 
 from tests.adapters.postgres_line import PostgresLine
@@ -53,14 +52,9 @@ class BreakingLine(PostgresLine):
         """From now on nothing passes, and nobody is told so."""
         self._flowing.clear()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._flowing.set()
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
 
     def carriers(self, client: socket.socket, server: socket.socket) -> list[Callable[[], None]]:
         """See `PostgresLine`."""

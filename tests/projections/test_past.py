@@ -195,7 +195,6 @@ def told() -> tuple[EventStore, list[Any]]:
     return store, said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 100))])
 @WAYS
 def test_at_every_position_of_a_day_full_of_everything(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Final, TypeVar
+from typing import Final
 
 from greenroom.adapters.keyring import BOUND
 from greenroom.adapters.sealing import new_key_id
@@ -15,8 +15,6 @@ from greenroom.domain.keys import KeyStore
 
 KEPT: Final = "copy_keys_kept"
 """A table in a store that another one is being copied into: whose secrets are elsewhere already."""
-
-T = TypeVar("T")
 
 
 class MovingKeys:
