@@ -97,9 +97,11 @@ def repeat(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """The fast tests with every property tried 2,000 times: when the rules have changed."""
-    patient = ["--timeout", "7200"]  # 2,000 examples take longer than any test that hangs
-    session.run(PYTHON, *FAST_TESTS, *patient, *session.posargs, env={"HYPOTHESIS_PROFILE": "deep"})
+    """Every property 2,000 times, and those of whole courses in proportion: takes hours."""
+    command = ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", "hypothesis"]
+    patient = ["--timeout", "7200"]  # so many examples take longer than any test that hangs
+    env = {"HYPOTHESIS_PROFILE": "deep", **in_memory()}
+    session.run(PYTHON, *command, *patient, *session.posargs, env=env)
 
 
 @nox.session

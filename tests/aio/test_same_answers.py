@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.aio.conftest import START
 from tests.aio.inside import forget
-from tests.engine.test_history_and_explain import NO_SHRINKING
+from tests.laws import NO_SHRINKING, times
 
 import greenroom
 from greenroom import Greenroom, aio, errors, past_policy, policy
@@ -141,7 +141,7 @@ async def told_later(ask: Callable[[], Awaitable[Any]]) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, phases=NO_SHRINKING)
+@settings(max_examples=times(12), phases=NO_SHRINKING)
 @given(courses(shortest=6, longest=14), cids(), st.booleans())
 def test_a_course_of_wishes_is_answered_alike(
     course: Sequence[Wish],
@@ -152,7 +152,7 @@ def test_a_course_of_wishes_is_answered_alike(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, phases=NO_SHRINKING)
+@settings(max_examples=times(25), phases=NO_SHRINKING)
 @given(courses(shortest=8, longest=20), cids(), st.sampled_from((1, 2, 10_000)))
 def test_so_it_is_where_next_to_nothing_is_kept_in_memory(
     course: Sequence[Wish], cid: str, cache: int

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.laws import times
 
 from greenroom import Greenroom, errors
 from greenroom.cli import options
@@ -140,7 +141,7 @@ def test_an_error_is_described_with_its_own_facts() -> None:
 
 @pytest.mark.slow
 @given(st.text() | st.dictionaries(st.text(), st.integers() | st.text()).map(json.dumps))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 def test_any_text_is_a_filter_or_refused_as_one(said: str) -> None:
     try:
         found = json.loads(said)
@@ -157,7 +158,9 @@ def test_any_text_is_a_filter_or_refused_as_one(said: str) -> None:
 @pytest.mark.slow
 @given(words=st.lists(st.text(st.characters(exclude_characters="\0"), max_size=8), max_size=4))
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=times(10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_whatever_stands_on_the_command_line_no_exception_escapes(
     run: Run, clinic: str, words: list[str]

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.conftest import START
-from tests.engine.test_history_and_explain import NO_SHRINKING, outcome
+from tests.engine.test_history_and_explain import outcome
+from tests.laws import NO_SHRINKING, times
 
 from greenroom import CallHandle, Greenroom, errors
 from greenroom.answers import HistoryEvent
@@ -136,14 +137,14 @@ def test_it_needs_read_call(room: Greenroom, doctor: CallHandle) -> None:
 # Laws
 
 
-@settings(max_examples=10, phases=NO_SHRINKING)
+@settings(max_examples=times(10), phases=NO_SHRINKING)
 @given(courses(shortest=8, longest=20))
 def test_attendance_is_what_counting_moment_by_moment_comes_to(course: Sequence[Wish]) -> None:
     count_and_compare(course)
 
 
 @pytest.mark.slow
-@settings(max_examples=40, phases=NO_SHRINKING)
+@settings(max_examples=times(40), phases=NO_SHRINKING)
 @given(courses(shortest=15, longest=45))
 def test_so_it_is_in_long_courses(course: Sequence[Wish]) -> None:
     count_and_compare(course)

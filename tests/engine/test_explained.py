@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from tests.engine.conftest import START
-from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out, handle
+from tests.engine.test_history_and_explain import carry_out, handle
+from tests.laws import NO_SHRINKING, times
 
 from greenroom import CallHandle, Greenroom, Member, errors
 from greenroom.causes import reasons
@@ -274,13 +275,15 @@ LAWS = [the_reasons_alone_tell_the_verdict, every_cited_event_made_its_fact_true
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law(law: Any) -> None:
-    settings(max_examples=3, phases=NO_SHRINKING)(given(cids(), courses())(law))()
+    settings(max_examples=times(3), phases=NO_SHRINKING)(given(cids(), courses())(law))()
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law_in_long_courses(law: Any) -> None:
-    wide = settings(max_examples=15, phases=NO_SHRINKING)
+    wide = settings(max_examples=times(15), phases=NO_SHRINKING)
     wide(given(cids(), courses(shortest=20, longest=40))(law))()

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from tests.engine.conftest import START
+from tests.laws import NO_SHRINKING, times
 
 from greenroom import CallHandle, Greenroom, errors
 from greenroom.domain.turn import Claim
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from greenroom.testing.history import Wish
 
 
-NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """A room an example: shrinking would take minutes."""
 
 
@@ -156,14 +156,14 @@ def test_what_cannot_be_explained_is_refused_with_its_path(
     assert fault.value.nearest == nearest
 
 
-@settings(max_examples=5, phases=NO_SHRINKING)
+@settings(max_examples=times(5), phases=NO_SHRINKING)
 @given(cids(), courses(shortest=5, longest=15))
 def test_what_is_explained_is_what_happens(cid: str, course: Sequence[Wish]) -> None:
     explain_and_compare(cid, course)
 
 
 @pytest.mark.slow
-@settings(max_examples=60, phases=NO_SHRINKING)
+@settings(max_examples=times(60), phases=NO_SHRINKING)
 @given(cids(), courses(shortest=15, longest=40))
 def test_so_it_is_in_long_courses(cid: str, course: Sequence[Wish]) -> None:
     explain_and_compare(cid, course)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tests.engine.clerk import Fault, Script, first_time
 from tests.engine.conftest import START
 from tests.engine.crowd import LIMIT, PEOPLE, Crowd, at_random, settles
-from tests.engine.test_history_and_explain import NO_SHRINKING, handle
+from tests.engine.test_history_and_explain import handle
+from tests.laws import NO_SHRINKING, times
 
 from greenroom import CallHandle, Entry, Greenroom, Member, errors
 from greenroom.domain.message import RequestId
@@ -110,7 +111,7 @@ def test_every_command_is_answered_again_and_not_done_again(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, phases=NO_SHRINKING)
+@settings(max_examples=times(40), phases=NO_SHRINKING)
 @given(courses(shortest=5, longest=12), st.data())
 def test_whatever_is_asked_again_later_is_answered_as_the_first_time(
     course: Sequence[Wish], data: st.DataObject

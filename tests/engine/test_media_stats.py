@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.laws import times
 
 from greenroom import Entry, Greenroom, MediaStatistics, RoomMediaStats
 from greenroom.domain.message import EntryId
@@ -128,7 +129,7 @@ DEEDS = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=times(25))
 @given(DEEDS)
 def test_whatever_happens_no_counter_of_the_room_falls(
     deeds: list[tuple[str, str, int]],

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.engine.conftest import START, Rooms
-from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
+from tests.engine.test_history_and_explain import carry_out
+from tests.laws import NO_SHRINKING, times
 
 from greenroom import Greenroom, Member, PastRoom, desc, errors
 from greenroom.projections.as_of import Replayed
@@ -61,7 +62,7 @@ def remembered(
     return found
 
 
-@settings(max_examples=15, phases=NO_SHRINKING)
+@settings(max_examples=times(15), phases=NO_SHRINKING)
 @given(courses(shortest=5, longest=10))
 @pytest.mark.slow
 def test_at_each_position_the_past_is_what_was_seen_then(course: Sequence[Wish]) -> None:
@@ -74,7 +75,7 @@ def test_at_each_position_the_past_is_what_was_seen_then(course: Sequence[Wish])
 
 
 @settings(
-    max_examples=8,
+    max_examples=times(8),
     phases=NO_SHRINKING,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.conftest import START
-from tests.engine.test_history_and_explain import NO_SHRINKING, outcome
+from tests.engine.test_history_and_explain import outcome
+from tests.laws import NO_SHRINKING, times
 
 from greenroom import CallHandle, Greenroom, Member, errors
 from greenroom.answers import HistoryEvent
@@ -133,7 +134,7 @@ KINDS = sorted({*EVENTS, *(name.partition(".")[0] for name in EVENTS)} - {"type"
 KINDS = [kind for kind in KINDS if not kind.startswith(("type.", "user."))]
 
 
-@settings(max_examples=8, phases=NO_SHRINKING)
+@settings(max_examples=times(8), phases=NO_SHRINKING)
 @given(
     courses(shortest=8, longest=20),
     st.sets(st.sampled_from(KINDS), max_size=3),

@@ -81,6 +81,7 @@ def test_an_application_with_a_clock_of_its_own_keeps_to_the_rules(
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_whatever_is_asked_over_http_keeps_to_the_rules() -> None:
     run_state_machine_as_test(WebMachine, settings=tried("HTTP"))
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.hostile.conftest import NewStore
 from tests.hostile.entry_points import ENTRY_POINTS, EntryPoint, House
 from tests.hostile.evil import NEVER, STRANGE
+from tests.laws import times
 
 from greenroom import Backstage, Member, asc, desc
 from greenroom.domain.access import Capability
@@ -146,7 +147,7 @@ def test_only_greenrooms_own_errors_come_out(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
-@settings(max_examples=10)  # each makes a store
+@settings(max_examples=times(10))  # each makes a store
 @given(wishes=st.lists(attempts(), min_size=5, max_size=15))
 def test_nor_do_errors_of_a_database(
     new_store: NewStore, wishes: list[tuple[EntryPoint, Mapping[str, Any]]]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from tests.engine.conftest import START
-from tests.engine.test_history_and_explain import NO_SHRINKING, outcome
+from tests.engine.test_history_and_explain import outcome
+from tests.laws import NO_SHRINKING, times
 from tests.reports.records import records_of
 
 from greenroom import Greenroom, PastRoom
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Shown = dict[str, dict[str, Mapping[str, Any]]]
 
 
-@settings(max_examples=5, phases=NO_SHRINKING)
+@settings(max_examples=times(5), phases=NO_SHRINKING)
 @given(cids(), courses(shortest=8, longest=16))
 def test_after_every_event_it_is_what_the_room_of_then_shows(
     cid: str, course: Sequence[Wish]
@@ -32,7 +33,7 @@ def test_after_every_event_it_is_what_the_room_of_then_shows(
 
 
 @pytest.mark.slow
-@settings(max_examples=15, phases=NO_SHRINKING)
+@settings(max_examples=times(15), phases=NO_SHRINKING)
 @given(cids(), courses(shortest=15, longest=40))
 def test_so_it_is_in_long_courses(cid: str, course: Sequence[Wish]) -> None:
     step_and_compare(cid, course)

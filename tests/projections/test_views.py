@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.laws import times
 from tests.projections.histories import histories
 from tests.projections.history import CID, SECRET, History, Pair
 from tests.projections.places import Refill, Where, digest_of, execute, members_of, opened, together
@@ -72,7 +73,7 @@ def test_any_history_in_any_batches_gives_the_same_views(
     made.close()
 
 
-@settings(max_examples=5)
+@settings(max_examples=times(5))
 @given(histories())
 def test_any_history_rebuilds_to_the_same_views(refilled: Refill, history: History) -> None:
     made = refilled(history)

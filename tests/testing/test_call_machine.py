@@ -47,21 +47,19 @@ FOUND = [
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_a_room_in_memory_keeps_to_the_rules() -> None:
-    run_state_machine_as_test(CallMachine, settings=SOON)
-
-
-@pytest.mark.slow
-def test_a_room_in_memory_keeps_to_the_rules_for_long() -> None:
     run_state_machine_as_test(CallMachine, settings=tried("a room in memory"))
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_a_room_whose_media_reports_keeps_to_the_rules() -> None:
     run_state_machine_as_test(MediaMachine, settings=tried("a room whose media reports"))
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_a_room_in_a_file_keeps_to_the_rules(tmp_path: Path) -> None:
     class FileMachine(CallMachine):
         def driver(self) -> Driver:
@@ -71,6 +69,7 @@ def test_a_room_in_a_file_keeps_to_the_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_threads_that_take_turns_keep_to_the_rules(tmp_path: Path) -> None:
     class ThreadMachine(CallMachine):
         def driver(self) -> Driver:
@@ -86,6 +85,7 @@ def workers() -> Iterator[Workers]:
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_processes_that_take_turns_keep_to_the_rules(tmp_path: Path, workers: Workers) -> None:
     class ProcessMachine(CallMachine):
         def driver(self) -> Driver:
@@ -94,6 +94,7 @@ def test_processes_that_take_turns_keep_to_the_rules(tmp_path: Path, workers: Wo
     run_state_machine_as_test(ProcessMachine, settings=tried("processes"))
 
 
+@pytest.mark.hypothesis
 def test_processes_on_postgresql_keep_to_the_rules(
     postgres: PrivatePostgres, workers: Workers
 ) -> None:

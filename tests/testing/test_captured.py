@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import to_builtins
+from tests.laws import times
 
 from greenroom import Greenroom, Member, errors
 from greenroom.domain.message import (
@@ -98,7 +99,7 @@ def test_what_was_never_recorded_cannot_be_captured(store: str) -> None:
         Captured.of(room, "default:124")
 
 
-@settings(max_examples=2)
+@settings(max_examples=times(2))
 @given(courses(shortest=5, longest=10))
 def test_whatever_happened_replays_without_names(course: list[Wish]) -> None:
     driver = RoomDriver()
@@ -199,7 +200,7 @@ def secretive() -> Iterator[None]:
 
 @pytest.mark.usefixtures("secretive")
 @pytest.mark.parametrize("kind", EVENTS.values(), ids=lambda kind: kind.name)
-@settings(max_examples=10)
+@settings(max_examples=times(10))
 @given(data=st.data())
 def test_no_event_of_any_kind_keeps_a_word_that_was_said(
     kind: type[Event], data: st.DataObject

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.laws import times
 
 from greenroom import Greenroom
 from greenroom.testing import CallModel, Outcome, VirtualClock, Wish, wish
@@ -110,7 +111,7 @@ def refused(history: Sequence[Did]) -> bool:
 SEEDS = st.integers(0, 10_000).filter(lambda seed: len(effects(one_by_one(seed))) > 1)
 
 
-@settings(max_examples=15)
+@settings(max_examples=times(15))
 @given(SEEDS, st.data())
 def test_an_effect_that_was_lost_is_missed(seed: int, data: st.DataObject) -> None:
     """The read at the end shows all that is on record."""
@@ -120,7 +121,7 @@ def test_an_effect_that_was_lost_is_missed(seed: int, data: st.DataObject) -> No
     assert refused([one for n, one in enumerate(history) if n != lost])
 
 
-@settings(max_examples=15)
+@settings(max_examples=times(15))
 @given(SEEDS, st.data())
 def test_an_effect_that_came_twice_is_noticed(seed: int, data: st.DataObject) -> None:
     history = one_by_one(seed)
@@ -129,7 +130,7 @@ def test_an_effect_that_came_twice_is_noticed(seed: int, data: st.DataObject) ->
     assert refused([*history, again])
 
 
-@settings(max_examples=15)
+@settings(max_examples=times(15))
 @given(SEEDS)
 def test_nothing_can_have_followed_from_what_came_after_it(seed: int) -> None:
     """The first effect, told as if it had been asked for when all else was over."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
+from tests.engine.test_history_and_explain import carry_out
+from tests.laws import NO_SHRINKING, times
 from tests.whatif.conftest import START
 
 from greenroom import Greenroom, errors, whatif
@@ -71,7 +72,7 @@ def about(cid: str) -> Callable[[Recorded[Event]], bool]:
     return lambda record: call_of(StreamId(record.stream)) == cid
 
 
-@settings(max_examples=4, phases=NO_SHRINKING)
+@settings(max_examples=times(4), phases=NO_SHRINKING)
 @given(cids(), recorded_courses())
 def test_where_nothing_that_was_is_taken_away_everything_comes_out_as_it_was(
     cid: str, course: Sequence[Wish]
@@ -84,7 +85,7 @@ def test_where_nothing_that_was_is_taken_away_everything_comes_out_as_it_was(
                 assert room.what_if(none).over(mode=mode) == plain
 
 
-@settings(max_examples=3, phases=NO_SHRINKING)
+@settings(max_examples=times(3), phases=NO_SHRINKING)
 @given(cids(), recorded_courses())
 def test_a_rule_that_refuses_everybody_refuses_each_who_came(
     cid: str, course: Sequence[Wish]
@@ -99,7 +100,7 @@ def test_a_rule_that_refuses_everybody_refuses_each_who_came(
             assert Kind.NEWLY_ADMITTED not in found.counts or mode is Mode.CASCADING
 
 
-@settings(max_examples=3, phases=NO_SHRINKING)
+@settings(max_examples=times(3), phases=NO_SHRINKING)
 @given(cids(), recorded_courses(), st.data())
 def test_what_is_taken_from_one_call_changes_nothing_in_another(
     cid: str, course: Sequence[Wish], data: st.DataObject
@@ -120,7 +121,7 @@ def told(found: Comparison, cid: str) -> list[whatif.Difference]:
     return [one for one in found.differences if one.cid == cid]
 
 
-@settings(max_examples=3, phases=NO_SHRINKING)
+@settings(max_examples=times(3), phases=NO_SHRINKING)
 @given(cids(), recorded_courses())
 def test_of_a_call_that_never_was_nothing_is_decided(cid: str, course: Sequence[Wish]) -> None:
     with happened(course, one=cid, other=OTHERS) as room:
@@ -131,7 +132,7 @@ def test_of_a_call_that_never_was_nothing_is_decided(cid: str, course: Sequence[
             assert not told(found, OTHERS)
 
 
-@settings(max_examples=3, phases=NO_SHRINKING)
+@settings(max_examples=times(3), phases=NO_SHRINKING)
 @given(cids(), recorded_courses(), st.data())
 def test_counts_are_those_of_the_differences(
     cid: str, course: Sequence[Wish], data: st.DataObject
@@ -148,7 +149,7 @@ def test_counts_are_those_of_the_differences(
 
 
 @pytest.mark.slow
-@settings(max_examples=3, phases=NO_SHRINKING)
+@settings(max_examples=times(3), phases=NO_SHRINKING)
 @given(recorded_courses(), st.data())
 def test_every_store_tells_the_same(
     postgres: PrivatePostgres,

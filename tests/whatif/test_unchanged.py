@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
-from tests.engine.test_history_and_explain import NO_SHRINKING, carry_out
+from tests.engine.test_history_and_explain import carry_out
+from tests.laws import NO_SHRINKING, times
 from tests.whatif.conftest import START
 
 from greenroom import Greenroom, errors, whatif
@@ -53,14 +54,14 @@ def everything_comes_out_as_it_was(cid: str, course: Sequence[Wish], other: Sequ
                 assert quick.over(mode=mode) == slow.over(mode=mode)
 
 
-@settings(max_examples=4, phases=NO_SHRINKING)
+@settings(max_examples=times(4), phases=NO_SHRINKING)
 @given(cids(), courses(), courses(shortest=5, longest=10))
 def test_whatever_happened(cid: str, course: Sequence[Wish], other: Sequence[Wish]) -> None:
     everything_comes_out_as_it_was(cid, course, other)
 
 
 @pytest.mark.slow
-@settings(max_examples=15, phases=NO_SHRINKING)
+@settings(max_examples=times(15), phases=NO_SHRINKING)
 @given(cids(), courses(shortest=25, longest=60), courses())
 def test_whatever_happened_in_long_courses(
     cid: str, course: Sequence[Wish], other: Sequence[Wish]
