@@ -40,6 +40,15 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _USER_ID: Final = re.compile(r"[A-Za-z0-9_@.+|=~-]{1,128}")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_OUR_WORDS: Final = (
+    ("Value error, expected ", ""),
+    ("Input should be greater ", "a number greater "),
+    ("Input should be less ", "a number less "),
+    ("Input should be ", ""),
+    ("String should match pattern ", "text of the form "),
+    ("", ""),
+)
+"""What follows `expected`, in place of how pydantic begins."""
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -382,5 +391,6 @@ def _storable(value: str, path: str) -> str:
 def _from_pydantic(error: ValidationError, path: str) -> InvalidInput:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ").removeprefix("expected ")
-    return InvalidInput(f"{path}{where}", message)
+    said = first["msg"]
+    begins, ours = next(one for one in _OUR_WORDS if said.startswith(one[0]))
+    return InvalidInput(f"{path}{where}", ours + said.removeprefix(begins))
