@@ -11,7 +11,7 @@ from greenroom.domain import checks
 from greenroom.domain.access import ALL, BUILT_IN_GRANTS, Capability, Standing, effective, sources
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, NotAllowed, WrongTeam
-from greenroom.domain.message import Role
+from greenroom.domain.message import Actor, Role
 from greenroom.domain.operations import life, people, policy, presence, recording, rings
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
@@ -132,6 +132,16 @@ def test_capabilities_add_up_over_all_roles_and_what_was_said_in_this_call() -> 
         "role host", "revoked in this call",
     ]  # fmt: skip  # a list
     assert list(sources(grants, standing, Capability.SCREENSHARE)) == ["granted in this call"]
+
+
+def test_what_was_granted_in_this_call_is_held_there_and_what_was_revoked_is_not() -> None:
+    told = story("livestream:123")
+    send = Capability.SEND_AUDIO
+    assert not told.rehearse(people.read(), by="thierry").asker(Actor("alice")).may(send)
+    told.ask(people.grant_permissions("alice", [send]), by="thierry")
+    assert told.rehearse(people.read(), by="thierry").asker(Actor("alice")).may(send)
+    told.ask(people.revoke_permissions("alice", [send]), by="thierry")
+    assert not told.rehearse(people.read(), by="thierry").asker(Actor("alice")).may(send)
 
 
 def test_the_creator_holds_what_a_host_holds() -> None:

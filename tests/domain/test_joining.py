@@ -27,10 +27,12 @@ from greenroom.domain.errors import (
 from greenroom.domain.errors import (
     CallEnded as AlreadyEnded,
 )
+from greenroom.domain.message import Role, UserId
 from greenroom.domain.operations import life, people, policy, presence
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
 from greenroom.domain.session_events import Joined
+from greenroom.domain.turn import Claim
 from greenroom.testing.history import EMBEDDER
 
 
@@ -409,3 +411,31 @@ def test_a_late_leave_from_an_earlier_session_does_not_touch_the_present_one() -
     told.join("alice")
     assert told.leave("alice", old) == ()
     assert told.present == ["alice"]
+
+
+def test_whoever_is_in_may_go_though_the_call_is_closed_to_them_by_now() -> None:
+    told = story(team="blue")
+    told.join(of_team("alice", "blue"))
+    assert names(told.leave(of_team("alice", "red")))[0] == "session.left"
+    with pytest.raises(WrongTeam):
+        told.leave(of_team("alice", "red"))
+
+
+def test_a_role_that_was_claimed_is_that_of_the_last_admission_whichever_entry_is_left() -> None:
+    told = story()
+    first = told.join(guest("alice"))
+    told.join(Claim("alice", Role("user"), ()))
+    assert told.session.occupants[UserId("alice")].claimed == "user"
+    told.leave("alice", first)
+    assert told.session.occupants[UserId("alice")].claimed == "user"
+
+
+@pytest.mark.parametrize(
+    ("told", "because"),
+    [(Story(), "the call is created with this join"), (story(), "the call was created")],
+)
+def test_why_somebody_would_be_let_in_says_whether_the_call_is_there(
+    told: Story, because: str
+) -> None:
+    turn = told.rehearse(people.glance(), by="thierry")
+    assert presence.admission(turn, create=True).reasons[0].because == because

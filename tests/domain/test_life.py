@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
 from tests.domain.story import SYSTEM, Story, at, names, of_team, story
 
+from greenroom.domain.access import OWNER
 from greenroom.domain.call_events import (
     CallCreated,
     CallEnded,
+    CallRung,
     CallUpdated,
     EndReason,
     SessionEnded,
@@ -19,11 +22,12 @@ from greenroom.domain.call_events import (
 from greenroom.domain.call_state import Existence
 from greenroom.domain.errors import CallNotFound, InvalidInput, NotAllowed, NotLiveYet, WrongTeam
 from greenroom.domain.message import Role
-from greenroom.domain.operations import life, presence
+from greenroom.domain.operations import life, people, policy, presence
 from greenroom.domain.operations.life import Backstage, Unset
 from greenroom.domain.operations.members import Member
 from greenroom.domain.session_events import Joined
 from greenroom.domain.turn import Claim
+from greenroom.testing.history import EMBEDDER
 
 # Create
 
@@ -91,6 +95,26 @@ def test_a_deleted_call_is_not_created_again() -> None:
     told.refused(CallNotFound, life.create(life.new_call()))
 
 
+def test_whoever_may_create_a_call_may_name_its_first_members_and_their_roles() -> None:
+    told = Story()
+    for role, capability in product(
+        ["user", OWNER], ["update-call-member", "update-call-member-role"]
+    ):
+        told.ask(policy.revoke("default", role, capability), by=EMBEDDER)
+    told.create(members=[Member("alice", role="host")])
+    assert told.member("alice").role == "host"
+    told.refused(NotAllowed, people.put([Member("charlie")]))
+
+
+def test_nobody_is_rung_or_told_who_is_not_asked_for() -> None:
+    told = Story()
+    members = life.new_call(member_ids=["alice"])
+    assert names(told.ask(life.create(members), by="thierry")) == ["call.created", "member.added"]
+    assert told.ask(life.get(), by="thierry") == ()
+    told.ask(presence.join(told.entry(), ring=True), by="thierry")
+    assert told.last(CallRung).video
+
+
 def test_the_options_of_an_existing_call_are_ignored_even_where_they_would_be_wrong() -> None:
     told = story(backstage=Backstage(enabled=True))
     told.create(backstage=Backstage(enabled=False))
@@ -154,6 +178,49 @@ def test_the_same_update_again_records_nothing() -> None:
     assert told.ask(life.update(), by="thierry") == ()
 
 
+UPDATES = {
+    "custom": ({"custom": {"color": "red"}}, {"update-call"}),
+    "start": ({"starts_at": at(9)}, {"update-call"}),
+    "nothing": ({}, {"update-call"}),
+    "settings": ({"max_participants": 3}, {"update-call-settings"}),
+    "duration": ({"max_duration": 60}, {"change-max-duration"}),
+    "custom and settings": (
+        {"custom": {"color": "red"}, "max_participants": 3},
+        {"update-call", "update-call-settings"},
+    ),
+    "start and duration": (
+        {"starts_at": None, "max_duration": 60},
+        {"update-call", "change-max-duration"},
+    ),
+    "both limits": (
+        {"max_participants": 3, "max_duration": 60},
+        {"update-call-settings", "change-max-duration"},
+    ),
+}
+"""What is updated, and the capabilities that it needs."""
+
+
+@pytest.mark.parametrize(("said", "needed"), UPDATES.values(), ids=UPDATES.keys())
+def test_each_part_of_an_update_needs_its_own_capability(said: Any, needed: set[str]) -> None:
+    told = story()
+    for capability in needed:
+        told.ask(policy.grant("default", "updater", capability), by=EMBEDDER)
+    updater = Claim("charlie", Role("updater"), ())
+    told.rehearse(life.update(**said), by=updater)
+    for missing in needed:
+        told.ask(policy.revoke("default", "updater", missing), by=EMBEDDER)
+        assert told.refused(NotAllowed, life.update(**said), by=updater).capability == missing
+        told.ask(policy.grant("default", "updater", missing), by=EMBEDDER)
+
+
+def test_an_update_of_nothing_minds_no_field_that_was_declared_since() -> None:
+    told = story(custom={"seat": "7"})
+    fields = {"calls": {"seat": "number"}}
+    told.ask(policy.change_type("default", indexed_custom=fields), by=EMBEDDER)
+    assert told.ask(life.update(custom={"seat": "7"}), by="thierry") == ()
+    told.refused(InvalidInput, life.update(custom={"color": "red"}))
+
+
 def test_custom_data_does_not_grow_past_its_limit_patch_by_patch() -> None:
     told = story(custom={"a": "x" * 40_000})
     with pytest.raises(InvalidInput, match="custom"):
@@ -205,6 +272,14 @@ def test_stopping_puts_out_whoever_may_not_be_in_backstage() -> None:
     assert told.present == ["thierry", "tommaso"]
     assert told.left() == [("alice", "stopped_live"), ("charlie", "stopped_live")]
     assert told.ask(life.stop_live(), by="thierry") == ()
+
+
+def test_stopping_what_is_stopped_puts_nobody_out_who_came_ahead_of_its_start() -> None:
+    ahead = Backstage(enabled=True, join_ahead_time_seconds=60)
+    told = story(starts_at=at(60), backstage=ahead)
+    told.join("alice")
+    assert told.ask(life.stop_live(), by="thierry") == ()
+    assert told.present == ["alice"]
 
 
 def test_a_call_that_never_went_live_is_stopped_already() -> None:

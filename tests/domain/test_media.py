@@ -153,7 +153,8 @@ def test_a_vain_attempt_to_come_back_grants_no_more_time() -> None:
 def test_who_never_connects_has_the_same_time() -> None:
     told = studio(seconds=5)
     entry = told.join("alice")
-    told.lose(entry, 1, at=10)
+    assert told.lose(entry, 1, at=10) == ["session.lost"]
+    assert told.lose(entry, 1, at=11) == []
     assert told.settle(at=14) == ()
     assert names(told.settle(at=15))[0] == "session.left"
 
@@ -200,6 +201,7 @@ def test_what_is_published_is_recorded_once_and_goes_with_its_connection() -> No
     assert told.publish(entry, 1, Track.AUDIO) == ["session.published"]
     assert told.media(entry).tracks == (Track.AUDIO, Track.VIDEO)
     assert told.unpublish(entry, 1, Track.AUDIO) == ["session.unpublished"]
+    assert told.media(entry).tracks == (Track.VIDEO,)
     assert told.unpublish(entry, 1, Track.AUDIO) == []
     assert told.lose(entry, 1) == ["session.unpublished", "session.lost"]
     assert told.media(entry).tracks == ()
@@ -214,6 +216,8 @@ def test_a_new_connection_takes_a_track_over_and_the_end_of_the_old_one_leaves_i
     assert told.publish(entry, 2, Track.VIDEO) == ["session.published"]
     assert told.unpublish(entry, 1, Track.VIDEO) == []
     assert told.measure(entry, 1) == ["session.measured"]
+    measured = told.last(MediaMeasured)
+    assert (measured.connected, measured.leaves_at) == (True, None)
     assert told.media(entry).tracks == (Track.VIDEO,)
 
 

@@ -13,6 +13,7 @@ from greenroom.domain.errors import (
     RequestsDisabled,
 )
 from greenroom.domain.membership import PermissionRequested
+from greenroom.domain.message import UserId
 from greenroom.domain.operations import life, people, policy
 from greenroom.domain.operations.members import Member
 from greenroom.domain.session_events import Track, UsersMuted
@@ -41,6 +42,22 @@ def test_true_is_not_one_in_what_a_member_carries() -> None:
     told = story()
     told.add(Member("alice", custom={"paid": 1}))
     assert names(told.add(Member("alice", custom={"paid": True}))) == ["member.updated"]
+
+
+def test_who_is_taken_in_from_elsewhere_is_told_apart_by_where_they_stood() -> None:
+    told = story()
+    fields = {"members": {"seat": "number"}}
+    told.ask(policy.change_type("default", indexed_custom=fields), by=EMBEDDER)
+    odd = people.take_in([(UserId("alice"), None, {"seat": "7"})], ["line 4"])
+    assert str(told.refused(InvalidInput, odd, by=SYSTEM)).startswith("line 4.custom.seat: ")
+    told.refused(NotAllowed, odd)
+
+
+def test_what_a_member_carries_does_not_grow_past_its_limit_patch_by_patch() -> None:
+    told = story()
+    told.add(Member("alice", custom={"a": "x" * 5000}))
+    put = people.put([Member("alice", custom={"b": "x" * 5000})])
+    assert str(told.refused(InvalidInput, put)).startswith("members[0].custom: expected at most")
 
 
 def test_a_member_keeps_the_instant_of_their_adding_until_removed() -> None:
@@ -150,6 +167,16 @@ def test_a_kick_that_blocks_needs_both_capabilities() -> None:
 
 
 # Mute, pin, custom events
+
+
+def test_muting_some_leaves_the_others_as_loud_as_they_were() -> None:
+    told = story()
+    for who in ("alice", "charlie"):
+        told.join(who)
+    told.ask(people.mute(["alice"], video=True), by="thierry")
+    assert told.last(UsersMuted).user_ids == ("alice",)
+    muted = {entry.user_id: entry.media.muted for entry in told.session.entries.values()}
+    assert muted == {"alice": (Track.VIDEO,), "charlie": ()}
 
 
 def test_muting_names_those_who_are_in_and_holds_until_they_unmute() -> None:

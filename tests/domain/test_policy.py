@@ -7,7 +7,7 @@ from tests.domain.story import Story, names, story
 
 from greenroom.domain import checks
 from greenroom.domain.access import USER, Capability
-from greenroom.domain.call_type import CallType, FieldsDeclared
+from greenroom.domain.call_type import CallType, CallTypeDefined, FieldsDeclared
 from greenroom.domain.errors import CallTypeExists, CallTypeNotFound, InvalidInput
 from greenroom.domain.message import UserId
 from greenroom.domain.operations import life, people, policy
@@ -50,6 +50,15 @@ def test_the_same_definition_again_records_nothing_and_another_is_refused() -> N
     assert told.ask(define, by=EMBEDDER) == ()
     other = policy.define_type("clinic", based_on="livestream")
     assert told.refused(CallTypeExists, other, by=EMBEDDER).name == "clinic"
+
+
+def test_a_definition_with_other_fields_is_another_and_what_it_is_based_on_is_on_record() -> None:
+    told = Story()
+    told.ask(policy.define_type("class", based_on="default"), by=EMBEDDER)
+    assert told.last(CallTypeDefined).based_on == "default"
+    fields = {"calls": {"room": "string"}}
+    other = policy.define_type("class", based_on="default", indexed_custom=fields)
+    told.refused(CallTypeExists, other, by=EMBEDDER)
 
 
 def test_nothing_is_done_with_a_type_that_nobody_defined() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
+from msgspec.structs import replace
 from tests.domain.story import SYSTEM, Story, at, names, story
 
 from greenroom.domain.errors import MediaError, NoSession, NotAllowed, RecordingDisabled
@@ -103,7 +104,8 @@ def test_nothing_is_recorded_while_nobody_is_in() -> None:
 def test_where_the_settings_disable_it_nobody_records_not_even_the_system() -> None:
     told = story(settings={"recording": {"mode": "disabled"}})
     told.join("thierry")
-    told.refused(RecordingDisabled, recording.start())
+    refused = told.refused(RecordingDisabled, recording.start())
+    assert str(refused) == "recording.mode is 'disabled' here; set it to 'available' first"
     told.refused(RecordingDisabled, recording.start(), by=SYSTEM)
     assert told.ask(recording.stop(), by="thierry") == ()
 
@@ -193,7 +195,8 @@ def test_a_file_is_on_record_once_also_when_the_session_is_over() -> None:
     assert isinstance(file, TrackRecorded)
     assert (file.recording, file.user_id, file.file) == (1, "thierry", FILE)
     assert tell_file(told) == ()
-    assert tell_file(told, number=2) == ()
+    other = replace(FILE, name="another")
+    assert tell_file(told, other, number=0) == tell_file(told, other, number=2) == ()
     assert tell_file(told, session=2) == ()
 
 
@@ -205,10 +208,18 @@ def test_of_an_erased_call_nothing_is_told_any_more() -> None:
     assert told.ask(recording.failed(1, 1, "late"), by=SYSTEM) == ()
 
 
-def test_times_that_are_none_stop_no_report() -> None:
+def test_it_is_known_since_when_and_an_end_by_rule_needs_no_words() -> None:
+    told = recorded_call()
+    assert told.session.recordings.started_at == at(10)
+    told.ask(recording.stop(), by="thierry")
+    assert told.last(RecordingStopped).because == ""
+
+
+@pytest.mark.parametrize("none", [math.nan, math.inf, -math.inf, -1.0])
+def test_times_that_are_none_stop_no_report(none: float) -> None:
     told = recorded_call()
     odd = RecordedFile(
-        name="x", codec="opus", starts_after=math.nan, seconds=-1, bytes=0, sha256="", failure="a\0"
+        name="x", codec="opus", starts_after=none, seconds=none, bytes=0, sha256="", failure="a\0"
     )
     [event] = tell_file(told, odd)
     assert isinstance(event, TrackRecorded)

@@ -173,15 +173,18 @@ def test_wherever_it_is_cut_what_is_told_of_an_entry_after_it_left_counts_once()
         ),
         Pinned(**of, user_id=alice),
         Unpinned(**of, user_id=alice),
+        Pinned(**of, user_id=alice),
         Left(**of, entry_id=gone, user_id=alice, reason=LeftReason.LEFT, closes_at=AT),
+        MediaLost(**of, entry_id=gone, epoch=1, leaves_at=None),
         MediaMeasured(**of, entry_id=gone, epoch=2, statistics=MediaStatistics()),
         MediaMeasured(**of, entry_id=gone, epoch=3, statistics=MediaStatistics()),
         MediaMeasured(**of, entry_id=gone, epoch=1, statistics=MediaStatistics()),
     ]
     states = list(accumulate(course, SESSION.evolve, initial=SESSION.initial))
-    assert dict(states[8].unmeasured) == {gone: (1, 2)}
-    assert dict(states[10].unmeasured) == {gone: (1,)}
-    assert not states[11].unmeasured
+    assert dict(states[10].unmeasured) == {gone: (1, 2)}
+    assert not states[10].pinned
+    assert dict(states[12].unmeasured) == {gone: (1,)}
+    assert not states[13].unmeasured
     assert SESSION.roll is not None
     for start, end in combinations(range(len(states)), 2):
         assert SESSION.roll(states[start], course[start:end]) == states[end]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, timedelta, timezone
 from typing import Final
 
 import pytest
@@ -11,6 +13,8 @@ from tests.domain.story import at
 
 from greenroom.domain import checks, errors
 from greenroom.domain.errors import GreenroomError, InvalidInput, Refused
+from greenroom.domain.instants import instant_or_none, micros_or_none
+from greenroom.domain.operations import life, people, policy, rings
 from greenroom.domain.reasons import Fact, Reason, refusal_in
 
 SAID: Final[list[tuple[Callable[[], GreenroomError], str]]] = [
@@ -244,3 +248,114 @@ def test_what_is_no_list_is_none(value: object) -> None:
 def test_bytes_are_no_json(value: object) -> None:
     with pytest.raises(InvalidInput, match=r"custom\.a: expected JSON: null, true, a number"):
         checks.custom({"a": value}, "custom", 100)
+
+
+class Strange(Mapping[str, object]):
+    """A mapping that is not there when it is looked at."""
+
+    def __getitem__(self, key: str) -> object:
+        raise OSError("gone")
+
+    def __iter__(self) -> Iterator[str]:
+        raise OSError("gone")
+
+    def __len__(self) -> int:
+        return 1
+
+
+CAPABILITIES: Final = "one of screenshare, send-audio, send-video"
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (lambda: checks.name("a b", "name"), "name: expected 1 to 64 of A-Z a-z 0-9 _ -"),
+        (
+            lambda: checks.user_id("a b", "user_id"),
+            "user_id: expected 1 to 128 of A-Z a-z 0-9 _ @ . + | = ~ -",
+        ),
+        (
+            lambda: checks.request_id(""),
+            "request_id: expected 1 to 128 printable ASCII characters",
+        ),
+        (lambda: checks.flag(1, "hard"), "hard: expected True or False"),
+        (
+            lambda: checks.flags(ring=True, notify=0),
+            "notify: expected True or False",
+        ),
+        (
+            lambda: checks.capability("join-cal", "capability"),
+            "capability: expected one of the capabilities; did you mean 'join-call'?",
+        ),
+        (lambda: checks.capability(["join-call"], "c"), "c: expected one of the capabilities"),
+        (
+            lambda: checks.permissions(["send-event"], "permissions"),
+            f"permissions[0]: expected {CAPABILITIES}; did you mean 'send-video'?",
+        ),
+        (lambda: checks.permissions([], "p"), "p: expected at least one permission"),
+        (
+            lambda: checks.custom([], "custom", 100),
+            "custom: expected a JSON object (a dict with text keys)",
+        ),
+        (
+            lambda: checks.custom(Strange(), "custom", 100),
+            "custom: expected a JSON object that can be read",
+        ),
+        (lambda: checks.custom({1: 2}, "custom", 100), "custom: expected text keys"),
+        (
+            lambda: checks.custom({"a": "\0"}, "custom", 100),
+            "custom.a: expected text without NUL characters",
+        ),
+        (
+            lambda: checks.custom({"a": "\ud800"}, "custom", 100),
+            "custom.a: expected valid Unicode: a surrogate stands alone",
+        ),
+        (
+            lambda: checks.custom({"a": 2**53 + 1}, "custom", 100),
+            "custom.a: expected an integer between -2^53 and 2^53",
+        ),
+        (
+            lambda: checks.custom({"a": -(2**53) - 1}, "custom", 100),
+            "custom.a: expected an integer between -2^53 and 2^53",
+        ),
+        (
+            lambda: checks.custom({"a": math.inf}, "custom", 100),
+            "custom.a: expected a finite number",
+        ),
+        (
+            lambda: policy.change_type("class", indexed_custom=[]),  # type: ignore[arg-type]
+            "indexed_custom: expected a JSON object (a dict with text keys)",
+        ),
+        (
+            lambda: life.update(backstage=True),  # type: ignore[arg-type]
+            "backstage: expected a Backstage",
+        ),
+        (
+            lambda: people.put(["alice"]),  # type: ignore[list-item]
+            "members[0]: expected a Member",
+        ),
+        (
+            lambda: people.mute(None),
+            "audio: expected at least one of audio, video, screenshare, screenshare_audio",
+        ),
+        (lambda: rings.ring([]), "member_ids: expected at least one member"),
+    ],
+)
+def test_what_is_refused_is_told_with_its_place_and_what_is_expected(
+    check: Callable[[], object], words: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check()
+    assert str(refused.value) == words
+
+
+def test_an_instant_is_kept_in_utc() -> None:
+    there = at(0).astimezone(timezone(timedelta(hours=5)))
+    assert checks.instant(there, "starts_at") == at(0)
+    assert checks.instant(there, "starts_at").tzinfo is UTC
+
+
+def test_what_may_be_missing_of_an_instant_is_missing_and_nothing_else() -> None:
+    assert micros_or_none(at(0)) == 1_767_268_800_000_000
+    assert instant_or_none(1_767_268_800_000_000) == at(0)
+    assert (micros_or_none(None), instant_or_none(None)) == (None, None)

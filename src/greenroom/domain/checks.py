@@ -57,7 +57,7 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
     """The known name that comes closest; None where nothing comes near."""
     if not _is_text(name):
         return None
-    return next(iter(get_close_matches(plain(name)[:128], list(known), n=1)), None)
+    return next(iter(get_close_matches(plain(name)[:128], [*map(plain, known)], n=1)), None)
 
 
 def is_a(value: object, *kinds: type) -> bool:
