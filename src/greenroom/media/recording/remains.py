@@ -77,9 +77,9 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
 
         Nothing that anybody chose leads out of there: ids are escaped, and stand within names.
         """
-        folder = self.cid.replace(":", ".")  # neither half has one
+        halves = quote(self.cid, safe=":").replace(".", "%2E")
         name = f"{quote(self.entry_id, safe='')}-{self.kind}-{self.epoch}"
-        return f"{quote(folder, safe='')}/{self.session}/{self.recording}/{name}"
+        return f"{halves.replace(':', '.')}/{self.session}/{self.recording}/{name}"
 
 
 class Claim:
