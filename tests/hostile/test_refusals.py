@@ -269,7 +269,7 @@ NAMES: Final = {
             "create", settings={"limits": {"max_participants_exclude_roles": ["host", "a host"]}}
         ),
         "settings.limits.max_participants_exclude_roles[1]",
-        "String should match",
+        "text of the form",
     ),
     "an unknown place of fields": Hostile(
         lambda h: h.room.call_types.create("t", indexed_custom={"member": {}}),
