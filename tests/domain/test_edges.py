@@ -11,7 +11,7 @@ from tests.domain.story import SYSTEM, Story, at, limited, names, story
 from greenroom.domain import checks
 from greenroom.domain.call_events import CallEnded, RingCancelled, SessionEnded
 from greenroom.domain.errors import InvalidInput
-from greenroom.domain.membership import RingMissed
+from greenroom.domain.membership import Answer, RingMissed
 from greenroom.domain.operations import life, people, policy, presence, rings
 from greenroom.domain.operations.life import Backstage
 from greenroom.domain.operations.members import Member
@@ -58,13 +58,22 @@ def test_at_that_moment_ringing_again_tells_first_who_has_missed_it() -> None:
     assert rung("alice").ring("alice", at=OVER - 1) == ()
 
 
-@pytest.mark.parametrize("over", [life.end(), life.delete()])
+@pytest.mark.parametrize("over", [life.end, life.delete])
 def test_whoever_ends_the_call_silences_what_rings_and_no_more(over: Any) -> None:
     before, then = rung("alice"), rung("alice")
-    before.ask(over, by="thierry", at=OVER - 1)
-    then.ask(over, by="thierry", at=OVER)
+    before.ask(over(), by="thierry", at=OVER - 1)
+    then.ask(over(), by="thierry", at=OVER)
     assert doers(before, RingCancelled) == doers(before, RingMissed) == ["thierry"]
     assert (doers(then, RingCancelled), doers(then, RingMissed)) == ([], ["timers"])
+
+
+def test_at_that_moment_who_joins_has_not_taken_it() -> None:
+    told = rung("alice")
+    told.ask(presence.join(told.entry()), by="alice", at=OVER)
+    assert told.member("alice").answer is not Answer.ACCEPTED
+    told = rung("alice")
+    told.ask(presence.join(told.entry()), by="alice", at=OVER - 1)
+    assert told.member("alice").answer is Answer.ACCEPTED
 
 
 def test_who_calls_and_was_called_before_withdraws_their_own_ring() -> None:
@@ -154,11 +163,11 @@ def test_a_session_of_an_ended_call_is_over_by_the_timers_too() -> None:
     assert told.last(Left).closes_at is None
 
 
-@pytest.mark.parametrize("over", [life.end(), life.delete()])
+@pytest.mark.parametrize("over", [life.end, life.delete])
 def test_a_session_that_ends_with_its_call_waits_for_nobody(over: Any) -> None:
     told = story()
     told.join("alice")
-    told.ask(over, by="thierry")
+    told.ask(over(), by="thierry")
     assert told.last(Left).closes_at is None
 
 

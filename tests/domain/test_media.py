@@ -17,6 +17,7 @@ from greenroom.domain.operations import life, media, people
 from greenroom.domain.session_events import (
     Left,
     LeftReason,
+    MediaEvent,
     MediaLost,
     MediaMeasured,
     MediaStatistics,
@@ -102,6 +103,25 @@ def test_what_comes_late_of_a_connection_that_is_over_is_no_news() -> None:
     assert told.connect(entry, 1) == []
     assert told.publish(entry, 1, Track.AUDIO) == []
     assert told.media(entry).standing == (2,)
+
+
+def test_what_ended_without_a_word_does_not_stand_again() -> None:
+    told = studio()
+    entry = told.join("alice")
+    told.connect(entry, 1)
+    told.measure(entry, 1)
+    assert told.connect(entry, 1) == told.lose(entry, 1) == []
+
+
+def test_whatever_is_told_of_an_entry_names_its_call_and_its_session() -> None:
+    told = studio()
+    entry = told.join("alice")
+    told.connect(entry, 1)
+    told.publish(entry, 1, Track.AUDIO)
+    told.lose(entry, 1)
+    events = [step.event for step in told.steps if isinstance(step.event, MediaEvent)]
+    assert len(events) == 4
+    assert {(event.cid, event.session) for event in events} == {("default:123", 1)}
 
 
 # Time to come back
