@@ -93,7 +93,7 @@ THIRD: Final = CallRung(
 
 def changed(before: object, after: object) -> dict[str, Any]:
     """The fields that differ, as they are afterwards."""
-    names = [field.name for field in fields(before)]  # type: ignore[arg-type]
+    names = [field.name for field in fields(before)]  # type: ignore[arg-type]  # any dataclass
     return {
         name: getattr(after, name)
         for name in names

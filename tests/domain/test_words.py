@@ -337,15 +337,15 @@ CAPABILITIES: Final = "one of screenshare, send-audio, send-video"
             "custom.a: expected a finite number",
         ),
         (
-            lambda: policy.change_type("class", indexed_custom=[]),  # type: ignore[arg-type]
+            lambda: policy.change_type("class", indexed_custom=[]),  # type: ignore[arg-type]  # what a stranger says
             "indexed_custom: expected a JSON object (a dict with text keys)",
         ),
         (
-            lambda: life.update(backstage=True),  # type: ignore[arg-type]
+            lambda: life.update(backstage=True),  # type: ignore[arg-type]  # what a stranger says
             "backstage: expected a Backstage",
         ),
         (
-            lambda: people.put(["alice"]),  # type: ignore[list-item]
+            lambda: people.put(["alice"]),  # type: ignore[list-item]  # what a stranger says
             "members[0]: expected a Member",
         ),
         (
