@@ -106,7 +106,10 @@ def deep(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """The fault matrix at its large size (`FAULTS=ci`: that of a build), and its page anew."""
+    """The fault matrix at its large size (`FAULTS=ci`: that of a build), and its page anew.
+
+    What stands behind `--` goes to pytest, and the page stays as it is.
+    """
     size = os.environ.get("FAULTS", "large")
     notes = Path(session.create_tmp()) / "notes.json"
     env = {"FAULTS": size, "FAULTS_NOTES": str(notes), "HYPOTHESIS_PROFILE": "ci"}
@@ -117,12 +120,16 @@ def faults(session: nox.Session) -> None:
     tests = [*str(listed).split(), *session.posargs]
     try:
         session.run(PYTHON, "-m", "pytest", *noting, *tests, env=env)
-    finally:  # the page says as well what failed
-        session.run(PYTHON, "-m", "tests.faults.page", str(notes), size)
+    finally:  # the page says as well what failed, but not of a part
+        if not session.posargs:
+            session.run(PYTHON, "-m", "tests.faults.page", str(notes), size)
 
 
 def other_pythons(session: nox.Session) -> Iterator[str]:
-    """Of each other version of Python that is here and can be used: one that knows greenroom."""
+    """Of each other version of Python: one that knows greenroom, or its name, where it is not here.
+
+    With pyenv, say which may be used: `PYENV_VERSION=3.11:3.12:3.13 nox -s faults`.
+    """
     here = f"3.{sys.version_info.minor}"
     for version in sorted({"3.11", "3.12", "3.13"} - {here}):
         place = Path(session.create_tmp()) / version
@@ -132,6 +139,7 @@ def other_pythons(session: nox.Session) -> Iterator[str]:
             session.run(python, "-m", "pip", "install", "--quiet", ".[postgres]", external=True)
         except CommandFailed:
             session.warn(f"without Python {version}: not here, or greenroom cannot be installed")
+            yield f"python{version}"
         else:
             yield python
 

@@ -65,21 +65,6 @@ class TestSystemClock(ClockContract):
             assert alarms.have_rung(1)
         assert len(alarms.rung) == 1
 
-    def test_stop_waits_for_a_firing_that_is_under_way(self, clock: Clock) -> None:
-        begun = threading.Event()
-
-        class Slow(Alarms):
-            def fire_due(self) -> None:
-                begun.set()
-                time.sleep(0.05)
-                super().fire_due()
-
-        alarms = Slow(clock, clock.now())
-        drive = clock.drive(alarms)
-        assert begun.wait(60)
-        drive.stop()
-        assert len(alarms.rung) == 1
-
     def test_a_ticker_that_stays_due_takes_no_whole_core(self, clock: Clock) -> None:
         class Stuck(Alarms):
             fired = 0

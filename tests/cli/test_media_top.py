@@ -75,7 +75,7 @@ def serving() -> Iterator[Server]:
             thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[Server]:
     with serving() as server:
         yield server

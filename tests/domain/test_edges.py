@@ -70,7 +70,9 @@ def test_whoever_ends_the_call_silences_what_rings_and_no_more(over: Any) -> Non
 def test_at_that_moment_who_joins_has_not_taken_it() -> None:
     told = rung("alice")
     told.ask(presence.join(told.entry()), by="alice", at=OVER)
-    assert told.member("alice").answer is not Answer.ACCEPTED
+    assert told.member("alice").answer is None
+    told.settle(at=OVER)
+    assert told.member("alice").answer is Answer.MISSED
     told = rung("alice")
     told.ask(presence.join(told.entry()), by="alice", at=OVER - 1)
     assert told.member("alice").answer is Answer.ACCEPTED
@@ -171,12 +173,12 @@ def test_a_session_that_ends_with_its_call_waits_for_nobody(over: Any) -> None:
     assert told.last(Left).closes_at is None
 
 
-def test_a_session_whose_last_was_put_out_waits_as_if_they_had_left() -> None:
+@pytest.mark.parametrize("put_out", [people.kick, people.block])
+def test_a_session_whose_last_was_put_out_waits_as_if_they_had_left(put_out: Any) -> None:
     told = story()
     for _ in range(2):
         told.join("alice")
-    told.ask(people.kick("alice"), by="thierry", at=5)
-    told.ask(people.block("alice"), by="thierry", at=6)
+    told.ask(put_out("alice"), by="thierry", at=5)
     closes = [step.event.closes_at for step in told.steps if isinstance(step.event, Left)]
     assert closes == [None, at(35)]
 

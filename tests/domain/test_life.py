@@ -111,8 +111,13 @@ def test_nobody_is_rung_or_told_who_is_not_asked_for() -> None:
     members = life.new_call(member_ids=["alice"])
     assert names(told.ask(life.create(members), by="thierry")) == ["call.created", "member.added"]
     assert told.ask(life.get(), by="thierry") == ()
+    assert told.ask(presence.join(told.entry()), by="thierry")[-1].name == "session.joined"
+
+
+def test_a_join_that_rings_rings_for_video_unless_it_says_otherwise() -> None:
+    told = story(member_ids=["alice"])
     told.ask(presence.join(told.entry(), ring=True), by="thierry")
-    assert told.last(CallRung).video
+    assert (told.last(CallRung).user_ids, told.last(CallRung).video) == (("alice",), True)
 
 
 def test_the_options_of_an_existing_call_are_ignored_even_where_they_would_be_wrong() -> None:

@@ -44,7 +44,7 @@ def test_true_is_not_one_in_what_a_member_carries() -> None:
     assert names(told.add(Member("alice", custom={"paid": True}))) == ["member.updated"]
 
 
-def test_who_is_taken_in_from_elsewhere_is_told_apart_by_where_they_stood() -> None:
+def test_the_system_alone_takes_in_from_elsewhere_and_is_told_where_a_fault_stands() -> None:
     told = story()
     fields = {"members": {"seat": "number"}}
     told.ask(policy.change_type("default", indexed_custom=fields), by=EMBEDDER)

@@ -208,7 +208,7 @@ def test_of_an_erased_call_nothing_is_told_any_more() -> None:
     assert told.ask(recording.failed(1, 1, "late"), by=SYSTEM) == ()
 
 
-def test_it_is_known_since_when_and_an_end_by_rule_needs_no_words() -> None:
+def test_it_is_known_since_when_and_who_stops_it_need_not_say_why() -> None:
     told = recorded_call()
     assert told.session.recordings.started_at == at(10)
     told.ask(recording.stop(), by="thierry")

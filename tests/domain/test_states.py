@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import pytest
@@ -186,6 +186,12 @@ def test_an_event_changes_of_a_call_what_it_says_and_nothing_else(
     assert changed(BUSY, CALL.evolve(BUSY, event)) == changes
 
 
+def test_stopping_takes_a_call_that_is_live_to_backstage() -> None:
+    live = replace(BUSY, backstage=False)
+    after = CALL.evolve(live, StoppedLive(at=NOW, cid=CID))
+    assert changed(live, after) == {"backstage": True, "live_ended_at": NOW, "updated_at": NOW}
+
+
 def test_of_a_call_that_was_deleted_for_good_its_name_remains() -> None:
     gone = CALL.evolve(BUSY, CallDeleted(at=NOW, cid=CID, hard=True))
     assert gone == Call(Existence.ERASED, CID, "default")
@@ -297,3 +303,11 @@ def test_an_event_changes_of_somebody_what_it_says_and_nothing_else(
     event: MembershipEvent, changes: dict[str, Any]
 ) -> None:
     assert changed(HOST, MEMBERSHIP.evolve(HOST, event)) == changes
+
+
+def test_an_answer_is_kept_with_whether_it_stands() -> None:
+    unasked = replace(HOST, ring=0, answer=None, final=False)
+    joined = MEMBERSHIP.evolve(unasked, RingAccepted(**SAID, ring=4, joined=True))
+    assert changed(unasked, joined) == {"ring": 4, "answer": Answer.ACCEPTED, "final": True}
+    rejected = MEMBERSHIP.evolve(unasked, RingRejected(**SAID, ring=4))
+    assert changed(unasked, rejected) == {"ring": 4, "answer": Answer.REJECTED}

@@ -6,11 +6,12 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, timedelta, timezone
 from typing import Final
 
 import pytest
 from tests.domain.story import at
+from tests.hostile.evil import BadZone
 
 from greenroom.domain import checks, errors
 from greenroom.domain.errors import GreenroomError, InvalidInput, Refused
@@ -203,6 +204,13 @@ def test_the_first_rule_whose_last_fact_speaks_against_it_refuses() -> None:
             "settings.recording.mode: expected 'available', 'disabled' or 'auto-on'",
         ),
         (
+            {"notification_settings": {"call_ring": {"titel": "x"}}},
+            (
+                "settings.notification_settings.call_ring.titel: expected a setting;"
+                " did you mean 'title'?"
+            ),
+        ),
+        (
             {"limits": {"max_participants_exclude_roles": ["a", "b c"]}},
             (
                 "settings.limits.max_participants_exclude_roles[1]:"
@@ -224,13 +232,8 @@ def test_names_are_compared_by_their_first_128_characters() -> None:
     assert checks.nearest(7, ["host"]) is None
 
 
-class Nowhere(tzinfo):
-    """A time zone that cannot say where it is."""
-
-    def utcoffset(self, at: datetime | None) -> timedelta:
-        raise OSError(f"nobody knows, not at {at}")
-
-    dst = tzname = utcoffset  # type: ignore[assignment]  # neither is looked at
+def nowhere() -> timedelta:
+    raise OSError("nobody knows where")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ class Nowhere(tzinfo):
             at(0).replace(tzinfo=None),
             "an aware datetime: give it a time zone, e.g. datetime.now(UTC)",
         ),
-        (at(0).replace(tzinfo=Nowhere()), "an instant between the years 1970 and 2200"),
+        (at(0).replace(tzinfo=BadZone(nowhere)), "an instant between the years 1970 and 2200"),
         (at(0).replace(year=1969), "an instant between the years 1970 and 2200"),
         (at(0).replace(year=2200), "an instant between the years 1970 and 2200"),
     ],

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from greenroom.testing.history import Wish
 
 
-"""A room an example: shrinking would take minutes."""
-
-
 def handle(room: Greenroom, claim: Claim, cid: str) -> CallHandle:
     user = (
         room.system(claim.name)

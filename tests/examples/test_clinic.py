@@ -7,16 +7,22 @@ from examples.clinic.clinic import Bug
 from examples.clinic.machine import DOCTOR, PATIENT, ClinicMachine, machine_with
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests.laws import times
 
 from greenroom.testing import Disagreement, wish
 
-FEW = settings(max_examples=3, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
-UNTIL_FOUND = settings(FEW, max_examples=300, derandomize=True, phases=[Phase.generate])
+SOME = settings(
+    max_examples=times(6), stateful_step_count=20, suppress_health_check=[HealthCheck.too_slow]
+)
+UNTIL_FOUND = settings(
+    SOME, max_examples=300, stateful_step_count=15, derandomize=True, phases=[Phase.generate]
+)
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_the_clinic_keeps_to_its_rules() -> None:
-    run_state_machine_as_test(ClinicMachine, settings=FEW)
+    run_state_machine_as_test(ClinicMachine, settings=SOME)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -27,8 +26,6 @@ class BreakingLine(PostgresLine):
         self._way: Way | None = None
         self._left = 0
         self._stays = False
-        self._flowing = threading.Event()
-        self._flowing.set()
 
     def break_after(self, number: int, way: Way, *, stays: bool = False) -> None:
         """Let so many bytes of questions or answers pass, and break then, in the middle of them.
@@ -46,15 +43,6 @@ class BreakingLine(PostgresLine):
         with self._lock:
             self._way = None
             self.away.clear()
-        self._flowing.set()
-
-    def hold(self) -> None:
-        """From now on nothing passes, and nobody is told so."""
-        self._flowing.clear()
-
-    def __exit__(self, *error: object) -> None:
-        self._flowing.set()
-        super().__exit__(*error)
 
     def carriers(self, client: socket.socket, server: socket.socket) -> list[Callable[[], None]]:
         """See `PostgresLine`."""
@@ -67,7 +55,6 @@ class BreakingLine(PostgresLine):
         with suppress(OSError):
             while data := here.recv(1 << 16):
                 sleep(self.delay)
-                self._flowing.wait()
                 passing = self._passing(way, data)
                 there.sendall(passing)
                 if len(passing) < len(data):

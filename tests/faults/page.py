@@ -57,6 +57,7 @@ def take_in(results: Results, size: str, notes: Mapping[str, Mapping[str, Any]])
             results[size][row.fault] = {
                 "tried": {store: tried[store] for store in STORES if tried[store]},
                 "failed": sum(notes[test]["failed"] for test in row.tests),
+                "skipped": sum(notes[test]["skipped"] for test in row.tests),
                 "on": datetime.now(UTC).date().isoformat(),
             }
 
@@ -94,7 +95,8 @@ def _last(size: str, told: Mapping[str, Any] | None) -> str:
     if told is None:
         return ""
     verdict = f"**{told['failed']} failed**" if told["failed"] else "passed"
-    return f"{size} {told['on']} {verdict}"
+    skipped = f", {told['skipped']} skipped" if told.get("skipped") else ""
+    return f"{size} {told['on']} {verdict}{skipped}"
 
 
 def listed() -> list[str]:

@@ -103,7 +103,7 @@ OF_PROCESSES: Final[Sequence[Row]] = (
     ),
     Row(
         fault="more want in than a call takes",
-        made="From threads and from processes people come and go, half as many again as there is"
+        made="From threads and from processes people come and go, more than there is"
         " room for, while the call is ended, opened and changed, and they are blocked and removed",
         checked="each admission is right where it stands in the log, each refusal at some moment"
         " between question and answer",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.engine.test_forks import answer_of, child
 from tests.examples.sites import Client, Site, program
-from tests.faults.judgement import PATIENCE, Notes, judge
+from tests.faults.judgement import Notes, judge, wait_until
 from tests.faults.sizes import sized
 
 from greenroom import CallHandle, Greenroom, errors
@@ -42,13 +42,6 @@ def call_of(room: Greenroom, user_id: str, name: str = "123") -> CallHandle:
 
 def note(room: Greenroom, request_id: str) -> None:
     call_of(room, "thierry").update(custom={request_id: 1}, request_id=request_id)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_a_server_that_forks_after_loading_lets_in_exactly_as_many_as_the_call_takes(

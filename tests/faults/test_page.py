@@ -42,9 +42,10 @@ def test_the_page_is_what_the_matrix_and_the_last_run_say() -> None:
 
 def test_a_run_counts_for_a_row_where_all_its_tests_were_in_it() -> None:
     first, *_ = ROWS
-    noted = {"passed": 1, "failed": 0, "skipped": 0, "tried": {"sqlite": 3}}
+    noted = {"passed": 1, "failed": 0, "skipped": 2, "tried": {"sqlite": 3}}
     results: dict[str, dict[str, dict[str, object]]] = {"ci": {}, "large": {}}
     take_in(results, "ci", {first.tests[0]: noted})
     assert results["ci"] == {}
     take_in(results, "ci", dict.fromkeys(first.tests, noted))
     assert results["ci"][first.fault]["tried"] == {"sqlite": 3 * len(first.tests)}
+    assert f"passed, {2 * len(first.tests)} skipped" in page(results)

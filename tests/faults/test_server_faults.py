@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from time import monotonic, sleep
 from typing import Final
 
 import psycopg
@@ -141,7 +142,22 @@ def test_in_a_deadlock_with_somebody_else_one_gives_way_and_all_goes_on(
             judge_log(room._store, notes)
         notes.settle(room, ask)
         judge(room, notes, ask, url=postgres_url)
+    wait_until_so_many_were_resolved(postgres_url, len(asked))
     tried("postgresql", len(asked))
+
+
+def wait_until_so_many_were_resolved(url: str, deadlocks: int) -> None:
+    """A process of the server tells of its deadlocks when it ends, at the latest."""
+    counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    found = None
+    deadline = monotonic() + PATIENCE
+    while monotonic() < deadline:
+        with psycopg.connect(url, autocommit=True) as watcher:
+            found = watcher.execute(counted).fetchone()
+        if found is not None and found[0] >= deadlocks:
+            return
+        sleep(0.05)
+    raise AssertionError(f"the server met {found} deadlocks, not {deadlocks}")
 
 
 def wait_until_somebody_waits(url: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from tests.engine.conftest import START
-from tests.faults.judgement import PATIENCE, Notes, judge
+from tests.faults.judgement import PATIENCE, Notes, judge, wait_until
 from tests.faults.sizes import sized
 from tests.faults.statements import Statements
 
@@ -82,13 +82,6 @@ def ended(process: subprocess.Popen[bytes]) -> Counter[str]:
     return Counter(json.loads(told)["notified"])
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def nothing(room: Greenroom, request_id: str) -> None:
     del room, request_id
 
@@ -96,7 +89,7 @@ def nothing(room: Greenroom, request_id: str) -> None:
 def test_of_two_workers_one_is_stopped_and_nothing_is_done_twice_nor_left(
     room: Greenroom, file_url: str, tried: Callable[[str, int], None]
 ) -> None:
-    lots, calls = Random("stopped"), list[CallHandle]()
+    lots, calls, done_alone = Random("stopped"), list[CallHandle](), 0
     with worker(file_url) as one, worker(file_url) as other:
         for number in range(ROUNDS):
             for n in range(4):
@@ -107,10 +100,12 @@ def test_of_two_workers_one_is_stopped_and_nothing_is_done_twice_nor_left(
             stopped = (one, other)[number % 2]
             stopped.send_signal(signal.SIGSTOP)
             time.sleep(STOPPED)
+            done_alone += went_on(calls[-4:])
             stopped.send_signal(signal.SIGCONT)
         wait_until(lambda: all(ONCE[-1] in names(call) for call in calls))
         wait_until(lambda: room.outbox.next_due() is None)
         told = ended(one) + ended(other)
+    assert done_alone, "what was due waited in each round until the one that was stopped went on"
     for call in calls:
         assert {name: names(call).count(name) for name in ONCE} == dict.fromkeys(ONCE, 1)
     entries = room.outbox.entries(limit=10_000)
@@ -118,6 +113,16 @@ def test_of_two_workers_one_is_stopped_and_nothing_is_done_twice_nor_left(
     assert told == Counter(entry.kind for entry in entries if entry.status == "delivered")
     judge(room, Notes(), nothing, url=file_url)
     tried(store_of(file_url), ROUNDS)
+
+
+def went_on(calls: Sequence[CallHandle]) -> bool:
+    """Whether what is due is done while one of two is stopped; not if that holds the turn."""
+    deadline = time.monotonic() + 4 * STOPPED
+    while time.monotonic() < deadline:
+        if all("call.ended" in names(call) for call in calls):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def names(call: CallHandle) -> list[str]:

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests.laws import times
 from tests.testing.machines import AskingAnewMachine, FaultyMachine
 
 from greenroom import CallState, Greenroom, Member, errors
@@ -17,9 +18,16 @@ from greenroom.testing import Disagreement
 from greenroom.testing.faults import Fault, FaultStore
 
 PATIENCE = 60
-FEW = settings(max_examples=5, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow])
-UNTIL_FOUND = settings(FEW, max_examples=100, derandomize=True, phases=[Phase.generate])
-MANY = settings(FEW, max_examples=6, stateful_step_count=25)
+SOME = settings(
+    max_examples=times(8), stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
+)
+UNTIL_FOUND = settings(
+    SOME,
+    max_examples=100,
+    stateful_step_count=15,
+    derandomize=True,
+    phases=[Phase.generate],
+)
 
 
 @pytest.fixture
@@ -193,13 +201,9 @@ def test_who_was_let_in_before_is_let_in_though_both_are_recorded_in_another_ord
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_a_room_keeps_to_the_rules_whatever_becomes_of_its_commits() -> None:
-    run_state_machine_as_test(FaultyMachine, settings=FEW)
-
-
-@pytest.mark.slow
-def test_a_room_keeps_to_the_rules_for_long_whatever_becomes_of_its_commits() -> None:
-    run_state_machine_as_test(FaultyMachine, settings=MANY)
+    run_state_machine_as_test(FaultyMachine, settings=SOME)
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from greenroom.domain.access import PERMISSIONS, Capability
 from greenroom.domain.errors import InvalidInput
 from greenroom.domain.instants import micros_of
 from greenroom.domain.message import CallId, EntryId, Json, RequestId, Role, Team, UserId
-from greenroom.domain.settings import Settings, SettingsPatch
+from greenroom.domain.settings import NotificationTemplate, Settings, SettingsPatch
 
 MAX_MEMBERS: Final = 100
 """Per request."""
@@ -46,6 +46,7 @@ _OUR_WORDS: Final = (
     ("Input should be less ", "a number less "),
     ("Input should be ", ""),
     ("String should match pattern ", "text of the form "),
+    ("Extra inputs are not permitted", "a setting"),
     ("", ""),
 )
 """What follows `expected`, in place of how pydantic begins."""
@@ -393,4 +394,7 @@ def _from_pydantic(error: ValidationError, path: str) -> InvalidInput:
     where = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in first["loc"])
     said = first["msg"]
     begins, ours = next(one for one in _OUR_WORDS if said.startswith(one[0]))
-    return InvalidInput(f"{path}{where}", ours + said.removeprefix(begins))
+    near = None
+    if first["type"] == "extra_forbidden":  # of a group within a group: templates alone are such
+        near = nearest(first["loc"][-1], NotificationTemplate.model_fields)
+    return InvalidInput(f"{path}{where}", ours + said.removeprefix(begins), near)

@@ -137,6 +137,22 @@ class ClockContract:
         self.let_pass(clock, 2 * _TICK)
         assert alarms.rung == []
 
+    def test_stopping_waits_for_what_is_under_way(self, clock: Clock) -> None:
+        begun = threading.Event()
+
+        class Slow(Alarms):
+            def fire_due(self) -> None:
+                begun.set()
+                time.sleep(0.1)
+                super().fire_due()
+
+        alarms = Slow(clock, clock.now())
+        drive = clock.drive(alarms)
+        self.let_pass(clock, _TICK)
+        assert begun.wait(_PATIENCE)
+        drive.stop()
+        assert len(alarms.rung) == 1
+
     def test_a_ticker_may_stop_its_own_drive(self, clock: Clock) -> None:
         class OneShot(Alarms):
             drive: Drive

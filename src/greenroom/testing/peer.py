@@ -32,6 +32,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from av import AudioFrame, VideoFrame
 from av.frame import Frame
+from av.video.plane import VideoPlane
 
 from greenroom.ice import IceAccess
 from greenroom.media.wire import use_addresses
@@ -47,6 +48,12 @@ COLOURS: Final[Mapping[Sign, tuple[int, int, int]]] = {
     "yellow": (210, 16, 146),
 }
 """Brightness and the two differences of colour (YUV), as video is encoded."""
+_GREY: Final = 128
+"""What both differences are where there is no colour."""
+_PALE: Final = 50
+"""Differences below are no sign's; each sign has more than twice as much."""
+_NEAR: Final = 20
+"""Degrees of hue; signs are 61 apart and more."""
 TONES: Final[Mapping[Sign, int]] = {"red": 500, "green": 900, "blue": 1300, "yellow": 1700}
 """In hertz: far enough apart for 20 ms of sound, which hold a whole number of waves of each."""
 
@@ -377,16 +384,27 @@ class Colour(_Paced):
 
 
 def _sign_of_picture(frame: VideoFrame) -> Sign | None:
-    """Whose colour stands below the middle; None for anything else."""
-    seen = []
-    for plane in frame.reformat(format="yuv420p").planes:
-        start = plane.height * 3 // 4 * plane.line_size
-        row = bytes(plane)[start : start + plane.width]
-        seen.append(sum(row) / len(row))
-    for sign, colour in COLOURS.items():
-        if all(abs(a - b) < 20 for a, b in zip(seen, colour, strict=True)):
+    """Whose colour stands below the middle; None for anything else.
+
+    By its hue: by which of several tables colours become numbers, and how bright they are then, is
+    each sender's own affair, and changes from one version of a browser to another.
+    """
+    _, *differences = frame.reformat(format="yuv420p").planes
+    blue, red = map(_mean_below_the_middle, differences)
+    if math.hypot(blue, red) < _PALE:
+        return None
+    hue = math.degrees(math.atan2(red, blue))
+    for sign, (_, sign_blue, sign_red) in COLOURS.items():
+        theirs = math.degrees(math.atan2(sign_red - _GREY, sign_blue - _GREY))
+        if abs((hue - theirs + 180) % 360 - 180) < _NEAR:
             return sign
     return None
+
+
+def _mean_below_the_middle(plane: VideoPlane) -> float:
+    start = plane.height * 3 // 4 * plane.line_size
+    row = bytes(plane)[start : start + plane.width]
+    return sum(row) / len(row) - _GREY
 
 
 def _sign_of_sound(frame: AudioFrame) -> Sign | None:

@@ -5,7 +5,9 @@ Made so that the rules meet one another: few people, few values, pauses around t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,13 +20,37 @@ from greenroom.domain.operations.members import Member
 from greenroom.domain.turn import Claim
 from greenroom.testing import asking
 from greenroom.testing.history import EMBEDDER, START, Wish
+from greenroom.testing.typed import SETTINGS, Drawn, some_of
 
 PEOPLE: Final = ("thierry", "tommaso", "alice", "charlie", "jaewoong")
 SYSTEM: Final = Claim("scheduler", system=True)
 MEDIA: Final = Claim("media", system=True)
 """Who reports what is nobody's in particular."""
 
-Drawn = st.SearchStrategy[Any]
+
+def user_ids() -> st.SearchStrategy[str]:
+    """One of five people, alice more often than others, so that wishes meet."""
+    return _USER
+
+
+def cids() -> st.SearchStrategy[str]:
+    """A call of a built-in type; mostly of one that rings."""
+    return st.sampled_from(("default:123", "development:123", "livestream:123"))
+
+
+def custom_data() -> st.SearchStrategy[dict[str, Any]]:
+    """Custom data of a call, a member or a user, or a patch of it: few keys, and null."""
+    return _CUSTOM
+
+
+def settings_patches() -> st.SearchStrategy[dict[str, dict[str, Any]]]:
+    """Settings of a call or of a type, by group and field; a field may be null."""
+    return SETTINGS
+
+
+def grants() -> st.SearchStrategy[dict[str, str]]:
+    """What a role may do in calls of a type: the arguments `role` and `capability` of `grant`."""
+    return st.fixed_dictionaries({**_GRANT})
 
 
 def actors() -> st.SearchStrategy[Claim]:
@@ -62,7 +88,7 @@ def wishes_for(name: str, by: Drawn | None = None) -> st.SearchStrategy[Wish]:
         who = st.just(MEDIA) if name.startswith("media.") else who
         who = st.sampled_from(_CALLED) | who if name in {"accept", "reject"} else who
     if name == "leave":
-        return st.builds(Wish, st.just(name), who, _PAUSES, _some(entry=st.integers(0, 5)))
+        return st.builds(Wish, st.just(name), who, _PAUSES, some_of(entry=st.integers(0, 5)))
     return _wish(name, who)
 
 
@@ -91,7 +117,7 @@ def dated() -> st.SearchStrategy[Wish]:
 
 def patience() -> st.SearchStrategy[Wish]:
     """The system says how long whoever is lost may take to return, and what is recorded."""
-    said = _some(
+    said = some_of(
         session=st.sampled_from((None, 0, 5)).map(lambda n: {"reconnection_timeout_seconds": n}),
         recording=st.sampled_from(("available", "auto-on")).map(lambda mode: {"mode": mode}),
     )
@@ -105,9 +131,56 @@ def courses(*, shortest: int = 10, longest: int = 30) -> st.SearchStrategy[list[
     return st.builds(lambda first, others: [first, *others], foundings(), rest)
 
 
-def cids() -> st.SearchStrategy[str]:
-    """A call of a built-in type; mostly of one that rings."""
-    return st.sampled_from(("default:123", "development:123", "livestream:123"))
+def hostile_values() -> st.SearchStrategy[object]:
+    """What strangers send: of no type that is asked for, too long, too deep, not storable."""
+    deep: Any = "deep"
+    for _ in range(100):
+        deep = [deep]
+    odd: tuple[object, ...] = (
+        b"",
+        b"alice",
+        -1,
+        2**70,
+        math.nan,
+        math.inf,
+        object(),
+        object,
+        True,
+        [],
+        {},
+        {1: 2},
+        deep,
+    )
+    texts = ("", " ", "a b", "a\0b", "\ud800", "x" * 100_000, "../..", "call-default:1", "system:x")
+    no_zone = START.replace(tzinfo=None)
+    instants = (no_zone, START.replace(year=1), START.replace(year=9999))
+    return st.sampled_from((*odd, *texts, *instants)) | st.text() | st.lists(st.text(), max_size=2)
+
+
+def hostile_courses(*, shortest: int = 10, longest: int = 30) -> st.SearchStrategy[list[Wish]]:
+    """A course in which strangers put something else in the place of what is asked for.
+
+    Each such wish is refused, or taken for what it is; nothing else may come of it.
+    """
+    asked, bent = wishes(), _bent()
+    either = st.booleans().flatmap(lambda strange: bent if strange else asked)
+    rest = st.lists(either, min_size=shortest, max_size=longest)
+    return st.builds(lambda first, others: [first, *others], foundings(), rest)
+
+
+def _bent() -> st.SearchStrategy[Wish]:
+    """A wish with strange arguments; `entry` stays, which is the harness's own word."""
+    asked, strange = wishes(), hostile_values()
+
+    @st.composite
+    def bent(draw: st.DrawFn) -> Wish:
+        wish = draw(asked)
+        names = sorted({*wish.arguments} - {"entry"})
+        changed = draw(st.sets(st.sampled_from(names), min_size=1)) if names else set()
+        said = {name: draw(strange) for name in sorted(changed)}
+        return replace(wish, arguments={**wish.arguments, **said})
+
+    return bent()
 
 
 def _wish(name: str, who: st.SearchStrategy[Claim]) -> st.SearchStrategy[Wish]:
@@ -116,11 +189,6 @@ def _wish(name: str, who: st.SearchStrategy[Claim]) -> st.SearchStrategy[Wish]:
     optional = {**_OPTIONAL, **asking.OPTIONAL}.get(name, {})
     said = st.fixed_dictionaries({**needed}, optional={**optional})
     return st.builds(Wish, st.just(name), who, _PAUSES, said)
-
-
-def _some(**fields: Drawn) -> Drawn:
-    """Any of these fields, or none."""
-    return st.fixed_dictionaries({}, optional=fields)
 
 
 _PAUSES: Final = st.sampled_from((0, 0, 0, 1, 1, 5, 5, 15, 31, 90))
@@ -155,19 +223,6 @@ _MEMBERS: Final = st.lists(
 _PERMISSIONS: Final = st.lists(
     st.sampled_from(sorted(PERMISSIONS)), min_size=1, max_size=2, unique=True
 )
-_MILLISECONDS: Final = st.sampled_from((None, 5_000, 60_000))
-_SETTINGS: Final = _some(
-    recording=_some(mode=st.sampled_from((None, "disabled", "auto-on"))),
-    session=_some(inactivity_timeout_seconds=st.sampled_from((None, 0, 5, 30))),
-    limits=_some(
-        max_duration_seconds=st.sampled_from((None, 10, 60)),
-        max_participants=st.sampled_from((None, 1, 2)),
-        max_participants_exclude_owner=_FLAG,
-        max_participants_exclude_roles=st.sampled_from(([], ["host"], ["guest"])),
-    ),
-    ring=_some(auto_cancel_timeout_ms=_MILLISECONDS, missed_call_timeout_ms=_MILLISECONDS),
-    backstage=_some(enabled=st.sampled_from((None, True, False))),
-)
 _GRANTED: Final = (
     "join-call",
     "join-backstage",
@@ -183,7 +238,7 @@ _GRANT: Final[Mapping[str, Drawn]] = {
 
 _DECLARED: Final = st.dictionaries(
     st.sampled_from(("calls", "members")),
-    _some(
+    some_of(
         color=st.sampled_from(("string", "number", "boolean", None)),
         when=st.sampled_from(("instant", "instant", "string", None)),
     ),
@@ -243,12 +298,12 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Drawn]]] = {
     "get": {"ring": _FLAG, "notify": _FLAG},
     "join": {"create": _FLAG, "ring": _FLAG},
     "kick": {"block": _FLAG},
-    "types.create": {"settings": _SETTINGS},
+    "types.create": {"settings": SETTINGS},
     "reject": {"reason": st.sampled_from(("busy", "cancel"))},
     "update": {
         "custom": _CUSTOM,
         "starts_at": st.none() | _STARTS,
-        "settings": _SETTINGS,
+        "settings": SETTINGS,
         "max_duration": st.sampled_from((10, 60)),
         "max_participants": st.integers(1, 3),
         "backstage": _BACKSTAGE,
@@ -257,7 +312,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Drawn]]] = {
 _OF_EMBEDDER: Final[Mapping[str, Mapping[str, Drawn]]] = {
     "types.grant": _GRANT,
     "types.revoke": _GRANT,
-    "types.update": {"settings": _SETTINGS},
+    "types.update": {"settings": SETTINGS},
     "users.upsert": {
         "user_id": _USER,
         "role": st.sampled_from(("user", "guest", "admin")),

@@ -1,4 +1,4 @@
-"""Strategies by type: `st.from_type(Joined)` for every event and every command.
+"""Strategies by type: `st.from_type(Joined)` for every event, every command, ids and settings.
 
 Hypothesis finds them by itself (its entry point calls `register`); what they draw has the shape
 that its type says, and sense only by chance: legal histories are what `strategies.courses` draws.
@@ -33,6 +33,28 @@ COMMANDS: Final[tuple[type[Struct], ...]] = tuple(
 )
 """Every command of the domain."""
 
+Drawn = st.SearchStrategy[Any]
+
+
+def some_of(**fields: Drawn) -> Drawn:
+    """Any of these fields, or none."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+_MILLISECONDS: Final = st.sampled_from((None, 5_000, 60_000))
+SETTINGS: Final = some_of(
+    recording=some_of(mode=st.sampled_from((None, "disabled", "auto-on"))),
+    session=some_of(inactivity_timeout_seconds=st.sampled_from((None, 0, 5, 30))),
+    limits=some_of(
+        max_duration_seconds=st.sampled_from((None, 10, 60)),
+        max_participants=st.sampled_from((None, 1, 2)),
+        max_participants_exclude_owner=st.booleans(),
+        max_participants_exclude_roles=st.sampled_from(([], ["host"], ["guest"])),
+    ),
+    ring=some_of(auto_cancel_timeout_ms=_MILLISECONDS, missed_call_timeout_ms=_MILLISECONDS),
+    backstage=some_of(enabled=st.sampled_from((None, True, False))),
+)
+"""Of a call or of a type, in part; few values, so that the rules meet."""
 _NAME: Final = st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True)
 _JSON: Final = st.dictionaries(
     st.text(max_size=5),
@@ -47,13 +69,6 @@ _INSTANT: Final = st.datetimes(
     datetime(2020, 1, 1),  # noqa: DTZ001 - it gets its zone below
     datetime(2100, 1, 1),  # noqa: DTZ001 - as above
     timezones=st.just(UTC),
-)
-_PATCH: Final = st.fixed_dictionaries(
-    {},
-    optional={
-        "limits": st.fixed_dictionaries({"max_participants": st.none() | st.integers(1, 1000)}),
-        "backstage": st.fixed_dictionaries({"enabled": st.booleans()}),
-    },
 )
 _IDS: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     CallId: st.builds("{}:{}".format, _NAME, _NAME),
@@ -70,7 +85,7 @@ _PLAIN: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     str: _NAME,
     datetime: _INSTANT,
     timedelta: st.integers(0, 900).map(lambda seconds: timedelta(seconds=seconds)),
-    Settings: st.just(Settings()),
+    Settings: SETTINGS.map(Settings().overridden),
 }
 
 
@@ -78,6 +93,8 @@ def register() -> None:
     """Tell Hypothesis of them; again changes nothing."""
     for kind in (*EVENTS.values(), *COMMANDS):
         st.register_type_strategy(kind, _of_struct(kind))
+    for name, drawn in {**_IDS, Settings: _PLAIN[Settings]}.items():
+        st.register_type_strategy(name, drawn)
 
 
 @cache
@@ -99,7 +116,7 @@ def _mentioned(hint: Any) -> set[Any]:
 
 def _of_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
     if name == "settings" and get_origin(hint) in _MAPPINGS:
-        return _PATCH
+        return SETTINGS
     return _of(hint)
 
 
