@@ -97,7 +97,7 @@ def repeat(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Every property 2,000 times, and those of whole courses in proportion: takes hours."""
+    """Properties 2,000 times, and those of whole courses in proportion: takes hours."""
     command = ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", "hypothesis"]
     patient = ["--timeout", "7200"]  # so many examples take longer than any test that hangs
     env = {"HYPOTHESIS_PROFILE": "deep", **in_memory()}

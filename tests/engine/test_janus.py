@@ -10,7 +10,8 @@ import pytest
 from greenroom import CallHandle, Entry, Greenroom, errors
 from greenroom.media.janus import JanusMedia
 from greenroom.testing.janus import PrivateJanus
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 pytestmark = pytest.mark.slow  # starts a program, which has to be installed
 

@@ -13,7 +13,8 @@ from greenroom import CallHandle, Entry, Greenroom, errors
 from greenroom.domain.message import EntryId
 from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaEntry
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 pytestmark = pytest.mark.slow  # real peers: about a second each
 

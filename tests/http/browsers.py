@@ -25,7 +25,7 @@ from starlette.routing import Mount
 from greenroom import Greenroom, aio
 from greenroom.http.demo.app import demo_app
 from greenroom.media.aiortc_media import AiortcMedia
-from greenroom.testing.peer import COLOURS, TONES, Sign
+from greenroom.testing.signs import COLOURS, TONES, Sign
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -18,7 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from greenroom.testing.peer import FRAMES_PER_SECOND, HEIGHT, SAMPLES, WIDTH, Colour, Sign, Tone
+from greenroom.testing.peer import FRAMES_PER_SECOND, HEIGHT, SAMPLES, WIDTH, Colour, Tone
+from greenroom.testing.signs import Sign
 
 
 def main(url: str, ticket: str, sign: str, directory: Path) -> None:

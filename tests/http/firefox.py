@@ -14,7 +14,7 @@ from typing import Any, Final
 from tests.http.browsers import PICTURE, eventually, near
 from websockets.sync.client import ClientConnection, connect
 
-from greenroom.testing.peer import TONES, Sign
+from greenroom.testing.signs import TONES, Sign
 
 FIREFOX: Final = "/usr/bin/firefox-esr"
 _PREFERENCES: Final[Mapping[str, object]] = {

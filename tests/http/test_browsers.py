@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 from tests.http.browsers import Site, Visitor, demo, eventually, visit
 
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 pytestmark = pytest.mark.slow  # browsers
 

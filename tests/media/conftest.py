@@ -11,7 +11,8 @@ from greenroom.domain.message import CallId, EntryId, UserId
 from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import Kind, MediaEntry
 from greenroom.testing.media import Witness
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 LOOPBACK = ("127.0.0.1",)
 EVERYTHING: frozenset[Kind] = frozenset({"audio", "video", "screenshare"})

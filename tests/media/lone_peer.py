@@ -7,7 +7,8 @@ import sys
 import time
 from typing import cast, get_args
 
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import av
 from av import VideoFrame
 
-from greenroom.testing.peer import SAMPLES, Sign, _sign_of_picture, _sign_of_sound
+from greenroom.testing.peer import SAMPLES
+from greenroom.testing.signs import Sign, sign_of_picture, sign_of_sound
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ def heard(path: Path) -> Heard:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000, frame_size=SAMPLES)
     with av.open(path) as file:
         frames = [one for frame in file.decode(audio=0) for one in resampler.resample(frame)]
-    return Heard([_sign_of_sound(frame) for frame in frames])
+    return Heard([sign_of_sound(frame) for frame in frames])
 
 
 def seen(path: Path) -> Seen:
     frames = [*_pictures(path)]
     return Seen(
-        Counter(_sign_of_picture(frame) for frame in frames),
+        Counter(sign_of_picture(frame) for frame in frames),
         [frame.time or 0 for frame in frames],
         [_bar(frame) for frame in frames],
     )

@@ -15,7 +15,8 @@ from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.port import MediaPort, Source
 from greenroom.media.sealing import Forward, Write, forwarder, writer
 from greenroom.testing.media_contract import MediaPortContract, MediaReportsContract
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 
 class TestAiortcMedia(MediaPortContract):

@@ -15,7 +15,8 @@ from greenroom.media.aiortc_media import AiortcMedia
 from greenroom.media.janus import JanusMedia
 from greenroom.media.port import MediaPort
 from greenroom.testing.janus import PrivateJanus
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
+from greenroom.testing.signs import Sign
 
 pytestmark = pytest.mark.slow  # a browser, and a Janus
 

@@ -28,8 +28,9 @@ from greenroom.media.incoming import Incoming
 from greenroom.media.packets import Packet
 from greenroom.media.port import MediaPort, MediaRecording
 from greenroom.testing.media import Witness
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
 from greenroom.testing.recording_contract import RecordsContract, RecordsNothingContract
+from greenroom.testing.signs import Sign
 
 RECORDING = MediaRecording(CallId("default:1"), 1, 1)
 LATE = 0.75

@@ -192,7 +192,7 @@ def secretive() -> Iterator[None]:
         patched.setattr(typed, "_IDS", strings)
         patched.setattr(typed, "_PLAIN", {**typed._PLAIN, str: secret})
         patched.setattr(typed, "_JSON", st.just({WHISPERED: WHISPERED}))
-        patched.setattr(typed, "_PATCH", words)
+        patched.setattr(typed, "SETTINGS", words)
         typed._of_struct.cache_clear()
         yield
     typed._of_struct.cache_clear()

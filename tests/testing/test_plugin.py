@@ -49,11 +49,11 @@ def ran(
 
 @pytest.mark.slow
 def test_a_test_of_a_room_is_one_on_each_store(tmp_path: Path) -> None:
-    run = ran(tmp_path)
-    assert "test_a_missed_call[memory] PASSED" in run.stdout, run.stdout + run.stderr
-    assert "test_a_missed_call[sqlite] PASSED" in run.stdout
-    assert "test_a_test_that_is_a_coroutine[sqlite] PASSED" in run.stdout
-    assert "10 passed" in run.stdout
+    run = ran(tmp_path, stores="memory sqlite postgres")
+    for store in ("memory", "sqlite", "postgres"):
+        assert f"test_a_missed_call[{store}] PASSED" in run.stdout, run.stdout + run.stderr
+        assert f"test_a_test_that_is_a_coroutine[{store}] PASSED" in run.stdout
+    assert "15 passed" in run.stdout
     assert run.returncode == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
@@ -25,14 +26,15 @@ from greenroom.testing.strategies import (
 from greenroom.testing.typed import register
 
 register()
+by_type: Callable[[Any], st.SearchStrategy[Any]] = st.from_type  # ids are types of their own
 
 
-@given(st.from_type(CallId))
+@given(by_type(CallId))
 def test_a_call_id_has_two_halves_that_could_be(cid: CallId) -> None:
     assert checks.call_id(*cid.split(":")) == cid
 
 
-@given(st.from_type(UserId), st.from_type(EntryId), st.from_type(Role), st.from_type(Team))
+@given(by_type(UserId), by_type(EntryId), by_type(Role), by_type(Team))
 def test_ids_could_be(user: UserId, entry: EntryId, role: Role, team: Team) -> None:
     assert checks.user_id(user, "user") == user
     assert checks.entry_id(entry, "entry") == entry
@@ -40,7 +42,7 @@ def test_ids_could_be(user: UserId, entry: EntryId, role: Role, team: Team) -> N
     assert checks.team(team, "team") == team
 
 
-@given(st.from_type(Settings), settings_patches())
+@given(by_type(Settings), settings_patches())
 def test_settings_could_be(whole: Settings, patch: dict[str, dict[str, Any]]) -> None:
     assert Settings.model_validate(whole.model_dump()) == whole
     checks.settings(patch)

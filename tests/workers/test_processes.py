@@ -21,8 +21,9 @@ from tests.workers.conftest import eventually
 from greenroom import Entry, Greenroom, WorkerMedia
 from greenroom.domain.message import CallId
 from greenroom.media.leases import Lease
-from greenroom.testing.peer import Peer, Sign
+from greenroom.testing.peer import Peer
 from greenroom.testing.postgres import PrivatePostgres
+from greenroom.testing.signs import Sign
 from greenroom.workers.control import Asked
 from greenroom.workers.router import MediaRouter
 

@@ -82,7 +82,8 @@ def _ring(stage: Stage, thierry: CallHandle, phones: RecordingNotifier) -> None:
 
 def _talk(stage: Stage, thierry: Entry, alice: Entry, peers: ExitStack) -> None:
     """Real peers: encrypted packets over the loopback interface, forwarded by the room."""
-    from greenroom.testing.peer import Peer, Sign  # noqa: PLC0415 - an extra; see `loopback_media`
+    from greenroom.testing.peer import Peer  # noqa: PLC0415 - an extra; see `loopback_media`
+    from greenroom.testing.signs import Sign  # noqa: PLC0415 - as above
 
     def sees_and_hears(name: str, peer: Peer, other: Sign) -> None:
         with stage.step(f"{name} sees and hears the other") as step:
