@@ -198,7 +198,7 @@ _USERS: Final = st.lists(_USER, min_size=1, max_size=3, unique=True)
 _INVITED: Final = st.lists(
     st.sampled_from(("alice", "tommaso", "alice", "tommaso", *PEOPLE)), min_size=1, max_size=2
 )
-_CUSTOM: Final = st.dictionaries(
+_CUSTOM: Final[Drawn] = st.dictionaries(
     st.sampled_from(("color", "plan")),
     st.sampled_from((None, "red", 0, 1, True, False, {"deep": 1}, {"deep": None})),
     max_size=2,
