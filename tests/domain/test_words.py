@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from tests.domain.story import at
-from tests.hostile.evil import BadZone
+from tests.hostile.evil import BadZone, spoilt
 
 from greenroom.domain import checks, errors
 from greenroom.domain.errors import GreenroomError, InvalidInput, Refused
@@ -267,19 +267,6 @@ def test_bytes_are_no_json(value: object) -> None:
         checks.custom({"a": value}, "custom", 100)
 
 
-class Strange(Mapping[str, object]):
-    """A mapping that is not there when it is looked at."""
-
-    def __getitem__(self, key: str) -> object:
-        raise OSError("gone")
-
-    def __iter__(self) -> Iterator[str]:
-        raise OSError("gone")
-
-    def __len__(self) -> int:
-        return 1
-
-
 CAPABILITIES: Final = "one of screenshare, send-audio, send-video"
 
 
@@ -315,7 +302,7 @@ CAPABILITIES: Final = "one of screenshare, send-audio, send-video"
             "custom: expected a JSON object (a dict with text keys)",
         ),
         (
-            lambda: checks.custom(Strange(), "custom", 100),
+            lambda: checks.custom(spoilt(Mapping)(), "custom", 100),
             "custom: expected a JSON object that can be read",
         ),
         (lambda: checks.custom({1: 2}, "custom", 100), "custom: expected text keys"),

@@ -145,6 +145,7 @@ def times_done(store: EventStore) -> Counter[str]:
 
 
 def well_told(told: list[Exception]) -> None:
-    """Errors say what happened or what to do about it, in more than a code."""
+    """Errors are ours, and say what happened or what to do about it in more than a code."""
     for error in told:
+        assert isinstance(error, errors.GreenroomError), repr(error)
         assert len(str(error).split()) > 3, f"{error!r} says nothing"

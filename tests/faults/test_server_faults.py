@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from time import monotonic, sleep
 from typing import Final
 
 import psycopg
 import pytest
 from tests.faults.clients import ask, begin, requests
-from tests.faults.judgement import PATIENCE, Notes, judge, judge_log
+from tests.faults.judgement import PATIENCE, Notes, judge, judge_log, wait_until
 from tests.faults.line import BreakingLine
 from tests.faults.sizes import sized
 
@@ -142,22 +141,16 @@ def test_in_a_deadlock_with_somebody_else_one_gives_way_and_all_goes_on(
             judge_log(room._store, notes)
         notes.settle(room, ask)
         judge(room, notes, ask, url=postgres_url)
-    wait_until_so_many_were_resolved(postgres_url, len(asked))
+    wait_until(lambda: deadlocks_of(postgres_url) >= len(asked))
     tried("postgresql", len(asked))
 
 
-def wait_until_so_many_were_resolved(url: str, deadlocks: int) -> None:
-    """A process of the server tells of its deadlocks when it ends, at the latest."""
+def deadlocks_of(url: str) -> int:
+    """How many the server has met; a process of it tells of its own when it ends, at the latest."""
     counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    found = None
-    deadline = monotonic() + PATIENCE
-    while monotonic() < deadline:
-        with psycopg.connect(url, autocommit=True) as watcher:
-            found = watcher.execute(counted).fetchone()
-        if found is not None and found[0] >= deadlocks:
-            return
-        sleep(0.05)
-    raise AssertionError(f"the server met {found} deadlocks, not {deadlocks}")
+    with psycopg.connect(url, autocommit=True) as watcher:
+        [deadlocks] = watcher.execute(counted).fetchone() or [0]
+    return int(deadlocks)
 
 
 def wait_until_somebody_waits(url: str) -> None:

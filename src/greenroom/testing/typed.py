@@ -2,6 +2,7 @@
 
 Hypothesis finds them by itself (its entry point calls `register`); what they draw has the shape
 that its type says, and sense only by chance: legal histories are what `strategies.courses` draws.
+As it is loaded while Hypothesis is, what both draw is here, and `strategies` imports it.
 """
 
 from __future__ import annotations
