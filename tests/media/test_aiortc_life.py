@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import aioice.ice
 import pytest
 from tests.media.conftest import EVERYTHING, LOOPBACK, Room, entry_of, sees_and_hears
+from tests.open_files import open_files
 
 from greenroom.domain.errors import MediaError
 from greenroom.domain.message import CallId, EntryId, UserId
@@ -103,14 +104,18 @@ def test_without_chosen_addresses_those_of_the_machine_are_offered() -> None:
         media.stop()
 
 
-def open_files() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def running() -> set[threading.Thread]:
+    """Threads, without those that encode for a peer."""
+    return {one for one in threading.enumerate() if not one.name.startswith("asyncio_")}
 
 
-def running() -> set[str]:
-    """Threads by name, without those that encode for a peer."""
-    names = {thread.name for thread in threading.enumerate()}
-    return {name for name in names if not name.startswith("asyncio_")}
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """What is begun within has ended; what other tests began may end meanwhile."""
+    threads, files = running(), open_files()
+    yield
+    assert running() <= threads
+    assert open_files() <= files
 
 
 def tasks_of(media: AiortcMedia) -> int:
@@ -121,45 +126,42 @@ def tasks_of(media: AiortcMedia) -> int:
 @pytest.mark.slow
 def test_after_stop_no_thread_and_no_socket_is_left() -> None:
     Room().close()  # whatever is opened once for good
-    threads, files = running(), open_files()
-    room = Room()
-    thierry = room.enter("thierry")
-    room.enter("alice")
-    room.allow("charlie")
-    room.media.offer(entry_of("charlie"), offer_sdp(*TWO_WAY))
-    assert sees_and_hears(thierry, "green")
-    room.media.stop()
-    assert not running() & {"greenroom-media", "greenroom-media-news"}
-    room.close()
-    assert running() == threads
-    assert open_files() == files
+    with nothing_left():
+        room = Room()
+        thierry = room.enter("thierry")
+        room.enter("alice")
+        room.allow("charlie")
+        room.media.offer(entry_of("charlie"), offer_sdp(*TWO_WAY))
+        assert sees_and_hears(thierry, "green")
+        room.media.stop()
+        names = {one.name for one in running()}
+        assert not names & {"greenroom-media", "greenroom-media-news"}
+        room.close()
 
 
 def test_a_stop_in_the_middle_of_everything_leaves_nothing() -> None:
     Room().close()
-    threads, files = running(), open_files()
-    media, rushing = AiortcMedia(addresses=LOOPBACK), threading.Event()
-    media.start(Witness())
+    with nothing_left():
+        media, rushing = AiortcMedia(addresses=LOOPBACK), threading.Event()
+        media.start(Witness())
 
-    def rush(name: str) -> None:
-        entry = MediaEntry(entry_of(name), CallId("default:1"), 1, UserId(name), EVERYTHING)
-        with contextlib.suppress(MediaError):
-            while True:
-                media.open(entry)
-                media.offer(entry.entry_id, offer_sdp(*TWO_WAY))
-                rushing.set()
-                media.close(entry.entry_id)
+        def rush(name: str) -> None:
+            entry = MediaEntry(entry_of(name), CallId("default:1"), 1, UserId(name), EVERYTHING)
+            with contextlib.suppress(MediaError):
+                while True:
+                    media.open(entry)
+                    media.offer(entry.entry_id, offer_sdp(*TWO_WAY))
+                    rushing.set()
+                    media.close(entry.entry_id)
 
-    rushers = [threading.Thread(target=rush, args=(f"u{n}",)) for n in range(6)]
-    for rusher in rushers:
-        rusher.start()
-    assert rushing.wait(60)
-    media.stop()
-    for rusher in rushers:
-        rusher.join(60)
-    assert media.entries() == frozenset()
-    assert running() == threads
-    assert open_files() == files
+        rushers = [threading.Thread(target=rush, args=(f"u{n}",)) for n in range(6)]
+        for rusher in rushers:
+            rusher.start()
+        assert rushing.wait(60)
+        media.stop()
+        for rusher in rushers:
+            rusher.join(60)
+        assert media.entries() == frozenset()
 
 
 def test_two_offers_at_once_leave_one_connection(room: Room) -> None:
@@ -170,14 +172,13 @@ def test_two_offers_at_once_leave_one_connection(room: Room) -> None:
         threading.Thread(target=room.media.offer, args=(entry_of("thierry"), offer))
         for offer in offers
     ]
-    before = open_files()
-    for thread in offering:
-        thread.start()
-    for thread in offering:
-        thread.join(60)
-    room.media.close(entry_of("thierry"))
+    with nothing_left():
+        for thread in offering:
+            thread.start()
+        for thread in offering:
+            thread.join(60)
+        room.media.close(entry_of("thierry"))
     assert room.media.entries() == frozenset()
-    assert open_files() == before
     assert room.witness.losses == []
 
 
@@ -199,10 +200,9 @@ def test_a_thousand_come_and_go_and_nothing_grows(room: Room) -> None:
 
     room.enter("thierry")
     objects = come_and_go(50)
-    threads, files, tasks = running(), open_files(), tasks_of(room.media)
-    grown = come_and_go(1_000) - objects
-    assert running() == threads
-    assert open_files() == files
+    tasks = tasks_of(room.media)
+    with nothing_left():
+        grown = come_and_go(1_000) - objects
     assert tasks_of(room.media) == tasks
     assert grown.total() < 1_000, grown  # not one each
 

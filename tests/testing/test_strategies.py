@@ -11,6 +11,7 @@ from greenroom import Greenroom, errors
 from greenroom.domain import checks
 from greenroom.domain.message import CallId, EntryId, Role, Team, UserId
 from greenroom.domain.settings import Settings
+from greenroom.testing.by_type import register
 from greenroom.testing.history import History, Wish
 from greenroom.testing.strategies import (
     cids,
@@ -22,7 +23,6 @@ from greenroom.testing.strategies import (
     settings_patches,
     user_ids,
 )
-from greenroom.testing.typed import register
 
 register()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hypothesis import given
@@ -15,10 +17,10 @@ from hypothesis import strategies as st
 from greenroom.adapters.stores import open_store
 from greenroom.domain.decider import Command
 from greenroom.domain.message import Actor, Decided, Event, EventId, RequestId, StreamId
-from greenroom.domain.ports import EventStore
 from greenroom.domain.session_events import Joined
 from greenroom.domain.streams import EVENTS, decider_of
-from greenroom.testing.typed import COMMANDS, register
+from greenroom.testing.by_type import COMMANDS, register
+from greenroom.testing.typed import strategy_of
 
 register()
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -32,37 +34,51 @@ def stream_of(event: Event) -> StreamId:
     return StreamId(f"{prefix}default:1/1")
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[EventStore]:
-    with closing(open_store("memory://")) as opened:
-        yield opened
-
-
+@pytest.mark.parametrize("kind", EVENTS.values(), ids=lambda kind: kind.name)
 @given(st.data())
 def test_events_of_any_kind_are_stored_and_read_back_as_they_were(
-    store: EventStore, data: st.DataObject
+    kind: type[Event], data: st.DataObject
 ) -> None:
-    event = data.draw(st.sampled_from(list(EVENTS.values())).flatmap(st.from_type))
+    event = data.draw(st.from_type(kind))
     stream = stream_of(event)
-    version = 1 + sum(1 for _ in store.events(stream))
-    serial = f"{stream}-{version}"
     decided = Decided(
         stream=stream,
-        version=version,
+        version=1,
         event=event,
-        event_id=EventId(serial),
+        event_id=EventId("1"),
         by=Actor(name="thierry"),
-        request_id=RequestId(serial),
-        correlation_id=RequestId(serial),
+        request_id=RequestId("1"),
+        correlation_id=RequestId("1"),
     )
-    store.append([decided])
-    assert [*store.events(stream, after=version - 1)] == [event]
+    with closing(open_store("memory://")) as store:
+        store.append([decided])
+        assert [*store.events(stream)] == [event]
     decider_of(stream).fold([event])
 
 
 @pytest.mark.parametrize("kind", EVENTS.values(), ids=lambda kind: kind.name)
 def test_events_of_each_kind_are_known(kind: type[Event]) -> None:
     assert "builds" in repr(st.from_type(kind))
+
+
+@pytest.mark.parametrize("first", ["by_type", "typed", "strategies", "machine"])
+def test_whichever_is_loaded_first_types_can_be_drawn(first: str) -> None:
+    program = f"""
+        import greenroom.testing.{first}
+        from hypothesis import find, strategies
+        from greenroom.domain.session_events import Joined
+        print(find(strategies.from_type(Joined), lambda joined: True).name)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("session.joined\n", "")
+
+
+@pytest.mark.parametrize("hint", [object, "Joined", bytes])
+def test_what_the_domain_does_not_know_is_refused(hint: object) -> None:
+    with pytest.raises(TypeError, match="no strategy for"):
+        strategy_of(hint)
 
 
 @given(st.data())

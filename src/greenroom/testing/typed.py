@@ -1,8 +1,7 @@
-"""Strategies by type: `st.from_type(Joined)` for every event, every command, ids and settings.
+"""Strategies by type: for every event, every command, ids and settings.
 
-Hypothesis finds them by itself (its entry point calls `register`); what they draw has the shape
-that its type says, and sense only by chance: legal histories are what `strategies.courses` draws.
-As it is loaded while Hypothesis is, what both draw is here, and `strategies` imports it.
+`by_type` tells Hypothesis of them. What they draw has the shape that its type says, and sense only
+by chance: legal histories are what `strategies.courses` draws. What both draw is here.
 """
 
 from __future__ import annotations
@@ -18,21 +17,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import fields
 
-from greenroom.domain.call_commands import CallCommand
-from greenroom.domain.call_type import CallTypeCommand
-from greenroom.domain.membership import MembershipCommand
 from greenroom.domain.message import CallId, EntryId, Role, Team, UserId
-from greenroom.domain.session_commands import SessionCommand
-from greenroom.domain.settings import Settings
-from greenroom.domain.streams import EVENTS
-from greenroom.domain.user import UserCommand
-
-COMMANDS: Final[tuple[type[Struct], ...]] = tuple(
-    command
-    for union in (CallCommand, SessionCommand, MembershipCommand, CallTypeCommand, UserCommand)
-    for command in get_args(union)
-)
-"""Every command of the domain."""
+from greenroom.domain.settings import Settings, SettingsPatch
 
 Drawn = st.SearchStrategy[Any]
 
@@ -79,6 +65,7 @@ _IDS: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     UserId: st.sampled_from(("thierry", "tommaso", "alice", "charlie", "jaewoong")) | _NAME,
 }
 _MAPPINGS: Final = (dict, Mapping)
+_WHOLE_SETTINGS: Final = SETTINGS.map(Settings().overridden)
 _PLAIN: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     bool: st.booleans(),
     int: st.integers(1, 2**31),
@@ -86,16 +73,8 @@ _PLAIN: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     str: _NAME,
     datetime: _INSTANT,
     timedelta: st.integers(0, 900).map(lambda seconds: timedelta(seconds=seconds)),
-    Settings: SETTINGS.map(Settings().overridden),
+    Settings: _WHOLE_SETTINGS,
 }
-
-
-def register() -> None:
-    """Tell Hypothesis of them; again changes nothing."""
-    for kind in (*EVENTS.values(), *COMMANDS):
-        st.register_type_strategy(kind, _of_struct(kind))
-    for name, drawn in {**_IDS, Settings: _PLAIN[Settings]}.items():
-        st.register_type_strategy(name, drawn)
 
 
 @cache
@@ -116,31 +95,40 @@ def _mentioned(hint: Any) -> set[Any]:
 
 
 def _of_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
-    if name == "settings" and get_origin(hint) in _MAPPINGS:
+    if name == "settings" and hint == SettingsPatch:
         return SETTINGS
-    return _of(hint)
+    if name == "settings" and get_origin(hint) is dict:  # as an event holds them whole
+        return _WHOLE_SETTINGS.map(lambda settings: settings.model_dump(mode="json"))
+    return strategy_of(hint)
 
 
-def _of(hint: Any) -> st.SearchStrategy[Any]:
+def strategy_of(hint: Any) -> Drawn:
+    """What draws an event, a command, an id, `Settings`, or what their fields are made of.
+
+    Raises:
+        TypeError: the domain has no such type.
+    """
     if hint in _IDS:
         return _IDS[hint]
     origin, inner = get_origin(hint), get_args(hint)
     if origin in {Union, UnionType}:
-        return st.one_of(*map(_of, inner))
+        return st.one_of(*map(strategy_of, inner))
     if origin is Literal:
         return st.sampled_from(inner)
     if origin is tuple:
         several = inner[-1] is Ellipsis
         return (
-            st.lists(_of(inner[0]), max_size=3).map(tuple)
+            st.lists(strategy_of(inner[0]), max_size=3).map(tuple)
             if several
-            else st.tuples(*map(_of, inner))
+            else st.tuples(*map(strategy_of, inner))
         )
     if origin is frozenset:
-        return st.frozensets(_of(inner[0]), max_size=4)
+        return st.frozensets(strategy_of(inner[0]), max_size=4)
     if origin in _MAPPINGS:
         keys, values = inner
-        return _JSON if values is Any else st.dictionaries(_of(keys), _of(values), max_size=2)
+        if values is Any:
+            return _JSON
+        return st.dictionaries(strategy_of(keys), strategy_of(values), max_size=2)
     return _of_class(hint)
 
 
@@ -149,8 +137,8 @@ def _of_class(kind: Any) -> st.SearchStrategy[Any]:
         return st.none()
     if kind in _PLAIN:
         return _PLAIN[kind]
-    if issubclass(kind, Enum):
+    if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(list(kind))
-    if issubclass(kind, Struct):
+    if isinstance(kind, type) and issubclass(kind, Struct):
         return _of_struct(kind)
     raise TypeError(f"no strategy for {kind!r}")
