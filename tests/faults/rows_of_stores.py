@@ -13,6 +13,7 @@ _POWER: Final = "tests/faults/test_power_cut.py"
 _AT_COMMITS: Final = "tests/faults/test_kills.py"
 _FULL: Final = "tests/faults/test_disk_full.py"
 _FROZEN: Final = "tests/faults/test_frozen_server.py"
+_CLOSING: Final = "tests/faults/test_frozen_closing.py"
 _FULL_SERVER: Final = "tests/faults/test_server_disk_full.py"
 _SERVER: Final = "tests/faults/test_server_faults.py"
 _SHARING: Final = "tests/adapters/test_postgres_sharing.py"
@@ -131,12 +132,13 @@ OF_STORES: Final[Sequence[Row]] = (
     Row(
         fault="a server that stands still",
         made="SIGSTOP of all processes of the server, or of all that a room is connected to",
-        checked="it is said so in bounded time, and the room goes on when the server does; a"
-        " statement that takes long is waited for",
+        checked="it is said so in bounded time, and the room goes on when the server does, or"
+        " closes while it stands; a statement that takes long is waited for",
         tests=(
             f"{_FROZEN}::test_who_asks_meanwhile_is_told_so_and_all_goes_on_when_it_does",
             f"{_FROZEN}::test_one_process_of_it_that_stands_still_keeps_nobody_waiting_for_ever",
             f"{_FROZEN}::test_a_statement_that_takes_its_time_is_waited_for",
+            f"{_CLOSING}::test_a_room_closes_though_an_index_is_being_made",
         ),
     ),
     Row(

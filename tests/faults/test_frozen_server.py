@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic
 
@@ -14,6 +11,7 @@ import pytest
 from tests.faults.clients import CALL, ask, begin, requests
 from tests.faults.judgement import PATIENCE, Notes, judge, wait_for
 from tests.faults.sizes import sized
+from tests.faults.standing import stopped
 
 from greenroom import Greenroom, errors
 from greenroom.adapters import postgres_writing
@@ -88,23 +86,6 @@ def stop_again_and_again(url: str, notes: Notes, times: int) -> None:
                 notes.ask_all(room, requests("alice", number * 5, 5), ask)
                 notes.settle(room, ask)
                 answered(room)
-
-
-@contextmanager
-def stopped(url: str) -> Iterator[None]:
-    """Meanwhile every process of the server that somebody is connected to now stands still."""
-    with psycopg.connect(url, autocommit=True) as administrator:
-        found = administrator.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'greenroom'"
-        ).fetchall()
-    assert found
-    try:
-        for (process,) in found:
-            os.kill(process, signal.SIGSTOP)
-        yield
-    finally:
-        for (process,) in found:
-            os.kill(process, signal.SIGCONT)
 
 
 def answered(room: Greenroom) -> None:

@@ -66,7 +66,7 @@ class PostgresDatabase(Database):
         )
         self._reader = self._server.engine(schema, _READERS, EACH, autocommit=True)
         self._limited = Readers(self._server, schema, limit, _READERS)
-        self._indexing: psycopg.Connection[Any] | None = None
+        self._indexing: silence.Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -237,24 +237,24 @@ class PostgresDatabase(Database):
         """See `Database`. Writers go on as well; it ends when older transactions have ended."""
         with self._speaking(), self._reader.connect() as connection:
             key = self._key("indexes")
-            # Asked for, not waited for: who waits in a statement is waited for by an index.
-            if not connection.scalar(TRY, {"key": key}):
-                return False
-            with released(connection, UNLOCK, key):
-                self._indexing = driver(connection)
-                try:
+            self._indexing = driver(connection)
+            try:
+                # Asked for, not waited for: who waits in a statement is waited for by an index.
+                if not connection.scalar(TRY, {"key": key}):
+                    return False
+                with released(connection, UNLOCK, key):
                     while statements := self.index_changes(connection):
                         for statement in statements:
                             self._indexing.execute(statement.encode())
                     return True
-                finally:
-                    self._indexing = None
+            finally:
+                self._indexing = None
 
     def interrupt_reindexing(self) -> None:
         """See `Database`."""
         connection = self._indexing
         if connection is not None:
-            connection.cancel()
+            connection.interrupt()
 
     def close(self) -> None:
         """See `Database`."""

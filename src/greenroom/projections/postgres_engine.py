@@ -100,7 +100,7 @@ class Server:
         *,
         autocommit: bool = False,
         patience: float = inf,
-    ) -> psycopg.Connection[Any]:
+    ) -> silence.Connection:
         """A connection whose names mean those of `schema`."""
         said = {"search_path": schema, **_SETTINGS, **settings}
         ours = " ".join(f"-c {name}={value}" for name, value in said.items())
@@ -142,10 +142,10 @@ _ADVICE: Final = {
 """By the beginning of the SQLSTATE; the first that fits."""
 
 
-def driver(connection: Connection) -> psycopg.Connection[Any]:
+def driver(connection: Connection) -> silence.Connection:
     """The driver's own connection underneath."""
     raw = connection.connection.driver_connection
-    if not isinstance(raw, psycopg.Connection):
+    if not isinstance(raw, silence.Connection):
         raise TypeError(type(raw).__name__)
     return raw
 

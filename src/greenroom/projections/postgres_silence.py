@@ -10,7 +10,7 @@ may still be that the one process behind a connection stands: commands and queri
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from time import monotonic
 from typing import Any, Final, NoReturn, Self, TypeVar
@@ -29,6 +29,10 @@ LONGEST: Final = 300.0
 """Seconds without a word, after which a command or a query is given up though the server is there.
 
 Ten times as long as it lets anybody wait for a lock, and far longer than either ever takes."""
+
+
+_A_MOMENT: Final = 1.0
+"""Seconds for the server to take note that a statement is to be cancelled."""
 
 
 class Connection(psycopg.Connection[TupleRow]):
@@ -54,6 +58,16 @@ class Connection(psycopg.Connection[TupleRow]):
     def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
         """As psycopg does it; with an eye on how long the server says nothing."""
         return super().wait(self._listening(gen), *arguments, **options)
+
+    def interrupt(self) -> None:
+        """Let the statement fail that another thread waits for here; returns soon.
+
+        If the server says nothing to that either, the thread gives up after `SILENCE` seconds.
+        """
+        self.patience = min(self.patience, SILENCE)
+        if psycopg.capabilities.has_cancel_safe():  # else all of Python would wait for the server
+            with suppress(psycopg.Error):  # nobody there: who waits notices as well
+                self.cancel_safe(timeout=_A_MOMENT)
 
     def _listening(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         try:
@@ -87,10 +101,8 @@ class Connection(psycopg.Connection[TupleRow]):
 
 
 @contextmanager
-def bounded(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def bounded(connection: Connection) -> Iterator[None]:
     """Meanwhile it puts up with no silence that is longer than `LONGEST`."""
-    if not isinstance(connection, Connection):
-        raise TypeError(type(connection).__name__)
     connection.patience = LONGEST
     try:
         yield
