@@ -99,7 +99,8 @@ def repeat(session: nox.Session) -> None:
 def deep(session: nox.Session) -> None:
     """Properties 2,000 times, and those of whole courses in proportion: takes hours."""
     command = ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", "hypothesis"]
-    patient = ["--timeout", "7200"]  # so many examples take longer than any test that hangs
+    # So many examples take longer than any test that hangs.
+    patient = ["--timeout", "7200", "-o", "faulthandler_timeout=8000"]
     env = {"HYPOTHESIS_PROFILE": "deep", **in_memory()}
     session.run(PYTHON, *command, *patient, *session.posargs, env=env)
 
@@ -116,10 +117,11 @@ def faults(session: nox.Session) -> None:
     if size == "large" and "FAULTS_PYTHONS" not in os.environ:
         env["FAULTS_PYTHONS"] = ":".join([PYTHON, *other_pythons(session)])
     listed = session.run(PYTHON, "-m", "tests.faults.page", "--tests", silent=True)
-    noting = ["-n", "2", "--dist", "loadfile", "-p", "tests.faults.noting", "--timeout", "3600"]
+    noting = ["-n", "2", "--dist", "loadfile", "-p", "tests.faults.noting"]
+    patient = ["--timeout", "3600", "-o", "faulthandler_timeout=4000"]
     tests = [*str(listed).split(), *session.posargs]
     try:
-        session.run(PYTHON, "-m", "pytest", *noting, *tests, env=env)
+        session.run(PYTHON, "-m", "pytest", *noting, *patient, *tests, env=env)
     finally:  # the page says as well what failed, but not of a part
         if not session.posargs:
             session.run(PYTHON, "-m", "tests.faults.page", str(notes), size)

@@ -54,7 +54,7 @@ class Run:
     number: int
     seed: int
     told: Mapping[str, Told]
-    """By session."""
+    """By session; none comes after one that failed."""
 
     @property
     def good(self) -> bool:
@@ -83,7 +83,7 @@ def repeated(times: int, seed: int, beside: int, others: Sequence[str]) -> Itera
         if bad:
             return None
         mine = seed + number - 1
-        run = Run(number, mine, {name: session(name, mine, others) for name in SESSIONS})
+        run = Run(number, mine, sessions(mine, others))
         if not run.good:
             bad.append(run)
         print("\n".join(lines(run)), flush=True)
@@ -91,6 +91,16 @@ def repeated(times: int, seed: int, beside: int, others: Sequence[str]) -> Itera
 
     with ThreadPoolExecutor(beside) as pool:
         yield from (run for run in pool.map(one, range(1, times + 1)) if run)
+
+
+def sessions(seed: int, others: Sequence[str]) -> Mapping[str, Told]:
+    """What became of each session under that seed, up to one that failed."""
+    found: dict[str, Told] = {}
+    for name in SESSIONS:
+        found[name] = session(name, seed, others)
+        if found[name].failed:
+            break
+    return found
 
 
 def session(name: str, seed: int, others: Sequence[str]) -> Told:
@@ -155,13 +165,13 @@ def table(runs: Sequence[Run], times: int, beside: int, began: datetime) -> Iter
     yield "| Run | Seed | Passed | Failed | Skipped | Fast, seconds | Slow, seconds |"
     yield "|---:|---:|---:|---:|---:|---:|---:|"
     for run in runs:
-        sessions = [run.told[name] for name in SESSIONS]
         passed, skipped = (
-            sum(told.verdicts.get(verdict, 0) for told in sessions)
+            sum(told.verdicts.get(verdict, 0) for told in run.told.values())
             for verdict in ("passed", "skipped")
         )
-        failed = sum(len(told.failed) for told in sessions)
-        seconds = " | ".join(f"{told.seconds:,.0f}" for told in sessions)
+        failed = sum(len(told.failed) for told in run.told.values())
+        took = {name: f"{told.seconds:,.0f}" for name, told in run.told.items()}
+        seconds = " | ".join(took.get(name, "not run") for name in SESSIONS)
         yield f"| {run.number} | {run.seed} | {passed:,} | {failed} | {skipped} | {seconds} |"
 
 

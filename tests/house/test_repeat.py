@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,17 @@ import pytest
 def test_it(number):
     assert __name__[-3:] != "two" or number != 5
 """
+
+HANGS = """
+import ctypes
+
+def test_that_goes_on():
+    pass
+
+def test_that_hangs():
+    ctypes.PyDLL(None).sleep(240)
+"""
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def ran(folder: Path, seed: int) -> repeat.Told:
@@ -61,6 +73,28 @@ def test_what_fails_is_told_by_name(folder: Path) -> None:
     told = ran(folder, 1)
     assert told.verdicts == {"passed": 15, "failed": 1}
     assert told.failed == ["test_two::test_it[5]"]
+
+
+def test_after_a_session_that_failed_comes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = repeat.Told(2.0, {"passed": 1, "failed": 1}, ["test_two::test_it[5]"])
+    monkeypatch.setattr(repeat, "session", lambda *_: failed)
+    [run] = repeat.repeated(3, 7, 1, ())
+    assert list(run.told) == ["fast"]
+    *_, row = repeat.table([run], 3, 1, datetime.now(UTC))
+    assert row == "| 1 | 7 | 1 | 1 | 0 | 2 | not run |"
+
+
+def test_who_hangs_with_all_of_python_is_ended_and_named(tmp_path: Path) -> None:
+    """Threads and signals wait for it, so that no other time limit would be noticed."""
+    (tmp_path / "test_one.py").write_text(HANGS)
+    command = [sys.executable, "-m", "pytest", "-c", str(PYPROJECT), "--rootdir", str(tmp_path)]
+    options = ["-p", "no:cacheprovider", "-n", "1", "-o", "faulthandler_timeout=1"]
+    ended = subprocess.run(
+        [*command, *options, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "crashed while running 'test_one.py::test_that_hangs'" in ended.stdout
+    assert "1 failed, 1 passed" in ended.stdout
 
 
 def test_a_session_that_ended_without_results_has_failed(tmp_path: Path) -> None:
