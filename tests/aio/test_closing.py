@@ -16,6 +16,7 @@ from tests.aio.test_cancelling import MOMENTS, cancelled
 
 from greenroom import Greenroom, Member, aio, errors
 from greenroom.adapters.clock import SystemClock
+from greenroom.aio.room import Coming
 
 if TYPE_CHECKING:
     from tests.aio.conftest import Rooms
@@ -223,6 +224,24 @@ async def test_opening_that_is_cancelled_leaves_nothing_open(when: When, file_ur
         await until(lambda: left() == [])
     assert 1 <= waits < number
     await opened[0].close()
+
+
+def test_a_loop_that_ends_while_a_room_opens_leaves_nothing_open(file_url: str) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def open_slowly() -> Greenroom:
+        begun.set()
+        assert goes_on.wait(60)
+        return Greenroom.open(file_url)
+
+    async def main() -> None:
+        opening = asyncio.ensure_future(Coming(open_slowly).__aenter__())
+        await asyncio.to_thread(begun.wait, 60)
+        opening.cancel()
+        threading.Timer(0.1, goes_on.set).start()
+
+    asyncio.run(main())
+    assert left() == []
 
 
 async def opening(url: str, opened: list[aio.Greenroom]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
@@ -95,17 +96,43 @@ class Coming:
             await self._room.close()
 
     async def _opened(self) -> Greenroom:
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
+        opening = _Opening(self._open)
         try:
-            return Greenroom(await asyncio.shield(opening))
+            return Greenroom(await asyncio.to_thread(opening.run))
         except asyncio.CancelledError:
-            opening.add_done_callback(_close)  # nobody wants it any more
+            opening.give_up()
             raise
 
 
-def _close(opening: asyncio.Future[engine.Greenroom]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+class _Opening:
+    """Opens a room in a thread, and closes it there where nobody waits for it any more.
+
+    That is up to the thread: the loop may have ended by the time that the room is open.
+    """
+
+    def __init__(self, open_: Callable[[], engine.Greenroom]) -> None:
+        self._open = open_
+        self._lock = threading.Lock()
+        self._wanted = True
+        self._room: engine.Greenroom | None = None
+
+    def run(self) -> engine.Greenroom:
+        """Open it. In the thread."""
+        room = self._open()
+        with self._lock:
+            self._room = room
+            wanted = self._wanted
+        if not wanted:
+            room.close()
+        return room
+
+    def give_up(self) -> None:
+        """Nobody wants it any more. On the loop, which does not wait until it is closed."""
+        with self._lock:
+            self._wanted = False
+            room = self._room
+        if room is not None:
+            asyncio.get_running_loop().run_in_executor(None, room.close)
 
 
 def _opens(method: Callable[P, engine.Greenroom]) -> Callable[P, Coming]:
