@@ -78,7 +78,7 @@ async def test_an_erasure_that_was_recorded_is_not_said_to_be_refused(
     def conclude_and_close(*args: Any) -> Any:
         done = conclude(*args)
         closing.append(asyncio.ensure_future(room.close()))
-        room.desk._closed = True  # as soon as may be
+        room.desk._threads.shutdown(wait=False)  # as soon as may be
         return done
 
     monkeypatch.setattr(desk(room), "conclude", conclude_and_close)
@@ -239,6 +239,17 @@ def test_a_loop_that_ends_while_a_room_opens_leaves_nothing_open(file_url: str) 
         await asyncio.to_thread(begun.wait, 60)
         opening.cancel()
         threading.Timer(0.1, goes_on.set).start()
+
+    asyncio.run(main())
+    assert left() == []
+
+
+def test_a_loop_that_ends_while_a_room_closes_leaves_nothing_open(file_url: str) -> None:
+    async def main() -> None:
+        room = await aio.Greenroom.open(file_url)
+        closing = asyncio.ensure_future(room.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
 
     asyncio.run(main())
     assert left() == []

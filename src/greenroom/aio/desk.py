@@ -49,17 +49,13 @@ class AsyncDesk:
         self._recorder = _Recorder(core.desk.pipeline, self._loop)
         self._threads = ThreadPoolExecutor(_THREADS, "greenroom-blocking")
         self._patient = ThreadPoolExecutor(_THREADS, "greenroom-patient")
-        self._closed = False
         self.tail: Final = Tail(self, core.awaits, core.follow)
         self._looking: asyncio.Task[None] | None = None
         self._next_look: asyncio.Future[None] | None = None
 
     async def in_thread(self, work: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Do what blocks, in a thread."""
-        call = partial(copy_context().run, work, *args, **kwargs)
-        if self._closed:
-            raise StoreClosed(_CLOSED)
-        return await self._loop.run_in_executor(self._threads, call)
+        return await self._done_by(self._threads, partial(work, *args, **kwargs))
 
     async def carry_out(self, command: Command[Any, A]) -> A:
         """Decide, record, answer: all of it or nothing.
@@ -82,12 +78,19 @@ class AsyncDesk:
                 await self._woken()
         return done.answer.placed(done.position)
 
-    async def close(self) -> None:
-        """Leave no thread behind."""
-        self._closed = True
-        await asyncio.to_thread(self._recorder.stop)
-        await asyncio.to_thread(self._patient.shutdown)
-        await asyncio.to_thread(self._threads.shutdown)
+    def close(self) -> None:
+        """Leave no thread behind. It blocks: called in a thread."""
+        self._recorder.stop()
+        self._patient.shutdown()
+        self._threads.shutdown()
+
+    async def _done_by(self, threads: ThreadPoolExecutor, work: Callable[[], R]) -> R:
+        call = partial(copy_context().run, work)
+        try:
+            doing = self._loop.run_in_executor(threads, call)
+        except RuntimeError:  # they were shut down
+            raise StoreClosed(_CLOSED) from None
+        return await doing
 
     async def _carry_out(self, command: Command[Any, A]) -> Done[A]:
         for attempt in range(ATTEMPTS):
@@ -179,15 +182,8 @@ class AsyncDesk:
 
     async def _decided_alone(self, command: Command[T, A]) -> Decision[A]:
         """What was decided, and settled, while nobody else could record."""
-        if self._closed:
-            raise StoreClosed(_CLOSED)
         # Not among the threads that queries depend on: it may have to wait for long.
-        context = copy_context()
-
-        def decide() -> Decision[A]:
-            return context.run(self._desk.decide_alone, command)
-
-        return await self._loop.run_in_executor(self._patient, decide)
+        return await self._done_by(self._patient, partial(self._desk.decide_alone, command))
 
     async def _woken(self) -> None:
         """Whatever drives the room has looked at it since this was asked; one look serves many."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial, wraps
 from types import TracebackType
@@ -210,13 +211,16 @@ class Greenroom(Room):
 
         Acknowledged is recorded; whatever else is asked for is refused with StoreClosed.
         """
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(self._closing)  # it goes on to the end, whether anybody waits or not
+        if self._closing is None:  # no task: it goes on to the end even where the loop ends
+            close = partial(copy_context().run, self._close)
+            self._closing = asyncio.get_running_loop().run_in_executor(None, close)
+        await asyncio.shield(self._closing)
 
-    async def _close(self) -> None:
-        await asyncio.to_thread(self.reading.close)
-        await self.desk.close()
+    def _close(self) -> None:
+        try:
+            self.reading.close()
+        finally:
+            self.desk.close()
 
 
 class WhatIf:
