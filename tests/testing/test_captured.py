@@ -193,6 +193,7 @@ def secretive() -> Iterator[None]:
         patched.setattr(typed, "_PLAIN", {**typed._PLAIN, str: secret})
         patched.setattr(typed, "_JSON", st.just({WHISPERED: WHISPERED}))
         patched.setattr(typed, "SETTINGS", words)
+        patched.setattr(typed, "_RECORDED_SETTINGS", words)
         typed._of_struct.cache_clear()
         yield
     typed._of_struct.cache_clear()

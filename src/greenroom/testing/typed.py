@@ -66,6 +66,8 @@ _IDS: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
 }
 _MAPPINGS: Final = (dict, Mapping)
 _WHOLE_SETTINGS: Final = SETTINGS.map(Settings().overridden)
+_RECORDED_SETTINGS: Final = _WHOLE_SETTINGS.map(lambda whole: whole.model_dump(mode="json"))
+"""As an event holds them whole."""
 _PLAIN: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     bool: st.booleans(),
     int: st.integers(1, 2**31),
@@ -97,8 +99,8 @@ def _mentioned(hint: Any) -> set[Any]:
 def _of_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
     if name == "settings" and hint == SettingsPatch:
         return SETTINGS
-    if name == "settings" and get_origin(hint) is dict:  # as an event holds them whole
-        return _WHOLE_SETTINGS.map(lambda settings: settings.model_dump(mode="json"))
+    if name == "settings" and get_origin(hint) is dict:
+        return _RECORDED_SETTINGS
     return strategy_of(hint)
 
 
