@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import TimeoutError as PageTimeout
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -144,7 +145,10 @@ class Visitor:
 
     def reads(self, text: str) -> bool:
         """Whether a text comes to be seen."""
-        self.page.get_by_text(text).first.wait_for()
+        try:
+            self.page.get_by_text(text).first.wait_for()
+        except PageTimeout as error:
+            raise AssertionError(f"{text!r} is not on: {self.page.inner_text('body')}") from error
         return True
 
     def focused(self) -> str:

@@ -6,11 +6,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import Playwright, Route, sync_playwright
 from tests.http.browsers import Site, Visitor, demo, eventually, visit
 
 from greenroom.testing.peer import Peer
 from greenroom.testing.signs import Sign
+
+_PLACES = """(names) => {
+    window.places = {};
+    const look = () => {
+        for (const button of document.querySelectorAll("button")) {
+            const {x, y, height} = button.getBoundingClientRect();
+            const name = button.textContent;
+            if (!height || !names.includes(name)) continue;
+            const seen = window.places[name] ??= [];
+            if (!seen.includes(`${x} ${y}`)) seen.push(`${x} ${y}`);
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+"""Notes wherever these buttons come to be seen."""
 
 pytestmark = pytest.mark.slow  # browsers
 
@@ -136,6 +152,38 @@ def test_a_button_stays_the_same_while_others_come(site: Site, visits: Visits) -
     site.room.as_user("tommaso").call("default", "still").join()
     thierry.page.get_by_role("button", name="Kick tommaso").wait_for()
     assert kick.evaluate("(button) => button.isConnected")
+
+
+def test_a_button_stays_where_it_is_while_others_come(site: Site, visits: Visits) -> None:
+    """Or a click would be lost that begins before one comes and ends after it."""
+    thierry = visits("thierry", "red")
+    thierry.page.evaluate(_PLACES, ["Go live", "End for everybody", "Leave"])
+    thierry.enter("livestream", "firm", create=True)
+    assert thierry.reads("Mute microphone")
+    assert thierry.sees("thierry", "red")
+    site.room.as_user("thierry").call("livestream", "firm").go_live()
+    assert thierry.reads("Stop live")
+    places = thierry.page.evaluate("window.places")
+    assert {button: len(seen) for button, seen in places.items()} == {
+        "Go live": 1,
+        "End for everybody": 1,
+        "Leave": 1,
+    }, places
+
+
+def test_a_history_that_was_refused_is_asked_for_again(site: Site, visits: Visits) -> None:
+    thierry = visits("thierry", "red")
+    refused: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route)
+        route.fulfill(status=503) if len(refused) == 1 else route.continue_()
+
+    thierry.page.route("**/history", refuse)
+    thierry.enter("default", "busy", create=True)
+    assert thierry.reads("session.joined")
+    assert len(refused) == 2
+    assert thierry.page.get_by_text("call.created").count() == 1
 
 
 def test_the_page_is_used_by_keyboard_alone(site: Site, visits: Visits) -> None:

@@ -47,9 +47,9 @@ class Site:
         self._stack.callback(self._end)
         media = WorkerMedia(timeout=5, patience=60)
         self.room = self._stack.enter_context(Greenroom.open(url, media=media))
-        assert eventually(lambda: len(self.router._leases.roster()) == 2, STARTING)
         self.entries: dict[tuple[str, str], Entry] = {}
         self.peers: dict[tuple[str, str], Peer] = {}
+        self.workers()
 
     @property
     def router(self) -> MediaRouter:
@@ -57,12 +57,23 @@ class Site:
         assert isinstance(router, MediaRouter)
         return router
 
-    def begin(self, call_id: str) -> None:
-        """Both enter, connect, and see each other."""
+    def begin(self, call_id: str, worker: str = "") -> None:
+        """Both enter, connect, and see each other; with that worker, where one is named.
+
+        Else it is the one of the least load, and on a busy machine either may be that.
+        """
         for user in SIGNS:
             call = self.room.as_user(user).call("default", call_id)
             self.entries[call_id, user] = call.join(create=True)
+        if worker:
+            cid = CallId(f"default:{call_id}")
+            assert self.router._leases.claim(worker, [cid])[cid].worker == worker
         self.connect(call_id)
+
+    def workers(self) -> list[str]:
+        """Names of both."""
+        assert eventually(lambda: len(self.router._leases.roster()) == 2, STARTING)
+        return [one.worker.name for one in self.router._leases.roster()]
 
     def connect(self, call_id: str) -> None:
         """Both connect (again), and see each other."""
@@ -97,6 +108,10 @@ class Site:
         lease = self.router._leases.holder(CallId(f"default:{call_id}"))
         assert lease is not None
         return lease
+
+    def taking(self) -> set[str]:
+        """Names of the workers that may be given calls."""
+        return {one.worker.name for one in self.router._leases.roster() if one.worker.takes}
 
     def pid(self, call_id: str) -> int:
         """Of the process that carries the call."""
@@ -157,10 +172,9 @@ def shared(
 def test_whose_worker_is_killed_come_back_with_another_and_nobody_else_notices(
     shared: Site,
 ) -> None:
-    shared.begin("1")
-    shared.begin("2")
+    for call_id, worker in zip("12", shared.workers(), strict=True):
+        shared.begin(call_id, worker)
     killed, other = shared.pid("1"), shared.pid("2")
-    assert killed != other, "two workers share two calls"
     before = shared.lease("1")
     os.kill(killed, signal.SIGKILL)
     shared.connect("1")
@@ -173,7 +187,7 @@ def test_whose_worker_is_killed_come_back_with_another_and_nobody_else_notices(
         assert shared.told("2", user) == [("connected", 1)]
     assert shared.flows("2")
     assert shared.pid("2") == other
-    assert eventually(lambda: len(shared.router._leases.roster()) == 2, STARTING)
+    assert len(shared.workers()) == 2, "the crew has begun another"
     shared.leave("1")
     shared.leave("2")
 
@@ -236,7 +250,8 @@ def test_a_worn_worker_makes_way_and_ends_with_its_last_call_or_when_time_is_up(
 ) -> None:
     with site(f"sqlite:///{tmp_path}/calls.db", "--recycle-after", "2", "--drain", "20") as here:
         here.begin("1")
-        worn = here.pid("1")
+        worn, named = here.pid("1"), here.lease("1").worker
+        assert eventually(lambda: named not in here.taking() != set()), "it makes way"
         here.begin("2")
         other = here.pid("2")
         assert other != worn

@@ -6,6 +6,7 @@ import * as view from "./view.js";
 
 const KEPT = "greenroom-demo"; // where the entry is kept
 const RENEW = 240_000; // milliseconds; tickets are valid for ten minutes
+const AGAIN = 2000; // milliseconds after which a server that refused is asked again
 let here = null; // the call that this page is in, or waits for
 
 class Here {
@@ -21,13 +22,24 @@ class Here {
     this.names = new Map();
     this.refreshing = null;
     this.timers = [];
-    this.feed = call.history();
+    this.heard = 0; // the last event's number
+    this.listen();
+  }
+
+  // A browser comes back by itself where the line broke, and not where the server refused.
+  listen() {
+    this.feed = this.call.history();
     this.feed.onmessage = (message) => this.hear(JSON.parse(message.data));
+    this.feed.onerror = () => {
+      if (this.feed.readyState === EventSource.CLOSED) this.timers.push(setTimeout(() => this.listen(), AGAIN));
+    };
     this.feed.addEventListener("gone", () => this.out("The call is not to be seen any more."));
   }
 
   // Everything that this client hears of: the call's own record.
   hear(record) {
+    if (record.seq <= this.heard) return;
+    this.heard = record.seq;
     view.showEvent(record);
     if (!this.entry) {
       if (record.name === "call.went_live" && !$("waiting").hidden) attempt(() => join(this.call));
@@ -71,7 +83,6 @@ class Here {
     if (!this.entry) return;
     this.may = new Set(call.own_capabilities);
     this.names = new Map(participants.map((one) => [one.entry_id, one.user_id]));
-    $("call-title").textContent = call.cid;
     const state = view.stateOf(call);
     $("state").textContent = state;
     $("state").className = state === "live" ? "badge live" : "badge";
@@ -119,6 +130,7 @@ class Here {
   async enter(entry) {
     this.entry = entry;
     this.keep();
+    $("call-title").textContent = this.call.cid;
     view.showPart("call");
     $("main").focus();
     this.watch();

@@ -124,6 +124,7 @@ export function showPart(part) {
 }
 
 export function clear() {
+  for (const button of $("controls").querySelectorAll("button:not(#leave)")) button.hidden = true;
   keepTiles(new Set());
   names.clear();
   showRecording(false);
