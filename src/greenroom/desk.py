@@ -86,6 +86,8 @@ class Done(Struct, Generic[A], frozen=True):
     """What it recorded just now."""
     erased: tuple[Event, ...] = ()
     """What did away with personal data, now or before: what is left of it goes as well."""
+    repeated: bool = False
+    """Whether it had been carried out before: whoever did may not have come to what follows."""
 
 
 class Decision(Struct, Generic[A], frozen=True):
@@ -332,7 +334,7 @@ class Desk:
         answer = kept.personal_again(lambda stream: fold(self.store, stream, position).state)
         # Whoever was first may have died before all of it was gone.
         last = (one.event for _, one in self.store.pick([position]))
-        return Done(answer, position, erased=tuple(one for one in last if erased_by(one)))
+        return Done(answer, position, erased=tuple(filter(erased_by, last)), repeated=True)
 
     def _erased(self, command: Command[Any, Any], decision: Decision[Any]) -> tuple[Event, ...]:
         """What did away with personal data: just now, or when the call was deleted before."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -13,11 +15,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.laws import times
 from tests.testing.machines import AskingAnewMachine, FaultyMachine
 
-from greenroom import CallState, Greenroom, Member, errors
-from greenroom.testing import Disagreement
+from greenroom import CallState, Greenroom, Member, aio, errors
+from greenroom.testing import Disagreement, VirtualClock
 from greenroom.testing.faults import Fault, FaultStore
 
 PATIENCE = 60
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SOME = settings(
     max_examples=times(8), stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -44,6 +47,36 @@ def test_what_was_lost_after_the_commit_has_happened_once(room: Greenroom) -> No
         call.create(members=[Member("alice")], request_id="once")
     assert call.create(members=[Member("alice")], request_id="once").created
     assert [one.name for one in call.history()] == ["call.created", "member.added"]
+
+
+def test_what_follows_from_what_was_lost_after_the_commit_happens_when_it_is_asked_again() -> None:
+    clock = VirtualClock(START)
+    with Greenroom.open("memory://", clock=clock) as room:
+        call = room.as_user("thierry").call("default", "1")
+        call.join(create=True)
+        clock.advance(seconds=31)
+        FaultStore(room).next(Fault.LOST_AFTER)
+        with pytest.raises(errors.OutcomeUnknown):
+            call.update(max_duration=10, request_id="once")
+        call.update(max_duration=10, request_id="once")
+        assert call.get().ended_at == START + timedelta(seconds=31)
+
+
+def test_what_follows_happens_for_asyncio_as_well() -> None:
+    clock = VirtualClock(START)
+
+    async def run() -> CallState:
+        async with aio.Greenroom.open("memory://", clock=clock) as room:
+            call = room.as_user("thierry").call("default", "1")
+            await call.join(create=True)
+            clock.advance(seconds=31)
+            FaultStore(room.reading).next(Fault.LOST_AFTER)
+            with pytest.raises(errors.OutcomeUnknown):
+                await call.update(max_duration=10, request_id="once")
+            await call.update(max_duration=10, request_id="once")
+            return await call.get()
+
+    assert asyncio.run(run()).ended_at == START + timedelta(seconds=31)
 
 
 def test_what_was_lost_before_the_commit_is_done_again(room: Greenroom) -> None:
