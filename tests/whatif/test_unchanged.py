@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from tests.engine.test_history_and_explain import carry_out
 from tests.laws import NO_SHRINKING, times
-from tests.whatif.conftest import START
+from tests.whatif.conftest import START, call_of
 
-from greenroom import Greenroom, errors, whatif
+from greenroom import Greenroom, Member, errors, whatif
 from greenroom.domain.streams import EVENTS
 from greenroom.testing.clock import VirtualClock
 from greenroom.testing.history import Wish
@@ -32,6 +32,16 @@ FOLLOWS = {"session.started", "session.ended", "member.missed"}
 def test_whatever_is_recorded_of_calls_is_told_again() -> None:
     of_calls = {name for name in EVENTS if not name.startswith(("type.", "user."))}
     assert {event.name for event in TOLD_AGAIN} == of_calls - FOLLOWS
+
+
+def test_true_is_written_over_one_again(room: Greenroom) -> None:
+    """To Python they are equal; what wrote the one over the other did not go without effect."""
+    call = call_of(room, "thierry")
+    call.create(members=[Member("alice", custom={"plan": 1})], custom={"plan": True})
+    assert call.update_members([Member("alice", custom={"plan": True})]).recorded
+    assert call.update(custom={"plan": 1}).recorded
+    for mode in Mode:
+        assert room.what_if().over(mode=mode).same
 
 
 def everything_comes_out_as_it_was(cid: str, course: Sequence[Wish], other: Sequence[Wish]) -> None:

@@ -12,6 +12,7 @@ from greenroom.domain.call_events import CallUpdated
 from greenroom.domain.call_turn import CallTurn
 from greenroom.domain.errors import InvalidInput, Refused
 from greenroom.domain.membership import MemberUpdated
+from greenroom.domain.merge import same_json
 from greenroom.domain.message import CallId, StreamId
 from greenroom.domain.streams import decider_of
 from greenroom.domain.turn import Claim, Folded, Step
@@ -275,4 +276,5 @@ def _is_blank(record: Record, recorded: CallWorld) -> bool:
         return False
     before = recorded.load(record.stream).state
     after = decider_of(record.stream).evolve(before, record.event)
-    return bool(replace(after, updated_at=before.updated_at) == before)
+    alike = bool(replace(after, updated_at=before.updated_at) == before)
+    return alike and same_json(after.custom, before.custom)
