@@ -137,6 +137,20 @@ class BrokenMachine(CallMachine):
         return BrokenDoor()
 
 
+class CountingDoor(RoomDriver):
+    """Keeps `true` as 1, as a table may."""
+
+    def seen(self) -> Mapping[str, Any]:
+        seen = super().seen()
+        kept = {key: 1 if one is True else one for key, one in seen.get("custom", {}).items()}
+        return {**seen, "custom": kept}
+
+
+class CountingMachine(CallMachine):
+    def driver(self) -> Driver:
+        return CountingDoor()
+
+
 class FaultyDriver(RoomDriver):
     """A room whose commits fail in every way; whoever is not told what became of theirs insists."""
 

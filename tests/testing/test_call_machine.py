@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.testing.machines import (
     BrokenMachine,
+    CountingMachine,
     ForgetfulMachine,
     ForgetfulProcessesMachine,
     ForgetfulThreadsMachine,
@@ -154,6 +155,12 @@ def test_what_breaks_is_told_like_what_is_wrong() -> None:
             [wish("thierry", "create"), wish("system:night", "mute", user_ids=None, audio=True)],
         )
     assert isinstance(found.value.__cause__, ZeroDivisionError)
+
+
+def test_true_that_comes_back_as_1_is_found() -> None:
+    CountingMachine.replay("default:123", [wish("thierry", "create", custom={"plan": 1})])
+    with pytest.raises(Disagreement, match=r"custom: \{'plan': 1\}"):
+        CountingMachine.replay("default:123", [wish("thierry", "create", custom={"plan": True})])
 
 
 @pytest.mark.slow

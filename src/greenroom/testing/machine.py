@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
@@ -24,6 +24,17 @@ from greenroom.testing.model import CallModel, Outcome
 from greenroom.testing.telling import as_test, numbered, sentence
 
 T = TypeVar("T")
+
+
+def _exactly(value: object) -> object:
+    """The same, made of what is equal only where it is the same in JSON: true is not 1 there."""
+    if isinstance(value, bool):
+        return (bool, value)
+    if isinstance(value, Mapping):
+        return {key: _exactly(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exactly(inner) for inner in value]
+    return value
 
 
 class Disagreement(AssertionError):  # noqa: N818 - names the fact, as all errors here
@@ -179,7 +190,7 @@ class CallMachine(RuleBasedStateMachine):
         self._changed = False
         seen, should = self._told(self._open.seen), self.expected.seen()
         for name, value in seen.items():
-            if value != should.get(name):
+            if _exactly(value) != _exactly(should.get(name)):
                 self._disagree(name, value, should.get(name))
         self._compare_capabilities(self.wishes[-1].by.name if self.wishes else self.people[0])
 
