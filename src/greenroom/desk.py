@@ -87,7 +87,12 @@ class Done(Struct, Generic[A], frozen=True):
     erased: tuple[Event, ...] = ()
     """What did away with personal data, now or before: what is left of it goes as well."""
     repeated: bool = False
-    """Whether it had been carried out before: whoever did may not have come to what follows."""
+    """Whether it had been carried out before."""
+
+    @property
+    def wakes(self) -> bool:
+        """Whether something may follow by itself: whoever was first may not have come to it."""
+        return self.repeated or bool(self.events)
 
 
 class Decision(Struct, Generic[A], frozen=True):

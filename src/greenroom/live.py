@@ -258,7 +258,7 @@ class LiveCore(Core):
         done = self.desk.carry_out(command)
         if done.erased:
             self.scrub(done.erased)
-        if done.events or done.repeated:
+        if done.wakes:
             self.wake()
         return done.answer.placed(done.position)
 

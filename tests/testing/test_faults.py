@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -18,9 +18,9 @@ from tests.testing.machines import AskingAnewMachine, FaultyMachine
 from greenroom import CallState, Greenroom, Member, aio, errors
 from greenroom.testing import Disagreement, VirtualClock
 from greenroom.testing.faults import Fault, FaultStore
+from greenroom.testing.history import START
 
 PATIENCE = 60
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SOME = settings(
     max_examples=times(8), stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )

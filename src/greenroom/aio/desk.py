@@ -74,7 +74,7 @@ class AsyncDesk:
         with suppress(StoreClosed):  # closed meanwhile; it is recorded all the same
             if done.erased:
                 await self.in_thread(self._core.scrub, done.erased)
-            if (done.events or done.repeated) and self._core.drives:
+            if done.wakes and self._core.drives:
                 await self._woken()
         return done.answer.placed(done.position)
 

@@ -1,5 +1,7 @@
 // What the page asks of its server. A refusal is thrown as a Refusal, with its code.
 
+export const AGAIN = 2000; // milliseconds after which a server that refused is asked again
+
 export class Refusal extends Error {
   constructor(problem) {
     super(problem.detail ?? problem.title ?? "the server did not answer as expected");

@@ -6,7 +6,6 @@ import * as view from "./view.js";
 
 const KEPT = "greenroom-demo"; // where the entry is kept
 const RENEW = 240_000; // milliseconds; tickets are valid for ten minutes
-const AGAIN = 2000; // milliseconds after which a server that refused is asked again
 let here = null; // the call that this page is in, or waits for
 
 class Here {
@@ -31,7 +30,7 @@ class Here {
     this.feed = this.call.history();
     this.feed.onmessage = (message) => this.hear(JSON.parse(message.data));
     this.feed.onerror = () => {
-      if (this.feed.readyState === EventSource.CLOSED) this.timers.push(setTimeout(() => this.listen(), AGAIN));
+      if (this.feed.readyState === EventSource.CLOSED) this.timers.push(setTimeout(() => this.listen(), api.AGAIN));
     };
     this.feed.addEventListener("gone", () => this.out("The call is not to be seen any more."));
   }

@@ -1,5 +1,5 @@
 // Media over HTTP, as any client does it: WHIP to send, invitations to receive.
-import { ask } from "./api.js";
+import { AGAIN, ask } from "./api.js";
 
 const GATHERING = 500; // milliseconds; without servers to ask, addresses are known at once
 const PATIENCE = 2000; // milliseconds that a connection may be interrupted
@@ -99,7 +99,7 @@ export class Watcher extends Connection {
         if (this.over || problem.code === "entry_not_found") return; // the history says why
         if (problem.code === "connection_over") return this.breakOff();
         if (!PASSING.has(problem.code)) throw problem;
-        await new Promise((done) => setTimeout(done, PATIENCE));
+        await new Promise((done) => setTimeout(done, AGAIN));
       }
     }
   }
