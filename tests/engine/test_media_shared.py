@@ -207,12 +207,29 @@ def test_one_that_was_cut_off_drops_what_others_took_and_tells_nothing_of_it(
 
 @pytest.mark.slow
 def test_a_call_that_everybody_left_is_anybodys(processes: Callable[..., Process]) -> None:
-    here, there = processes(), processes()
+    here = processes()
     entry = here.join("1")
     assert here.has(entry)
     entry.leave()
     assert here.has()
     here.link.look_over()
+    there = processes()
     again = there.join("1")
     assert there.has(again)
     assert here.has()
+
+
+@pytest.mark.slow
+def test_one_of_them_carries_it_when_it_is_entered_again(
+    processes: Callable[..., Process],
+) -> None:
+    here, there = processes(), processes()
+    entry = here.join("1")
+    assert here.has(entry)
+    there.link.follow()
+    there.link.look_over()  # it knows whose the call is, and asks no more for a while
+    entry.leave()
+    assert here.has()
+    here.link.look_over()
+    again = there.join("1").entry_id
+    assert eventually(lambda: [*here.media.entries(), *there.media.entries()] == [again])
