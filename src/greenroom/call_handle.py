@@ -368,7 +368,10 @@ class CallHandle(CallReading):
         return self._done(rings.accept(), request_id)
 
     def reject(self, reason: str = "decline", *, request_id: str | None = None) -> Done:
-        """Decline: `busy decline cancel timeout`, or one's own words."""
+        """Decline: `busy decline cancel timeout`, or one's own words.
+
+        From whoever called, `cancel` is `cancel_ring`; who was called after that declines with it.
+        """
         return self._done(rings.reject(reason), request_id)
 
     def notify(self, member_ids: Iterable[str], *, request_id: str | None = None) -> Done:

@@ -78,12 +78,13 @@ def test_at_that_moment_who_joins_has_not_taken_it() -> None:
     assert told.member("alice").answer is Answer.ACCEPTED
 
 
-def test_who_calls_and_was_called_before_withdraws_their_own_ring() -> None:
+def test_who_calls_and_is_called_withdraws_their_own_ring_and_again_answers_nothing() -> None:
     told = rung("alice", "charlie")
     told.ring("thierry", by="alice", at=5)
     cancelled = told.ask(rings.reject("cancel"), by="thierry", at=6)
     assert names(cancelled)[0] == "call.ring_cancelled"
     assert told.last(RingCancelled).ring == 1
+    assert told.ask(rings.reject("cancel"), by="thierry", at=7) == ()
 
 
 # Limits

@@ -204,6 +204,47 @@ def test_cancel_is_a_plain_answer_of_somebody_who_was_called() -> None:
     assert names(told.ask(rings.reject("cancel"), by="alice")) == ["member.rejected"]
 
 
+def test_cancel_of_somebody_who_was_called_and_calls_withdraws_and_again_answers_nothing() -> None:
+    told = rung("tommaso")
+    told.ring("alice", by="tommaso")
+    assert names(told.ask(rings.reject("cancel"), by="tommaso")) == [
+        "call.ring_cancelled", "member.missed",
+    ]  # fmt: skip  # in order
+    assert told.ask(rings.reject("cancel"), by="tommaso") == ()
+    assert answer(told, "tommaso") is None
+    assert [ring.caller for ring in told.call.rings] == ["thierry"]
+
+
+def test_cancel_of_somebody_who_called_and_is_in_withdraws_and_again_is_no_refusal() -> None:
+    told = rung("tommaso")
+    told.join("tommaso")
+    told.ring("alice", by="tommaso")
+    assert "call.ring_cancelled" in names(told.ask(rings.reject("cancel"), by="tommaso"))
+    assert told.ask(rings.reject("cancel"), by="tommaso") == ()
+
+
+def test_cancel_of_a_caller_who_was_called_meanwhile_withdraws_and_again_answers_nothing() -> None:
+    told = rung("alice", "charlie")
+    told.ring("tommaso", by="alice")
+    told.ring("alice", by="tommaso")
+    assert names(told.ask(rings.reject("cancel"), by="alice"))[0] == "call.ring_cancelled"
+    assert told.last(RingCancelled).ring == 2
+    assert told.ask(rings.reject("cancel"), by="alice") == ()
+    assert names(told.ask(rings.reject(), by="alice"))[0] == "member.rejected"
+
+
+def test_cancel_of_a_caller_who_was_called_when_their_own_was_over_declines() -> None:
+    told = story(member_ids=MEMBERS)
+    told.ring("alice", by="tommaso")
+    told.ask(rings.cancel_ring(), by="tommaso")
+    told.ring("tommaso")
+    assert names(told.ask(rings.reject("cancel"), by="tommaso")) == [
+        "member.rejected", "call.ring_cancelled",
+    ]  # fmt: skip  # in order
+    assert told.last(RingCancelled).reason is RingEndReason.ALL_REJECTED
+    assert told.ask(rings.reject("cancel"), by="tommaso") == ()
+
+
 def test_nobody_withdraws_the_ring_of_another_but_the_system() -> None:
     told = rung("alice")
     assert told.ask(rings.cancel_ring(), by="tommaso") == ()

@@ -150,7 +150,7 @@ def changed(before: object, after: object) -> dict[str, Any]:
         (
             THIRD,
             {"rings": (SECOND, Ring(3, CHARLIE, (ALICE,), at(110), at(120))), "ring_count": 3}
-            | {"rung": Map({CHARLIE: 2, ALICE: 3})},
+            | {"rung": Map({CHARLIE: 2, ALICE: 3}), "callers": Map({CHARLIE: 3, ALICE: 3})},
         ),
         (
             RingCancelled(at=NOW, cid=CID, ring=2, reason=RingEndReason.CANCELLED),

@@ -481,7 +481,7 @@ def test_each_kind_has_a_format_of_its_own_and_the_same_every_time() -> None:
 
 
 FOLDED_BY = {
-    "call": (1, "6056f1582a15"),
+    "call": (1, "0044f76cc3ae"),
     "session": (2, "56536eeb7c42"),
     "member": (1, "6e9bfa8b509c"),
     "type": (1, "244f926b5633"),

@@ -363,11 +363,13 @@ def _rung(call: Call, event: CallRung | RingCancelled) -> Call:
         return replace(call, rings=tuple(r for r in call.rings if r.number != event.ring))
     ring = Ring(event.ring, event.caller, event.user_ids, event.auto_cancel_at, event.missed_at)
     still = tuple(r for r in call.rings if event.at < r.missed_at)
+    calling = {event.caller, *(r.caller for r in still if r.caller in event.user_ids)}
     return replace(
         call,
         rings=(*still, ring),
         ring_count=event.ring,
         rung=call.rung.update(dict.fromkeys(event.user_ids, event.ring)),
+        callers=call.callers.update(dict.fromkeys(calling, event.ring)),
     )
 
 

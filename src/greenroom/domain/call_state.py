@@ -66,6 +66,8 @@ class Call:
     ring_count: int = 0
     rung: Map[UserId, int] = Map()
     """The latest ring that names each user."""
+    callers: Map[UserId, int] = Map()
+    """The latest ring that each user made, or that found them calling others."""
 
     def opens_at(self, settings: Settings) -> datetime | None:
         """From when regular users may join in backstage; None where only going live opens it."""
@@ -73,6 +75,10 @@ class Call:
         if self.starts_at is None or ahead == 0:
             return None
         return self.starts_at - timedelta(seconds=ahead)
+
+    def calls(self, user_id: UserId) -> bool:
+        """Whether the user was calling when a ring last concerned them, whatever came of it."""
+        return self.callers.get(user_id, 0) >= self.rung.get(user_id, 0)
 
     def open_ring(self, user_id: UserId, at: datetime) -> Ring | None:
         """The ring that names the user and still rings at `at`, answered by them or not."""

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from greenroom.domain.admission import Verdict, admit
 from greenroom.domain.call_state import Call
@@ -191,6 +192,14 @@ class History:
         for kind, highest in numbers.items():
             for number in range(1, highest + 1):
                 yield from self.ask(TIMED[kind](number), by=Claim(TIMERS.actor.name, system=True))
+
+    def clone(self) -> Self:
+        """The same once more, to go another way."""
+        other = copy(self)
+        other.steps, other.states = [*self.steps], {**self.states}
+        events = {stream: [*said] for stream, said in self._events.items()}
+        other._events = defaultdict(list, events)  # noqa: SLF001 - of its own kind
+        return other
 
     def replayed(self, stream: StreamId, version: int | None = None) -> Any:
         """The state of `stream`, folded anew from its events up to `version`."""

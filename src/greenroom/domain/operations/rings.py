@@ -106,18 +106,20 @@ def accept() -> Operation[CallTurn]:
 
 
 def reject(reason: str = "decline") -> Operation[CallTurn]:
-    """Decline the call one was rung for; for the caller, withdraw the ring with `cancel`."""
+    """Decline the call one was rung for; for the caller, withdraw the ring with `cancel`.
+
+    Who was rung and has called, too, is a caller unless they were rung when their own was over:
+    if they were one only while it rings, asking again would be an answer that nobody meant.
+    """
     reason = checks.text(reason, "reason", 200)
 
     def decide(turn: CallTurn) -> None:
         call, by = _open(turn), turn.by
         user_id = by.user_id
-        number = call.rung.get(user_id, 0)
-        still = [ring for ring in call.rings if turn.at < ring.missed_at]
-        calls = any(ring.caller == user_id for ring in still)
-        if reason == "cancel" and (calls or number == 0):
-            _cancel_own(turn)  # where nobody calls them either, it can only be their own
+        if reason == "cancel" and call.calls(user_id):
+            _cancel_own(turn)
             return
+        number = call.rung.get(user_id, 0)
         turn.tell_member(
             Reject(
                 at=turn.at,
@@ -129,9 +131,9 @@ def reject(reason: str = "decline") -> Operation[CallTurn]:
                 present=user_id in turn.session.occupants,
             )
         )
-        for ring in still:
-            if ring.number == number and _answers(turn, ring) == {Answer.REJECTED}:
-                cancel(turn, ring, RingEndReason.ALL_REJECTED, by)
+        ring = call.open_ring(user_id, turn.at)
+        if ring is not None and _answers(turn, ring) == {Answer.REJECTED}:
+            cancel(turn, ring, RingEndReason.ALL_REJECTED, by)
 
     return Operation("reject", decide, {"reason": reason})
 

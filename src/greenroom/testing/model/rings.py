@@ -40,8 +40,8 @@ class Rings(Sessions):
         """Decline the call; with `cancel`, the caller withdraws it."""
         self._must_not_have_ended(who)
         user = who.user_id
-        calls = any(ring["caller"] == user for ring in self.state.rings.values())
-        if reason == "cancel" and (calls or user not in self.state.rung):
+        called_last = self.state.rung.get(user, 0) > self.state.callers.get(user, 0)
+        if reason == "cancel" and not called_last:
             self.withdraw(who)
             return
         number = self._last_ring_of(user)
@@ -70,6 +70,7 @@ class Rings(Sessions):
         called = [one for one in away if one not in state.blocked and not self._rings(one)]
         if not called:
             return
+        calling = {who.user_id, *(ring["caller"] for ring in state.rings.values())}
         state.ring_count += 1
         state.rings[state.ring_count] = {
             "caller": who.user_id,
@@ -79,6 +80,7 @@ class Rings(Sessions):
             "accepted": False,
         }
         state.rung.update(dict.fromkeys(called, state.ring_count))
+        state.callers.update(dict.fromkeys(calling, state.ring_count))
         self.names.append("call.rung")
 
     def notify(self, who: Who, users: Iterable[str]) -> None:

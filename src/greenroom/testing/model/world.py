@@ -96,6 +96,8 @@ class State:
     ring_count: int = 0
     rung: dict[str, int] = field(default_factory=dict)
     """The last ring that named each user."""
+    callers: dict[str, int] = field(default_factory=dict)
+    """The last ring that began while each user rang others."""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What became of each user's last ring: its number, the answer, when, and if it is final."""
     beside: dict[str, Any] = field(default_factory=dict)
